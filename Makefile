@@ -1,0 +1,67 @@
+.PHONY: help setup demo cmapss test test-slow lint format bench lock clean
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+JARS := $(VENV)/.jars
+INPUT ?=
+SENSORS ?=
+DATA ?= data/cmapss
+SET ?= FD001
+ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) $(JARS) ## make .venv with everything in it; nothing to do when it is there
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/check_java.sh
+	@python=$$(scripts/check_python.sh) || exit 1; \
+	  test -x $(BIN)/python || { echo "making $(VENV)"; $$python -m venv $(VENV); }
+	@echo "installing the locked packages (some minutes the first time)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The first start of Spark fetches Delta's jars; later ones find them in the cache.
+$(JARS): $(STAMP)
+	@echo "fetching Delta's jars"
+	@$(BIN)/sensor-streams doctor --quiet
+	@touch $@
+
+demo: setup ## simulate a fleet, train, stream it through all eight streams (INPUT=folder SENSORS=file: your own data)
+	@$(BIN)/sensor-streams demo $(if $(INPUT),--input "$(INPUT)") $(if $(SENSORS),--sensors "$(SENSORS)")
+
+cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder SET=FD001)
+	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
+
+test: setup ## the tests, without the slow ones
+	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+
+test-slow: setup ## faults with real processes: kill -9, signals, two runs at once
+	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## let ruff put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## rows per second and memory by stream, beside the watermark form
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+lock: ## resolve the packages anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove what demo and tests left behind, tables included
+	rm -rf .local dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
