@@ -1,0 +1,1 @@
+"""Sensor data to features, scores and alerts: eight Structured Streaming queries on Delta."""

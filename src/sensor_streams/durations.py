@@ -1,0 +1,32 @@
+"""Durations as people write them: `10 s`, `5 min`, `1 hour`, `30 days`."""
+
+import re
+from datetime import timedelta
+
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("week", "weeks"), 7 * 86400),
+}
+
+
+def parse_duration(value: object) -> object:
+    """A timedelta from text such as `10 s`; whole seconds; other types are handed on as they are.
+
+    Raises ValueError, with the forms that are understood, for text that is none of them.
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float):
+        raise ValueError(f"{value} has no unit: write {value} s, {value} min, {value} hours or {value} days")
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value)
+        if not found or found.group(2) not in _SECONDS:
+            raise ValueError(f"{value!r} is no duration: write 10 s, 5 min, 1 hour, 30 days or 2 weeks")
+        seconds = float(found.group(1)) * _SECONDS[found.group(2)]
+        if seconds != int(seconds) or seconds <= 0:
+            raise ValueError(f"{value!r} must be whole seconds, at least one")
+        return timedelta(seconds=seconds)
+    return value

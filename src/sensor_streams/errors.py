@@ -1,0 +1,67 @@
+"""The errors of sensor-streams: one root, one child per thing that can be wrong."""
+
+
+class SensorStreamsError(Exception):
+    """Root of all errors that a user can do something about: the message says what, where, and what to do."""
+
+
+class ConfigurationError(SensorStreamsError):
+    """A setting or a configuration file is wrong."""
+
+
+class FleetError(ConfigurationError):
+    """`sensors.yml` is wrong; the message names line and field."""
+
+
+class EnvironmentProblem(SensorStreamsError):
+    """The machine lacks something that is needed (Java, a jar, a folder that can be written)."""
+
+
+class InputError(SensorStreamsError):
+    """Input data cannot be used as a whole (one bad line is not an error: it is rejected and kept)."""
+
+
+class TableError(SensorStreamsError):
+    """A table is missing, has another schema, or is not where it should be."""
+
+
+class SchemaConflict(TableError):
+    """A table's column has another type than the configuration asks for; both types are named."""
+
+
+class BindingError(TableError):
+    """A stream's checkpoint belongs to other tables than those that its names lead to today."""
+
+
+class CheckpointInUse(SensorStreamsError):
+    """Another run holds the checkpoint; the message names run, attempt and since when."""
+
+
+class LeaseLost(SensorStreamsError):
+    """Another attempt took over the checkpoint while this one was running."""
+
+
+class ModelError(SensorStreamsError):
+    """A model cannot be trained, found, loaded or applied."""
+
+
+class StreamFailed(SensorStreamsError):
+    """One or more streams of a task ended that should not have; all failures are listed."""
+
+    def __init__(self, message: str, failures: "tuple[StreamFailure, ...]" = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+class StreamFailure:
+    """What is known of one stream's end: stream, batch, error class, cause."""
+
+    def __init__(self, stream: str, batch: int | None, error_class: str, cause: str) -> None:
+        self.stream = stream
+        self.batch = batch
+        self.error_class = error_class
+        self.cause = cause
+
+    def __str__(self) -> str:
+        batch = "before its first batch" if self.batch is None else f"batch {self.batch}"
+        return f"stream {self.stream}, {batch}: {self.error_class}: {self.cause}"

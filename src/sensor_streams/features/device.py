@@ -1,0 +1,115 @@
+"""Features of one device in one long window: the wide row that the models read."""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from sensor_streams.features.windows import hours_between, in_form, window_start
+from sensor_streams.fleet import Fleet
+from sensor_streams.tables import Columns
+
+STATISTICS = ("mean", "deviation", "min", "max", "last", "slope", "missing", "lookback_mean", "trend")
+
+
+def columns(fleet: Fleet) -> Columns:
+    """The columns of `device_features`: for each sensor s of the fleet s_mean, s_deviation, and so on."""
+    return [
+        ("device_id", "string"),
+        ("device_type", "string"),
+        ("window_start", "timestamp"),
+        ("window_date", "date"),
+        ("count", "bigint"),
+        *[(f"{sensor}_{statistic}", "double") for sensor in fleet.sensors for statistic in STATISTICS],
+    ]
+
+
+def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
+    """One row per device and long window.
+
+    In: rows of `sensor_features`, with the `lookback` long windows before the ones that are asked for.
+    Out, per sensor s: s_mean (weighted by count), s_deviation (of all readings of the window, pooled from counts,
+    means and deviations: Chan, Golub & LeVeque 1983), s_min, s_max, s_last, s_slope (least squares over the means of
+    the short windows, or the short window's own slope where there is one; unit per hour), s_missing (share of the
+    readings that were expected), s_lookback_mean (weighted mean over the long windows before this one), s_trend
+    (least squares over the long windows' means, those and this one; unit per hour). Null where a sensor is silent.
+    """
+    tall = _per_sensor(sensor_features, fleet)
+    seconds = F.unix_seconds("window_start")
+    by = Window.partitionBy("device_id", "sensor").orderBy(seconds)
+    back = fleet.windows.lookback * fleet.long_seconds
+    # Without look-back the earlier windows are none: a range that ends before it begins is refused by Spark.
+    before, until = by.rangeBetween(min(-back, -1), -1), by.rangeBetween(-back, 0)
+    hours = hours_between(F.lit("2020-01-01").cast("timestamp"), F.col("window_start"))
+    trended = (
+        tall.withColumn("weighted", F.col("mean") * F.col("count"))
+        .withColumn("lookback_mean", F.try_divide(F.sum("weighted").over(before), F.sum("count").over(before)))
+        .withColumn("points", F.count(F.lit(1)).over(until))
+        .withColumn("trend", F.regr_slope(F.col("mean"), hours).over(until))
+        .withColumn("trend", F.when(F.col("points") > 1, F.col("trend")))
+    )
+    wide = trended.groupBy("device_id", "window_start").agg(
+        F.sum("count").alias("count"),
+        # A map turned into columns plans much faster than hundreds of conditional aggregates.
+        F.map_from_entries(F.collect_list(F.struct("sensor", F.struct(*STATISTICS).alias("of")))).alias("sensors"),
+    )
+    named = wide.select(
+        "device_id",
+        fleet.device_type_of(F.col("device_id")).alias("device_type"),
+        "window_start",
+        F.to_date("window_start").alias("window_date"),
+        "count",
+        *[
+            F.try_element_at("sensors", F.lit(sensor))[statistic].alias(f"{sensor}_{statistic}")
+            for sensor in fleet.sensors
+            for statistic in STATISTICS
+        ],
+    )
+    return in_form(named, columns(fleet))
+
+
+def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
+    """device_id, sensor, window_start (long), count and the statistics of the window."""
+    long = window_start(F.col("window_start"), fleet.long_seconds)
+    hours = hours_between(F.col("long_start"), F.col("window_start"))
+    present = F.lit(1.0) - F.col("share_missing")
+    squares = (F.col("count") - 1) * F.coalesce(F.pow("deviation", F.lit(2)), F.lit(0.0))
+    # Deviations are pooled around a mean that is known only after the sum: keep the parts, combine below.
+    short = sensor_features.withColumn("long_start", long)
+    shift = F.first("mean").over(
+        Window.partitionBy("device_id", "sensor", "long_start")
+        .orderBy("window_start")
+        .rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    )
+    centred = short.withColumn("from_shift", F.col("mean") - shift)
+    grouped = centred.groupBy("device_id", "sensor", "long_start").agg(
+        F.sum("count").alias("count"),
+        F.sum(F.col("mean") * F.col("count")).alias("sum"),
+        F.sum(F.col("from_shift") * F.col("count")).alias("shifted"),
+        F.sum(squares + F.col("count") * F.pow("from_shift", F.lit(2))).alias("squares"),
+        F.min("min").alias("min"),
+        F.max("max").alias("max"),
+        F.max_by("last", "last_time").alias("last"),
+        F.regr_slope(F.col("mean"), hours).alias("slope_of_means"),
+        F.count(F.lit(1)).alias("windows"),
+        F.max("slope").alias("own_slope"),
+        F.sum(present).alias("present"),
+    )
+    count = F.col("count")
+    variance = (F.col("squares") - F.pow("shifted", F.lit(2)) / count) / (count - 1)
+    return grouped.select(
+        "device_id",
+        "sensor",
+        F.col("long_start").alias("window_start"),
+        count,
+        (F.col("sum") / count).alias("mean"),
+        F.when(count > 1, F.sqrt(F.greatest(F.lit(0.0), variance))).alias("deviation"),
+        "min",
+        "max",
+        "last",
+        F.when(F.col("windows") > 1, F.col("slope_of_means")).otherwise(F.col("own_slope")).alias("slope"),
+        _missing(fleet).alias("missing"),
+    )
+
+
+def _missing(fleet: Fleet) -> Column:
+    expected = fleet.long_seconds / fleet.short_seconds
+    return F.greatest(F.lit(0.0), F.lit(1.0) - F.col("present") / F.lit(expected))

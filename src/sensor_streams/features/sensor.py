@@ -1,0 +1,81 @@
+"""Features of one sensor in one short window."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.features.windows import hours_between, in_form, window_start
+from sensor_streams.fleet import Fleet
+from sensor_streams.tables import Columns
+
+
+def columns(_: Fleet) -> Columns:
+    """The columns of `sensor_features`."""
+    return [
+        ("device_id", "string"),
+        ("sensor", "string"),
+        ("window_start", "timestamp"),
+        ("window_date", "date"),
+        ("count", "bigint"),
+        ("mean", "double"),
+        ("deviation", "double"),
+        ("min", "double"),
+        ("max", "double"),
+        ("last", "double"),
+        ("slope", "double"),
+        ("share_missing", "double"),
+        ("first_time", "timestamp"),
+        ("last_time", "timestamp"),
+    ]
+
+
+def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
+    """One row per device, sensor and short window.
+
+    In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit).
+    Out: device_id, sensor, window_start, window_date; count; mean, min, max, last in the unit; deviation (of the
+    sample, null below two readings); slope (least squares over the window, unit per hour, null below two times);
+    share_missing (1 − count/expected, not below 0; expected = window/period); first_time, last_time.
+    `last` is the value at the latest time; among equal times the one with the greatest sequence number.
+    """
+    start = window_start(F.col("event_time"), fleet.short_seconds)
+    windows = (
+        readings.withColumn("window_start", start)
+        .groupBy("device_id", "sensor", "window_start")
+        .agg(
+            F.count(F.lit(1)).alias("count"),
+            F.avg("value").alias("mean"),
+            F.stddev_samp("value").alias("deviation"),
+            F.min("value").alias("min"),
+            F.max("value").alias("max"),
+            F.max_by("value", _order()).alias("last"),
+            F.regr_slope(F.col("value"), hours_between(F.col("window_start"), F.col("event_time"))).alias("slope"),
+            F.min("event_time").alias("first_time"),
+            F.max("event_time").alias("last_time"),
+        )
+    )
+    missing = F.greatest(F.lit(0.0), F.lit(1.0) - F.col("count") / expected_readings(fleet))
+    several = F.when(F.col("first_time") < F.col("last_time"), F.col("slope"))
+    whole = (
+        windows.withColumn("window_date", F.to_date("window_start"))
+        .withColumn("slope", several)
+        .withColumn("share_missing", missing)
+    )
+    return in_form(whole, columns(fleet))
+
+
+def expected_readings(fleet: Fleet) -> Column:
+    """How many readings of the row's sensor a short window should hold, at least 1, a double."""
+    values = [
+        value
+        for name, sensor in fleet.sensors.items()
+        for value in (F.lit(name), F.lit(max(1.0, fleet.short_seconds / sensor.period.total_seconds())))
+    ]
+    return F.coalesce(F.element_at(F.create_map(*values), F.col("sensor")), F.lit(1.0))
+
+
+def _order() -> Column:
+    """Time, then sequence (none is first), as one number: unlike a struct it can be aggregated by hashing."""
+    return F.expr(
+        "cast(unix_micros(event_time) AS decimal(18,0)) * cast('10000000000000000000' AS decimal(20,0))"
+        " + coalesce(cast(sequence AS decimal(20,0)), cast('-9999999999999999999' AS decimal(20,0)))"
+    )

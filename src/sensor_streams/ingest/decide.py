@@ -1,0 +1,92 @@
+"""Which lines of a batch are accepted, next to what is stored already."""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+LINE = ("source_file", "line_hash", "line_occurrence")
+KEY = ("device_id", "sensor", "event_time", "sequence")
+
+
+def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFrame:
+    """Decide every line of a batch.
+
+    parsed: rows of `parse`. stored: readings that may share a key with them (key, value, source_file, line_hash,
+    line_occurrence). rejected: lines of these files that were rejected before (source_file, line_hash,
+    line_occurrence, reason).
+    Out: the columns of parsed; line_occurrence int (identical lines of one file count from 1); decision: accepted,
+    rejected or duplicate; reason and detail of the rejected; stored: true when this very line is in its table.
+
+    Of several lines with one key (device, sensor, event time, sequence) the stored one counts, else the one that
+    arrived first (then by file name and hash). The same value again is a duplicate, another value a conflict.
+    What was decided once stays: a line that is stored is accepted and one that was rejected is rejected, even if the
+    configuration has changed since, so that the counts of a file never contradict the tables.
+    """
+    numbered = _numbered(parsed)
+    before = rejected.select(*LINE, F.coalesce("reason", F.lit("rejected before")).alias("reason_before"))
+    known = numbered.join(F.broadcast(before), list(LINE), "left")
+    grouped = known.withColumn("candidate", F.col("reason").isNull() & F.col("reason_before").isNull()).select(
+        "*", F.lit(False).alias("old"), *[F.col(name).alias(f"key_{name}") for name in KEY]
+    )
+    there = stored.select(
+        *[F.lit(None).cast(f.dataType).alias(f.name) for f in grouped.schema.fields if f.name not in _STORED],
+        "source_file",
+        "line_hash",
+        "line_occurrence",
+        "value",
+        F.lit(True).alias("candidate"),
+        F.lit(True).alias("old"),
+        *[F.col(name).alias(f"key_{name}") for name in KEY],
+    )
+    together = grouped.unionByName(there)
+    # Lines without a key have nobody to compete with: their own hash spreads them.
+    keyless = F.col("key_device_id").isNull() | F.col("key_sensor").isNull() | F.col("key_event_time").isNull()
+    lone = F.when(keyless, F.xxhash64("source_file", "line_hash", "line_occurrence"))
+    group = Window.partitionBy(*[f"key_{name}" for name in KEY], "lone")
+    order = group.orderBy(
+        F.col("candidate").desc(),
+        F.col("old").desc(),
+        F.col("arrived_at"),
+        F.col("source_file"),
+        F.col("line_hash"),
+        F.col("line_occurrence"),
+    )
+    line = F.struct(*LINE)
+    first = F.first(F.struct("old", "value", *LINE)).over(order)
+    competed = together.withColumn("lone", lone).withColumn("first", first).where("NOT old")
+    same_line = F.struct(*[F.col(f"first.{name}").alias(name) for name in LINE]) == line
+    is_stored = F.col("first.old") & same_line
+    is_first = F.col("candidate") & same_line
+    same_value = F.col("candidate") & F.col("value").eqNullSafe(F.col("first.value"))
+    decision = (
+        F.when(is_stored, "accepted")
+        .when(F.col("reason_before").isNotNull() | F.col("reason").isNotNull(), "rejected")
+        .when(is_first, "accepted")
+        .when(same_value, "duplicate")
+        .otherwise("rejected")
+    )
+    conflict = F.concat(
+        F.lit("value "),
+        F.col("value").cast("string"),
+        F.lit(" where "),
+        F.col("first.value").cast("string"),
+        F.lit(" is stored from "),
+        F.col("first.source_file"),
+    )
+    told = competed.withColumn("decision", decision).withColumn(
+        "stored", F.coalesce(is_stored | F.col("reason_before").isNotNull(), F.lit(False))
+    )
+    refused = F.col("decision") == "rejected"
+    return (
+        told.withColumn("detail", F.when(refused, F.coalesce("detail", F.when(F.col("reason").isNull(), conflict))))
+        .withColumn("reason", F.when(refused, F.coalesce("reason_before", "reason", F.lit("conflict"))))
+        .drop("old", "candidate", "first", "lone", "reason_before", *[f"key_{name}" for name in KEY])
+    )
+
+
+_STORED = {"source_file", "line_hash", "line_occurrence", "value", "candidate", "old", *[f"key_{name}" for name in KEY]}
+
+
+def _numbered(parsed: DataFrame) -> DataFrame:
+    """line_occurrence: which one of the identical lines of its file this is. It depends on the file alone."""
+    same = Window.partitionBy("source_file", "line_hash").orderBy(F.lit(1))
+    return parsed.withColumn("line_occurrence", F.row_number().over(same))

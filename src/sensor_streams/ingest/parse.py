@@ -1,0 +1,195 @@
+"""One line of text to one reading, or to the reason why it is none."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.fleet import Fleet
+
+# ISO 8601 with date, time and zone; seconds and their fraction may be left out.
+_TIME = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
+_ZONE = r"([Zz]|[+-]\d{2}:?\d{2})$"
+_NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
+_SHOWN = 80
+
+FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
+_MUST = ("device_id", "sensor", "event_time", "value")
+_TYPES = {
+    "device_id": r"^STRING$",
+    "sensor": r"^STRING$",
+    "event_time": r"^STRING$",
+    "value": _NUMBER,
+    "sequence": r"^BIGINT$",
+    "unit": r"^STRING$",
+    "quality": r"^STRING$",
+}
+
+
+def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
+    """Parse and check each line by itself; none is dropped.
+
+    In: raw string (a line as the text source gives it), source_file string, arrived_at timestamp.
+    Out: these; line_hash bigint; device_id, sensor, event_time timestamp, sequence bigint, value double, unit,
+    quality, the fleet's extra fields (as far as they can be read); reason, detail (null for an acceptable line).
+
+    The first that applies is the reason: empty_line, line_too_long, invalid_utf8, byte_order_mark, nul_character,
+    malformed_json, not_an_object, more_than_one_value, missing_field, null_field, wrong_type, not_finite,
+    unknown_device, unknown_sensor, time_malformed, time_zone_missing, unit_mismatch, quality_refused, out_of_range,
+    in_future, too_old.
+
+    `from_json` would take NaN and the first of two objects without a word. Here the line stands in an array before
+    its own hash, which no line can contain: if the hash is not the second element, the line is not one value.
+    """
+    hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
+    fits = F.octet_length("raw") <= fleet.accept.longest_line
+    text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
+    readable = fits & F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
+    parsed = hashed.withColumn("json", F.when(readable, F.try_parse_json(text)))
+    one_value = F.expr("try_variant_get(json, '$[1]', 'bigint')").eqNullSafe(F.col("line_hash"))
+    opened = parsed.withColumn("one_value", one_value).withColumn(
+        "kind", F.expr("schema_of_variant(try_variant_get(json, '$[0]', 'variant'))")
+    )
+    names = [*_TYPES, *fleet.fields]
+    typed = opened.select(
+        "*",
+        *[F.expr(f"schema_of_variant(try_variant_get(json, '$[0].{n}', 'variant'))").alias(f"type_{n}") for n in names],
+    )
+    read = typed.select(
+        "raw",
+        "source_file",
+        "arrived_at",
+        "line_hash",
+        "json",
+        "one_value",
+        "kind",
+        *[f"type_{name}" for name in names],
+        _text("device_id").alias("device_id"),
+        _text("sensor").alias("sensor"),
+        _text("event_time").alias("time_text"),
+        _typed("sequence", "bigint", _TYPES["sequence"]).alias("sequence"),
+        _value().alias("value"),
+        _text("unit").alias("unit"),
+        _text("quality").alias("quality"),
+        *[_field(name, kind).alias(name) for name, kind in fleet.fields.items()],
+    )
+    timed = read.withColumn("event_time", F.when(F.col("time_text").rlike(_TIME + _ZONE), _time()))
+    known = timed.withColumn("device_type", fleet.device_type_of(F.col("device_id")))
+    checked = known.withColumn("problem", _problem(fleet))
+    return checked.select(
+        "raw",
+        "source_file",
+        "arrived_at",
+        "line_hash",
+        "device_id",
+        "sensor",
+        "event_time",
+        "sequence",
+        "value",
+        "unit",
+        "quality",
+        *fleet.fields,
+        F.col("problem.reason").alias("reason"),
+        F.col("problem.detail").alias("detail"),
+    )
+
+
+def _typed(name: str, kind: str, pattern: str) -> Column:
+    """The member as the given type, only when JSON says it is of that type: `"1"` is no number here."""
+    value = F.expr(f"try_variant_get(json, '$[0].{name}', '{kind}')")
+    return F.when(F.col("one_value") & F.col(f"type_{name}").rlike(pattern), value)
+
+
+def _text(name: str) -> Column:
+    return _typed(name, "string", r"^STRING$")
+
+
+def _field(name: str, kind: str) -> Column:
+    spark_kind = {"long": "bigint"}.get(kind, kind)
+    return _typed(name, spark_kind, FIELD_PATTERNS[kind])
+
+
+def _value() -> Column:
+    # Adding zero makes −0.0 a 0.0: they are equal, and would be two values in a key or a hash.
+    return _typed("value", "double", _NUMBER) + F.lit(0.0)
+
+
+def _time() -> Column:
+    return F.expr("try_cast(upper(time_text) AS timestamp)")
+
+
+def _problem(fleet: Fleet) -> Column:
+    """The first reason that applies, with what is wrong in words; null when nothing is."""
+    raw, value = F.col("raw"), F.col("value")
+    checks: list[tuple[Column, str, Column]] = [
+        (F.trim(raw) == "", "empty_line", F.lit("nothing but blanks")),
+        (
+            F.octet_length("raw") > fleet.accept.longest_line,
+            "line_too_long",
+            F.concat(F.octet_length("raw").cast("string"), F.lit(f" bytes; the limit is {fleet.accept.longest_line}")),
+        ),
+        (~F.is_valid_utf8("raw"), "invalid_utf8", F.lit("bytes that are no UTF-8")),
+        (F.startswith(raw, F.lit("\ufeff")), "byte_order_mark", F.lit("the line begins with a byte-order mark")),
+        (F.instr(raw, "\x00") > 0, "nul_character", F.lit("the line holds a NUL")),
+        (F.col("json").isNull(), "malformed_json", F.lit("no valid JSON")),
+        (~F.col("one_value"), "more_than_one_value", F.lit("text after the first JSON value")),
+        (~F.coalesce(F.startswith("kind", F.lit("OBJECT")), F.lit(False)), "not_an_object", F.col("kind")),
+    ]
+    checks += [(F.col(f"type_{n}").isNull(), "missing_field", F.lit(n)) for n in _MUST]
+    checks += [(F.col(f"type_{n}") == "VOID", "null_field", F.lit(n)) for n in _MUST]
+    patterns = _TYPES | {name: FIELD_PATTERNS[kind] for name, kind in fleet.fields.items()}
+    for name, pattern in patterns.items():
+        kind = F.col(f"type_{name}")
+        wrong = kind.isNotNull() & (kind != "VOID") & ~kind.rlike(pattern)
+        checks.append((wrong, "wrong_type", F.concat(F.lit(f"{name} is "), _short(kind))))
+    time = F.col("time_text")
+    accept = fleet.accept
+    checks += [
+        (value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value), "not_finite", F.lit("value is not finite")),
+        (F.col("device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
+        (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
+        (time.rlike(_TIME + "$"), "time_zone_missing", _short(time)),
+        (F.col("event_time").isNull(), "time_malformed", _short(time)),
+        (_wrong_unit(fleet), "unit_mismatch", _short(F.col("unit"))),
+        (
+            F.col("quality").isNotNull() & ~F.col("quality").isin(list(accept.quality)),
+            "quality_refused",
+            _short(F.col("quality")),
+        ),
+        (_out_of_range(fleet), "out_of_range", F.concat(F.col("sensor"), F.lit(" "), value.cast("string"))),
+        (F.col("event_time") > F.col("arrived_at") + F.lit(accept.ahead), "in_future", _short(time)),
+    ]
+    if accept.oldest is not None:
+        checks.append((F.col("event_time") < F.col("arrived_at") - F.lit(accept.oldest), "too_old", _short(time)))
+    problem: Column | None = None
+    for condition, reason, detail in checks:
+        told = F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
+        applies = F.coalesce(condition, F.lit(False))
+        problem = F.when(applies, told) if problem is None else problem.when(applies, told)
+    return F.lit(None) if problem is None else problem
+
+
+def _short(value: Column) -> Column:
+    return F.substring(value, 1, _SHOWN)
+
+
+def _has_sensor(fleet: Fleet) -> Column:
+    has = F.lit(False)
+    for name, kind in fleet.device_types.items():
+        has = has | ((F.col("device_type") == name) & F.col("sensor").isin(list(kind.sensors)))
+    return F.coalesce(has, F.lit(False))
+
+
+def _wrong_unit(fleet: Fleet) -> Column:
+    wrong = F.lit(False)
+    for name, sensor in fleet.sensors.items():
+        if sensor.unit is not None:
+            wrong = wrong | ((F.col("sensor") == name) & (F.col("unit") != sensor.unit))
+    return wrong
+
+
+def _out_of_range(fleet: Fleet) -> Column:
+    outside = F.lit(False)
+    for name, sensor in fleet.sensors.items():
+        if sensor.range is not None:
+            low, high = sensor.range
+            outside = outside | ((F.col("sensor") == name) & ~F.col("value").between(low, high))
+    return outside

@@ -1,0 +1,40 @@
+"""How files that arrive become a stream: the one place that knows where this runs."""
+
+from pyspark.sql import DataFrame, SparkSession
+
+from sensor_streams.settings import Settings
+
+# The schema that the binary source has; a stream must be told.
+_BINARY = "path string, modificationTime timestamp, length bigint, content binary"
+
+
+def on_databricks(spark: SparkSession) -> bool:
+    """True on a Databricks cluster."""
+    return spark.conf.get("spark.databricks.clusterUsageTags.sparkVersion", None) is not None
+
+
+def landing_files(spark: SparkSession, settings: Settings, schema_location: str) -> DataFrame:
+    """A stream of the files that arrive in the landing folder: path, modificationTime, length.
+
+    Only names go through the stream; the batch reads the files as text. A text stream would fail for good on one
+    damaged compressed file, or with `ignoreCorruptFiles` keep the half of it that could be read, in silence.
+    Contents are not read here: the binary source leaves out the column that nobody asks for.
+    """
+    auto_loader = settings.source == "auto-loader" or (settings.source == "auto" and on_databricks(spark))
+    reader = spark.readStream.option("recursiveFileLookup", "true")
+    if auto_loader:
+        reader = (
+            reader.format("cloudFiles")
+            .option("cloudFiles.format", "binaryFile")
+            .option("cloudFiles.maxFilesPerTrigger", settings.max_files)
+            .option("cloudFiles.schemaLocation", schema_location)
+        )
+    else:
+        reader = (
+            reader.format("binaryFile")
+            .schema(_BINARY)
+            .option("maxFilesPerTrigger", settings.max_files)
+            # By default a file that is a week older than the newest one is left out in silence.
+            .option("maxFileAge", "36500d")
+        )
+    return reader.load(settings.landing).select("path", "modificationTime", "length")

@@ -1,0 +1,55 @@
+"""The three tables of ingestion: what was accepted, what was rejected and why, and what came of each file."""
+
+from sensor_streams.fleet import Fleet
+from sensor_streams.tables import Columns, TableSpec
+
+_LINE: Columns = [("source_file", "string"), ("line_hash", "bigint"), ("line_occurrence", "int")]
+
+
+def readings_columns(fleet: Fleet) -> Columns:
+    """Accepted readings; the fleet's own optional fields stand before the columns of ingestion."""
+    return [
+        ("device_id", "string"),
+        ("sensor", "string"),
+        ("event_time", "timestamp"),
+        ("sequence", "bigint"),
+        ("value", "double"),
+        ("unit", "string"),
+        ("quality", "string"),
+        *[(name, kind) for name, kind in fleet.fields.items()],
+        ("event_date", "date"),
+        ("arrived_at", "timestamp"),
+        *_LINE,
+    ]
+
+
+def rejected_table(_: Fleet) -> TableSpec:
+    """Lines that were not accepted, whole, with the reason; bytes too where the text is not valid UTF-8."""
+    columns: Columns = [
+        *_LINE,
+        ("raw", "string"),
+        ("raw_bytes", "binary"),
+        ("reason", "string"),
+        ("detail", "string"),
+        ("arrived_at", "timestamp"),
+        ("arrived_date", "date"),
+    ]
+    return TableSpec("readings_rejected", columns, ("source_file", "line_hash", "line_occurrence"), "arrived_date")
+
+
+def files_table(_: Fleet) -> TableSpec:
+    """One row per file: lines = accepted + rejected + duplicates; state DONE or SET_ASIDE with the reason."""
+    columns: Columns = [
+        ("source_file", "string"),
+        ("batch_id", "bigint"),
+        ("arrived_at", "timestamp"),
+        ("bytes", "bigint"),
+        ("lines", "bigint"),
+        ("accepted", "bigint"),
+        ("rejected", "bigint"),
+        ("duplicates", "bigint"),
+        ("state", "string"),
+        ("reason", "string"),
+        ("recorded_at", "timestamp"),
+    ]
+    return TableSpec("ingested_files", columns, ("source_file",))

@@ -1,0 +1,161 @@
+"""The settings of a run: one typed object; command line over environment over file."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sensor_streams.durations import parse_duration
+from sensor_streams.errors import ConfigurationError
+
+NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")
+PREFIX = "SENSOR_STREAMS_"
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class Settings(BaseSettings):
+    """Everything that a task has to know of the place where it runs; nothing about the sensors."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    catalog: str = Field(description="catalog of the tables")
+    schema_name: str = Field(alias="schema", description="schema of the tables")
+    landing: str = Field(description="folder in which files of readings arrive")
+    checkpoints: str = Field(description="folder of the checkpoints, one below it per stream")
+    sensors: str = Field("sensors.yml", description="the file that describes the fleet")
+    tables: str | None = Field(None, description="folder of the tables; without it they are managed by the catalog")
+    catalog_file: str | None = Field(None, description="file of catalog entries, on a machine without a catalog")
+    trigger: str = Field("available-now", description="available-now, or an interval such as 30 s")
+    source: str = Field("auto", pattern="^(auto|files|auto-loader)$", description="how new files are found")
+    max_files: int = Field(500, ge=1, description="files that one batch takes at most")
+    run: str = Field("", description="id of the run, by which a next attempt is known as one of the same run")
+    attempt: int = Field(1, ge=1, description="which attempt of the run this is")
+    stop_deadline: Duration = Field(timedelta(seconds=10), description="how long streams get to stop")
+    stall_after: Duration = Field(timedelta(minutes=30), description="a batch without any progress for this long fails")
+    table_deadline: Duration = Field(timedelta(minutes=5), description="how long a reader waits for a table")
+    lease_timeout: Duration = Field(timedelta(seconds=20), description="a silent holder of a checkpoint is gone after")
+    model_interval: Duration = Field(timedelta(minutes=1), description="how often the champion is looked up")
+    progress_interval: Duration = Field(timedelta(seconds=30), description="how often figures go to the table")
+    tracking_uri: str = Field("databricks", description="MLflow tracking store")
+    registry_uri: str = Field("databricks-uc", description="MLflow model registry")
+    model_prefix: str = Field("", description="what stands before the names of the registered models")
+    experiment: str = Field("sensor_streams", description="MLflow experiment")
+    artifacts: str | None = Field(None, description="folder of the models' files, where the store has none of its own")
+
+    @field_validator("catalog", "schema_name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError(f"{value!r} is no plain name: letters, digits and _ only, a letter first")
+        return value
+
+    @field_validator("model_prefix")
+    @classmethod
+    def _plain_names(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9_.]+", value):
+            raise ValueError(f"{value!r} holds more than letters, digits, _ and the dots of a full name")
+        return value
+
+    @field_validator("checkpoints", "landing")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if "://" in value or value.startswith(("dbfs:", "file:")):
+            raise ValueError(f"{value!r} is an address: give a folder path, on Databricks one of a volume (/Volumes/…)")
+        return value
+
+    @field_validator("trigger")
+    @classmethod
+    def _known_trigger(cls, value: str) -> str:
+        if value != "available-now":
+            interval = parse_duration(value)
+            if not isinstance(interval, timedelta) or interval <= timedelta(0):
+                raise ValueError(f"{value!r}: write available-now or an interval such as 30 s")
+        return value
+
+    @property
+    def interval(self) -> timedelta | None:
+        """The interval of processing time, or None for available-now."""
+        interval = None if self.trigger == "available-now" else parse_duration(self.trigger)
+        return interval if isinstance(interval, timedelta) else None
+
+    @property
+    def bounded(self) -> bool:
+        """True when the run ends by itself once its input is drained."""
+        return self.interval is None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` gives: it has merged the three sources, so that it can name them in errors."""
+        return (init_settings,)
+
+
+def load_settings(
+    arguments: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    defaults: Mapping[str, object] | None = None,
+) -> Settings:
+    """Settings from command line over environment (`SENSOR_STREAMS_…`) over file (YAML) over defaults.
+
+    Raises ConfigurationError: every wrong or missing field by name, with the source that gave it.
+    """
+    names = {field.alias or name for name, field in Settings.model_fields.items()}
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+
+    def take(values: Mapping[str, object], source: str) -> None:
+        for name, value in values.items():
+            if value is not None:
+                merged[name] = value
+                origin[name] = source
+
+    take(defaults or {}, "default")
+    if file is not None:
+        take(_read(file), str(file))
+    for key, value in (environment or {}).items():
+        name = key.removeprefix(PREFIX).lower()
+        if key.startswith(PREFIX) and name in names:
+            take({name: value}, f"environment variable {key}")
+    take(arguments or {}, "command line")
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else "settings"
+            where = origin.get(name, f"give --{name.replace('_', '-')} or {PREFIX}{name.upper()}")
+            message = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "extra_forbidden":
+                message = f"no such setting; there are: {', '.join(sorted(names))}"
+            lines.append(f"setting {name} ({where}): {message}")
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _read(file: Path) -> Mapping[str, object]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}): give the settings file's path") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file}: not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{file}: holds {type(content).__name__}, not settings: write one `name: value` a line"
+        )
+    return {str(k): v for k, v in content.items()}
