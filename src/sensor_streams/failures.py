@@ -1,0 +1,44 @@
+"""Failures that are known for real: what training learns from."""
+
+from pathlib import Path
+
+from pyspark.sql import functions as F
+
+from sensor_streams.errors import InputError
+from sensor_streams.keyed.difference import DELETE, OPERATION, difference
+from sensor_streams.keyed.write import Writes, apply
+from sensor_streams.tables import Catalog, Columns, TableSpec
+
+COLUMNS: Columns = [("device_id", "string"), ("failed_at", "timestamp"), ("kind", "string")]
+TABLE = TableSpec("failures", COLUMNS, ("device_id", "failed_at"))
+
+
+def load_failures(catalog: Catalog, file: Path) -> Writes:
+    """Add the failures of a file of JSON lines (device_id, failed_at ISO 8601 with zone, kind) to table `failures`.
+
+    A failure that is there already is not added twice. Raises InputError with the first line that is none.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file: give one of JSON lines with device_id, failed_at, kind")
+    spark = catalog.spark
+    catalog.create(TABLE)
+    text = spark.read.text(str(file.absolute()))
+    given = "device_id string, failed_at string, kind string"
+    rows = text.select("value", F.from_json("value", given).alias("f")).select(
+        "value",
+        "f.device_id",
+        F.when(F.col("f.failed_at").rlike(r"(Z|[+-]\d{2}:\d{2})$"), F.try_to_timestamp("f.failed_at")).alias(
+            "failed_at"
+        ),
+        F.coalesce("f.kind", F.lit("unknown")).alias("kind"),
+    )
+    wrong = rows.where("device_id IS NULL OR failed_at IS NULL").first()
+    if wrong is not None:
+        raise InputError(
+            f"{file}: {wrong['value'][:120]!r} is no failure: write "
+            '{"device_id": "…", "failed_at": "2026-01-31T12:00:00Z", "kind": "…"}'
+        )
+    new = rows.select("device_id", "failed_at", "kind").dropDuplicates(["device_id", "failed_at"])
+    handle = catalog.handle(TABLE.name)
+    changes = difference(handle.toDF(), new, COLUMNS, TABLE.key).where(F.col(OPERATION) != DELETE)
+    return apply(handle, changes, COLUMNS, TABLE.key, "true", None)

@@ -1,0 +1,1 @@
+"""Inference: models, scores, alerts and their events, as pure functions over features."""

@@ -1,0 +1,182 @@
+"""The two models, as MLflow calls them: a frame of feature rows in, a frame of results out, row by row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from sensor_streams.errors import ModelError
+
+Numbers = npt.NDArray[np.float64]
+
+# The share of healthy rows that stay below a score of 1.0.
+NORMAL = 0.995
+_LEAST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class NormalState:
+    """What is normal for one device type: a plane through the healthy rows and distances from it.
+
+    Squared prediction error (Jackson & Mudholkar 1979) and Hotelling's T² of a principal component model, each
+    divided by its quantile over healthy rows; the greater of the two is the score. Contributions are the columns'
+    shares of that statistic, summed by sensor.
+    """
+
+    columns: list[str]
+    sensor_of: list[str]
+    centre: Numbers
+    scale: Numbers
+    components: Numbers
+    variances: Numbers
+    error_limit: float
+    distance_limit: float
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, sensors: Mapping[str, list[str]], check: pd.DataFrame) -> "NormalState":
+        """Learn from healthy rows; `check`: other healthy rows, on which the limits are set.
+
+        Raises ModelError when there are too few rows, or no column varies.
+        """
+        if len(rows) < _LEAST_ROWS:
+            raise ModelError(f"{len(rows)} healthy rows are too few to learn what is normal: {_LEAST_ROWS} are needed")
+        used = [(column, sensor) for sensor, columns in sensors.items() for column in columns]
+        values = rows[[c for c, _ in used]].to_numpy(dtype=float)
+        kept = [i for i in range(len(used)) if np.isfinite(values[:, i]).mean() > 0.5]
+        centre = np.array([np.nanmedian(values[:, i]) for i in kept])
+        spread = np.array([np.subtract(*np.nanpercentile(values[:, i], [75, 25])) / 1.349 for i in kept])
+        deviation = np.array([np.nanstd(values[:, i]) for i in kept])
+        scale = np.where(spread > 1e-9, spread, deviation)
+        varies = scale > 1e-9
+        if not varies.any():
+            raise ModelError("no feature of the sensors with the role anomaly varies: nothing can be learnt")
+        chosen = [used[i] for i, v in zip(kept, varies, strict=True) if v]
+        state = cls(
+            [c for c, _ in chosen],
+            [s for _, s in chosen],
+            centre[varies],
+            scale[varies],
+            np.zeros((1, 1)),
+            np.ones(1),
+            1.0,
+            1.0,
+        )
+        scaled = state._scaled(rows)
+        pca = PCA(n_components=min(0.9, 1.0) if min(scaled.shape) > 2 else 1, svd_solver="full").fit(scaled)
+        fitted = cls(
+            state.columns,
+            state.sensor_of,
+            state.centre,
+            state.scale,
+            pca.components_,
+            np.maximum(pca.explained_variance_, 1e-9),
+            1.0,
+            1.0,
+        )
+        errors, distances = fitted._statistics(fitted._scaled(check if len(check) >= _LEAST_ROWS else rows))
+        return cls(
+            fitted.columns,
+            fitted.sensor_of,
+            fitted.centre,
+            fitted.scale,
+            fitted.components,
+            fitted.variances,
+            max(float(np.quantile(errors.sum(1), NORMAL)), 1e-9),
+            max(float(np.quantile(distances.sum(1), NORMAL)), 1e-9),
+        )
+
+    def _scaled(self, rows: pd.DataFrame) -> Numbers:
+        scaled = (rows[self.columns].to_numpy(dtype=float) - self.centre) / self.scale
+        # A value that is missing is taken as normal: a silent sensor is no anomaly of what it measures.
+        return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=50.0, neginf=-50.0), -50.0, 50.0)
+
+    def _statistics(self, scaled: Numbers) -> tuple[Numbers, Numbers]:
+        """Per row and column: parts of the squared prediction error and of T²."""
+        projected = scaled @ self.components.T
+        residual = scaled - projected @ self.components
+        weighted = (projected / np.sqrt(self.variances)) @ self.components
+        return residual**2, weighted**2
+
+    def score(self, rows: pd.DataFrame) -> tuple[Numbers, list[list[str]]]:
+        """The score of each row (1.0 = the edge of normal, as a ratio of distances) and its sensors, most first."""
+        errors, distances = self._statistics(self._scaled(rows))
+        errors, distances = errors / self.error_limit, distances / self.distance_limit
+        by_error = errors.sum(1) >= distances.sum(1)
+        parts = np.where(by_error[:, None], errors, distances)
+        total = parts.sum(1)
+        names = sorted(set(self.sensor_of))
+        shares = np.stack([parts[:, [s == n for s in self.sensor_of]].sum(1) for n in names], axis=1)
+        shares = shares / np.maximum(total, 1e-12)[:, None]
+        order = np.argsort(-shares, axis=1, kind="stable")[:, :3]
+        least = 1.0 / len(names) if len(names) > 1 else 0.0
+        chosen = [
+            [names[j] for k, j in enumerate(row) if k == 0 or share[j] > least]
+            for row, share in zip(order, shares, strict=True)
+        ]
+        return np.sqrt(total), chosen
+
+
+@dataclass(frozen=True)
+class LifeEstimator:
+    """Remaining life of one device type: boosted trees and the half-width of the interval for 9 in 10 rows.
+
+    The interval is split-conformal (Lei et al. 2018), with widths by estimate: errors grow with what is left.
+    """
+
+    columns: list[str]
+    regressor: HistGradientBoostingRegressor
+    edges: Numbers
+    widths: Numbers
+    cap_hours: float | None
+
+    def estimate(self, rows: pd.DataFrame) -> tuple[Numbers, Numbers, Numbers]:
+        """Hours left, and the interval's ends; never below zero nor beyond the cap."""
+        hours = np.asarray(self.regressor.predict(rows[self.columns].to_numpy(dtype=float)))
+        most = np.inf if self.cap_hours is None else self.cap_hours
+        hours = np.clip(hours, 0.0, most)
+        width = self.widths[np.searchsorted(self.edges, hours, side="right")]
+        return hours, np.clip(hours - width, 0.0, most), np.clip(hours + width, 0.0, most)
+
+
+class AnomalyModel(PythonModel):  # type: ignore[misc]
+    """device_type and feature columns in; score, contributing_sensors out (null for a type it has not seen)."""
+
+    def __init__(self, by_type: dict[str, NormalState]) -> None:
+        self.by_type = by_type
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score rows; the index is that of the input."""
+        out = pd.DataFrame({"score": np.nan, "contributing_sensors": None}, index=model_input.index)
+        out["contributing_sensors"] = out["contributing_sensors"].astype(object)
+        for name, state in self.by_type.items():
+            at = np.flatnonzero((model_input["device_type"] == name).to_numpy())
+            if len(at):
+                score, sensors = state.score(model_input.iloc[at])
+                out.iloc[at, 0] = score
+                cells = np.empty(len(at), dtype=object)
+                cells[:] = sensors
+                out.iloc[at, 1] = cells
+        return out
+
+
+class LifeModel(PythonModel):  # type: ignore[misc]
+    """device_type and feature columns in; life_hours, low_hours, high_hours out (null for a type it has not seen)."""
+
+    def __init__(self, by_type: dict[str, LifeEstimator]) -> None:
+        self.by_type = by_type
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Estimate rows; the index is that of the input."""
+        names = ["life_hours", "low_hours", "high_hours"]
+        out = pd.DataFrame(np.nan, index=model_input.index, columns=names)
+        for name, estimator in self.by_type.items():
+            at = np.flatnonzero((model_input["device_type"] == name).to_numpy())
+            if len(at):
+                out.iloc[at, :] = np.stack(estimator.estimate(model_input.iloc[at]), axis=1)
+        return out

@@ -1,0 +1,197 @@
+"""Models in MLflow: logged, given the alias champion, found by it, and carried to the workers once."""
+
+import atexit
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from pyspark import Broadcast
+from pyspark.sql import SparkSession
+
+from sensor_streams.errors import ModelError
+
+ALIAS = "champion"
+KINDS = ("anomaly", "remaining_life")
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
+
+# The models of this Python process, by kind and version: a worker serves many batches.
+_loaded: dict[tuple[str, str], Any] = {}
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered model's version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """One version of a model, on its way to every worker."""
+
+    kind: str
+    version: str
+    packed: Broadcast[bytes]
+    columns: tuple[str, ...]
+
+    def release(self) -> None:
+        """Let the workers forget the bytes."""
+        self.packed.unpersist()
+
+
+def model_in_worker(kind: str, version: str, packed: Broadcast[bytes]) -> Any:
+    """The model, unpacked and loaded once per Python process and version."""
+    if (kind, version) not in _loaded:
+        folder = Path(tempfile.mkdtemp(prefix=f"model-{kind}-{version}-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        with zipfile.ZipFile(io.BytesIO(packed.value)) as archive:
+            archive.extractall(folder)
+        with quiet():
+            model = mlflow.pyfunc.load_model(str(folder))
+        # One version of a kind at a time: the one before is not asked for again.
+        for known in [k for k in _loaded if k[0] == kind]:
+            del _loaded[known]
+        _loaded[kind, version] = model
+    return _loaded[kind, version]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where models are logged and registered."""
+
+    tracking_uri: str
+    registry_uri: str
+    prefix: str = ""
+    experiment: str = "sensor_streams"
+    artifacts: str | None = None
+
+    def name(self, kind: str) -> str:
+        """The registered model's name."""
+        return f"{self.prefix}{kind}"
+
+    def client(self) -> MlflowClient:
+        """A client of this registry."""
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
+
+    def champion(self, kind: str) -> ModelVersion | None:
+        """The version that has the alias champion; None when there is no such model, or no such alias.
+
+        Raises ModelError when the registry cannot be asked.
+        """
+        if (
+            self.tracking_uri.startswith("sqlite:///")
+            and not Path(self.registry_uri.removeprefix("sqlite:///")).exists()
+        ):
+            return None
+        try:
+            with quiet():
+                found = self.client().get_model_version_by_alias(self.name(kind), ALIAS)
+        except MlflowException as error:
+            if error.error_code in _MISSING:
+                return None
+            raise ModelError(f"the model registry {self.registry_uri} cannot be asked: {error.message}") from None
+        except Exception as error:
+            raise ModelError(f"the model registry {self.registry_uri} cannot be asked: {error}") from None
+        return ModelVersion(self.name(kind), str(found.version))
+
+    def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
+        """Fetch a version's files once and hand them to the workers. Raises ModelError when that fails."""
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.registry_uri)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                with quiet():
+                    path = mlflow.artifacts.download_artifacts(
+                        artifact_uri=f"models:/{self.name(kind)}/{version}", dst_path=folder
+                    )
+                    info = mlflow.models.Model.load(path)
+            except Exception as error:
+                raise ModelError(f"model {self.name(kind)} version {version} cannot be fetched: {error}") from None
+            packed = _pack(Path(path))
+        inputs = info.get_input_schema()
+        if inputs is None:
+            raise ModelError(f"model {self.name(kind)} version {version} has no signature: log it with one")
+        broadcast = spark.sparkContext.broadcast(packed)
+        return LoadedModel(kind, version, broadcast, tuple(inputs.input_names()))
+
+    def log(
+        self,
+        kind: str,
+        model: Any,
+        signature: Any,
+        metrics: dict[str, float],
+        params: dict[str, Any],
+        tags: dict[str, str],
+    ) -> ModelVersion:
+        """Log a model and register it, without an alias yet."""
+        client = self.client()
+        with quiet():
+            mlflow.set_tracking_uri(self.tracking_uri)
+            mlflow.set_registry_uri(self.registry_uri)
+            known = client.get_experiment_by_name(self.experiment)
+            if known is None:
+                location = None if self.artifacts is None else Path(self.artifacts).absolute().as_uri()
+                identity = client.create_experiment(self.experiment, artifact_location=location)
+            else:
+                identity = known.experiment_id
+            with mlflow.start_run(experiment_id=identity, run_name=kind):
+                mlflow.log_params(params)
+                mlflow.log_metrics(metrics)
+                mlflow.set_tags(tags)
+                info = mlflow.pyfunc.log_model(
+                    name="model",
+                    python_model=model,
+                    signature=signature,
+                    registered_model_name=self.name(kind),
+                    # The cluster brings what the package needs; resolving it anew here would take minutes.
+                    pip_requirements=["sensor-streams"],
+                )
+        return ModelVersion(self.name(kind), str(info.registered_model_version))
+
+    def crown(self, versions: list[ModelVersion]) -> None:
+        """Give each version the alias champion; from then on streams score with it."""
+        with quiet():
+            client = self.client()
+            for version in versions:
+                client.set_registered_model_alias(version.name, ALIAS, version.version)
+
+
+def _pack(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.write(file, file.relative_to(folder))
+    return packed.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """MLflow's and its database's chatter is none of the user's business; warnings of ours are not touched."""
+    names = ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.models.model", "mlflow.pyfunc")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        # Some of it is printed, and some comes as warnings: what goes wrong is raised, and that goes through.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

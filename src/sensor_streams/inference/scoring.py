@@ -1,0 +1,78 @@
+"""Scores of feature rows, in vectors, with the version of the model that gave them."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.features.windows import in_form
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference.inputs import input_columns
+from sensor_streams.inference.registry import LoadedModel, model_in_worker
+from sensor_streams.tables import Columns
+
+_FRONT: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
+_BACK: Columns = [("model_version", "string"), ("input_hash", "bigint")]
+# Nine digits: a row that was computed again from readings in another order keeps its hash.
+_DIGITS = 9
+
+
+def anomaly_columns(_: Fleet) -> Columns:
+    """The columns of `anomaly_scores`."""
+    return [*_FRONT, ("score", "double"), ("contributing_sensors", "array<string>"), *_BACK]
+
+
+def life_columns(_: Fleet) -> Columns:
+    """The columns of `remaining_life`."""
+    return [*_FRONT, ("life_hours", "double"), ("low_hours", "double"), ("high_hours", "double"), *_BACK]
+
+
+def input_hash(features: DataFrame, fleet: Fleet) -> Column:
+    """A hash of what the models read in a row, its last bits aside: the same hash, the same scores."""
+    there = [column for column in input_columns(fleet) if column in features.columns]
+    rounded = [F.coalesce(F.format_string(f"%.{_DIGITS - 1}e", F.col(c)), F.lit("-")) for c in there]
+    return F.xxhash64("device_type", *rounded)
+
+
+def anomaly_scores(features: DataFrame, model: LoadedModel, fleet: Fleet) -> DataFrame:
+    """device_features → device_id, window_start, window_date, score, contributing_sensors, model_version, input_hash.
+
+    score: 1.0 is the edge of what training took for normal. A row of a device type that the model has not seen gets
+    no row.
+    """
+    return _scored(features, model, fleet, anomaly_columns(fleet), "score")
+
+
+def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> DataFrame:
+    """device_features → device_id, window_start, window_date, life_hours, low_hours, high_hours, version, hash.
+
+    The interval holds 9 of 10 devices' true remaining life (see `models.LifeEstimator`). Hours.
+    """
+    return _scored(features, model, fleet, life_columns(fleet), "life_hours")
+
+
+def _scored(features: DataFrame, model: LoadedModel, fleet: Fleet, columns: Columns, result: str) -> DataFrame:
+    front = [name for name, _ in _FRONT]
+    results = [(n, k) for n, k in columns if n not in front and n not in dict(_BACK)]
+    kind, version, packed = model.kind, model.version, model.packed
+    needed = [c for c in model.columns if c in features.columns and c not in front]
+    missing = [c for c in model.columns if c not in features.columns]
+
+    def score(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+        for rows in batches:
+            # A sensor that was taken out of the fleet since training is a silent one.
+            given = rows.reindex(columns=[*rows.columns, *missing]) if missing else rows
+            loaded = model_in_worker(kind, version, packed)
+            scores = loaded.unwrap_python_model().predict(None, given) if _own(loaded) else loaded.predict(given)
+            out = rows[[*front, "input_hash"]].assign(**{name: scores[name].to_numpy() for name, _ in results})
+            yield out[out[result].notna()]
+
+    rows = features.select(*front, input_hash(features, fleet).alias("input_hash"), *needed)
+    schema = ", ".join(f"{n} {k}" for n, k in [*_FRONT, ("input_hash", "bigint"), *results])
+    return in_form(rows.mapInPandas(score, schema).withColumn("model_version", F.lit(version)), columns)
+
+
+def _own(loaded: object) -> bool:
+    """True for a model of this package: called directly, for the schema check costs more than the scores."""
+    return type(loaded.unwrap_python_model()).__module__.startswith("sensor_streams.")  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Machinery: starts a task's streams, watches them, stops them loudly."""

@@ -1,0 +1,181 @@
+"""Starts a task's streams in order, watches them all, and ends loudly when one of them ends that should not."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from sensor_streams.errors import StreamFailed, StreamFailure
+from sensor_streams.runtime.lease import Lease
+from sensor_streams.runtime.progress import ProgressTable
+from sensor_streams.runtime.worker import Worker, describe
+from sensor_streams.settings import Settings
+
+log = logging.getLogger("sensor_streams.runtime")
+
+# How often the queries are looked at: a failure must be reported within two seconds.
+POLL_SECONDS = 0.25
+
+
+class RunInterrupted(StreamFailed):
+    """The run was asked to stop before its end."""
+
+
+class Supervisor:
+    """Watches the workers of one task.
+
+    Waiting for any query's end is not enough: that returns without an error when a query ends cleanly, and it
+    remembers one error of several. So every query is looked at, each time.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        settings: Settings,
+        lease: Lease,
+        progress: ProgressTable,
+        closing: threading.Event,
+        model_ready: Callable[[Worker], bool],
+    ) -> None:
+        self.workers = list(workers)
+        self.settings = settings
+        self.lease = lease
+        self.progress = progress
+        self.closing = closing
+        self.model_ready = model_ready
+        self.interrupted = False
+        self._flushed = time.monotonic()
+        self._next_model_check = 0.0
+
+    def run(self) -> None:
+        """Run until all streams are done (available-now) or until one fails or a signal comes.
+
+        Raises StreamFailed with all failures, the last line naming stream, batch, error class and cause;
+        RunInterrupted when a signal ended an unfinished run; LeaseLost when another attempt took over.
+        """
+        tick = threading.Event()
+        with self._signals(tick):
+            try:
+                while not self._finished():
+                    self._start_what_can()
+                    self._observe()
+                    if self._failures() or self.interrupted or self.lease.lost:
+                        break
+                    self._flush_now_and_then()
+                    tick.wait(POLL_SECONDS)
+            finally:
+                self._close()
+        self._report()
+
+    def _finished(self) -> bool:
+        return all(worker.state in ("DONE", "WAITING_FOR_MODEL") for worker in self.workers) and (
+            self.settings.bounded or not any(worker.state == "WAITING_FOR_MODEL" for worker in self.workers)
+        )
+
+    def _start_what_can(self) -> None:
+        for worker in self.workers:
+            if worker.state not in ("WAITING", "WAITING_FOR_MODEL") or not self._sources_drained(worker):
+                continue
+            if not self._model_there(worker):
+                continue
+            try:
+                worker.start()
+                log.info("stream %s started", worker.stream.name)
+            except Exception as error:
+                worker.state = "FAILED"
+                worker.failure = describe(worker.stream.name, None, error)
+                return
+
+    def _sources_drained(self, worker: Worker) -> bool:
+        """Available-now ends when its input is drained, so a stream starts when the ones it reads from are done."""
+        if not self.settings.bounded:
+            return True
+        over = ("DONE", "WAITING_FOR_MODEL")
+        before = [w for w in self.workers if w.stream.name in worker.stream.sources]
+        return all(w.state in over for w in before)
+
+    def _model_there(self, worker: Worker) -> bool:
+        if worker.stream.model is None:
+            return True
+        if worker.state == "WAITING_FOR_MODEL":
+            if self.settings.bounded or time.monotonic() < self._next_model_check:
+                return False
+            self._next_model_check = time.monotonic() + self.settings.model_interval.total_seconds()
+        if self.model_ready(worker):
+            return True
+        if worker.state != "WAITING_FOR_MODEL":
+            worker.state = "WAITING_FOR_MODEL"
+            log.warning(
+                "stream %s: WAITING_FOR_MODEL: no %s model has the alias champion yet; its input is kept for later",
+                worker.stream.name,
+                worker.stream.model,
+            )
+        return False
+
+    def _observe(self) -> None:
+        for worker in self.workers:
+            worker.observe()
+
+    def _failures(self) -> list[StreamFailure]:
+        return [worker.failure for worker in self.workers if worker.failure is not None and worker.state == "FAILED"]
+
+    def _flush_now_and_then(self) -> None:
+        if time.monotonic() - self._flushed > self.settings.progress_interval.total_seconds():
+            self.progress.flush()
+            self._flushed = time.monotonic()
+
+    def _close(self) -> None:
+        """Stop what still runs, upstream first, within the deadline; the batch in hand may finish in it."""
+        for failure in self._failures():
+            log.error("%s", failure)
+        self.closing.set()
+        deadline = time.monotonic() + self.settings.stop_deadline.total_seconds()
+        running = [worker for worker in self.workers if worker.active]
+        for worker in running:
+            worker.state = "STOPPING" if worker.state == "RUNNING" else worker.state
+        if self.interrupted:
+            waiter = threading.Event()
+            while any(worker.active and worker.in_batch for worker in running) and time.monotonic() < deadline:
+                waiter.wait(POLL_SECONDS / 2)
+        for worker in running:
+            if not worker.stop(deadline - time.monotonic()):
+                log.warning("stream %s did not stop in time and is abandoned", worker.stream.name)
+        self._observe()
+        self.progress.flush()
+
+    def _report(self) -> None:
+        self.lease.check()
+        failures = self._failures()
+        if failures:
+            lines = [str(failure) for failure in failures]
+            head = f"{len(lines)} of {len(self.workers)} streams failed:" if len(lines) > 1 else "a stream failed:"
+            # The one that failed first comes last: the last line of a log is the one that is read.
+            ordered = [*lines[1:], lines[0]]
+            raise StreamFailed("\n".join([head, *ordered]), tuple(failures))
+        if self.interrupted:
+            raise RunInterrupted("stopped by a signal: the batches in hand were finished or will be repeated")
+
+    @contextmanager
+    def _signals(self, tick: threading.Event) -> Iterator[None]:
+        """SIGTERM asks for an orderly end; a second one ends the process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, _: FrameType | None) -> None:
+            if self.interrupted:
+                os._exit(128 + number)
+            self.interrupted = True
+            log.warning("signal %d: stopping within %.0f s", number, self.settings.stop_deadline.total_seconds())
+            tick.set()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,145 @@
+"""One task of a job: its tables, its checkpoints, its streams, from start to end."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.inference.registry import Registry
+from sensor_streams.local.catalog import CatalogFile
+from sensor_streams.runtime.binding import bind
+from sensor_streams.runtime.champions import Champion
+from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.progress import BatchFigures, ProgressTable, create_view
+from sensor_streams.runtime.supervisor import Supervisor
+from sensor_streams.runtime.worker import Worker
+from sensor_streams.settings import Settings
+from sensor_streams.streams import BY_NAME, STREAMS, Files, Stream
+from sensor_streams.tables import Catalog, TableIdentity
+
+log = logging.getLogger("sensor_streams.runtime")
+
+TASKS = ("feature_extraction", "inference")
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL)."""
+
+    states: Mapping[str, str]
+
+
+def streams_of(names: Sequence[str]) -> list[Stream]:
+    """The streams of the named tasks or of the named streams, in dependency order. Raises ConfigurationError."""
+    unknown = [name for name in names if name not in BY_NAME and name not in TASKS]
+    if unknown:
+        raise ConfigurationError(
+            f"no stream or task is called {', '.join(unknown)}; "
+            f"tasks: {', '.join(TASKS)}; streams: {', '.join(BY_NAME)}"
+        )
+    return [s for s in STREAMS if not names or s.name in names or s.task in names]
+
+
+def catalog_of(spark: SparkSession, settings: Settings) -> Catalog:
+    """The catalog that the settings describe."""
+    entries = CatalogFile(Path(settings.catalog_file)) if settings.catalog_file else None
+    return Catalog(spark, settings.catalog, settings.schema_name, settings.tables, entries)
+
+
+def registry_of(settings: Settings) -> Registry:
+    """The model registry that the settings describe."""
+    return Registry(
+        tracking_uri=settings.tracking_uri,
+        registry_uri=settings.registry_uri,
+        prefix=settings.model_prefix,
+        experiment=settings.experiment,
+        artifacts=settings.artifacts,
+    )
+
+
+def run_task(
+    spark: SparkSession,
+    settings: Settings,
+    names: Sequence[str] = (),
+    *,
+    fleet: Fleet | None = None,
+    on_batch: Callable[[BatchFigures], None] | None = None,
+    on_start: Callable[[Sequence[Worker]], None] | None = None,
+) -> TaskReport:
+    """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
+
+    Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
+    BindingError or TableError when names do not lead to the data that the checkpoints belong to.
+    """
+    fleet = fleet or load_fleet(settings.sensors)
+    if not settings.run:
+        settings = settings.model_copy(update={"run": f"local-{uuid.uuid4().hex[:8]}"})
+    streams = streams_of(names)
+    catalog = catalog_of(spark, settings)
+    folders = [Path(settings.checkpoints) / stream.name for stream in streams]
+    lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
+    lease.acquire()
+    try:
+        _prepare(catalog, settings, fleet, streams)
+        closing = threading.Event()
+        task = "_".join(sorted({s.task for s in streams})) if len(streams) > 1 else streams[0].name
+        progress = ProgressTable(catalog, task)
+        registry = registry_of(settings)
+        interval = settings.model_interval.total_seconds()
+        champions = {s.model: Champion(spark, registry, s.model, interval) for s in streams if s.model is not None}
+        workers = [
+            Worker(
+                stream=stream,
+                settings=settings,
+                fleet=fleet,
+                catalog=catalog,
+                lease=lease,
+                progress=progress,
+                champion=champions[stream.model].current if stream.model is not None else None,
+                closing=closing,
+                on_batch=on_batch,
+            )
+            for stream in streams
+        ]
+        if on_start is not None:
+            on_start(workers)
+
+        def ready(worker: Worker) -> bool:
+            return worker.stream.model is None or champions[worker.stream.model].there()
+
+        Supervisor(workers, settings, lease, progress, closing, ready).run()
+        create_view(catalog, progress_tasks())
+        return TaskReport({worker.stream.name: worker.state for worker in workers})
+    finally:
+        lease.release()
+
+
+def progress_tasks() -> list[str]:
+    """The names under which processes keep progress: the tasks, both at once, and single streams."""
+    return [*TASKS, "_".join(sorted(TASKS)), *BY_NAME]
+
+
+def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequence[Stream]) -> None:
+    """Create or open every table, wait for those of others, and check what the checkpoints are bound to.
+
+    All own tables first: a stream that reads another one of the same task must not wait for what comes after it.
+    """
+    own: dict[str, TableIdentity] = {}
+    for stream in streams:
+        own[stream.name] = catalog.create(stream.table(fleet))
+        for spec in stream.beside:
+            table = spec(fleet)
+            own[table.name] = catalog.create(table)
+    seconds = settings.table_deadline.total_seconds()
+    others = {name for stream in streams for name in stream.sources} - own.keys()
+    there = own | {name: catalog.wait_for(name, seconds) for name in sorted(others)}
+    for stream in streams:
+        sources = {name: there[name] for name in stream.sources}
+        landing = settings.landing if isinstance(stream.touches, Files) else None
+        bind(Path(settings.checkpoints) / stream.name, stream.name, sources, own[stream.name], landing)

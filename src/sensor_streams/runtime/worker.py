@@ -1,0 +1,251 @@
+"""One stream inside a task: its query, its batches, and what is known of its end."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from sensor_streams.errors import StreamFailure
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.ingest.batch import ingest_batch
+from sensor_streams.ingest.source import landing_files
+from sensor_streams.keyed.engine import Handles, Outcome, recompute
+from sensor_streams.keyed.write import Once
+from sensor_streams.runtime.lease import Lease
+from sensor_streams.runtime.progress import BatchFigures, ProgressTable, now
+from sensor_streams.settings import Settings
+from sensor_streams.streams import Files, Stream
+from sensor_streams.tables import Catalog
+
+log = logging.getLogger("sensor_streams.runtime")
+
+# Columns that a batch needs of the changes: where to look. The rest is read back from the table.
+_CHANGE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
+
+
+class _Closing(Exception):
+    """The task is stopping: this batch is not begun."""
+
+
+@dataclass
+class Worker:
+    """Starts the query of one stream, runs its batches, remembers how it failed."""
+
+    stream: Stream
+    settings: Settings
+    fleet: Fleet
+    catalog: Catalog
+    lease: Lease
+    progress: ProgressTable
+    champion: Callable[[], LoadedModel] | None
+    closing: threading.Event
+    on_batch: Callable[[BatchFigures], None] | None = None
+    query: StreamingQuery | None = None
+    failure: StreamFailure | None = None
+    state: str = "WAITING"
+    batch: int | None = None
+    in_batch: bool = False
+    last_sign: float = field(default_factory=time.monotonic)
+    _handles: Handles | None = None
+    _outcomes: dict[int, tuple[Outcome, float]] = field(default_factory=dict)
+    _reported: int = -1
+    _stamp: str = ""
+    _app: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the stream's checkpoint and its companions are; the path does not know the job's shape."""
+        return Path(self.settings.checkpoints) / self.stream.name
+
+    def start(self) -> None:
+        """Start the query. Raises what Spark raises when it cannot."""
+        self.state = "RUNNING"
+        self.last_sign = time.monotonic()
+        checkpoint = self.folder / "checkpoint"
+        writer = (
+            self._source()
+            .writeStream.queryName(self.stream.name)
+            .option("checkpointLocation", str(checkpoint))
+            .foreachBatch(self._run)
+        )
+        interval = self.settings.interval
+        if interval is None:
+            writer = writer.trigger(availableNow=True)
+        else:
+            writer = writer.trigger(processingTime=f"{int(interval.total_seconds() * 1000)} milliseconds")
+        self.query = writer.start()
+
+    @property
+    def active(self) -> bool:
+        """True while the query runs."""
+        return self.query is not None and self.query.isActive
+
+    def observe(self) -> None:
+        """Report the batches that ended since the last look, and see whether the query is still alive and moving."""
+        if self.query is None or self.state not in ("RUNNING", "STOPPING"):
+            return
+        for event in self.query.recentProgress:
+            self.last_sign = max(self.last_sign, self._seen(json.loads(event.json)))
+        if not self.query.isActive:
+            self._ended()
+        elif self.state == "RUNNING":
+            self._stalled()
+
+    def stop(self, seconds: float) -> bool:
+        """Stop the query; False when it did not end in time and is abandoned."""
+        if self.query is None or not self.query.isActive:
+            return True
+        thread = threading.Thread(target=self._stop_query, name=f"stop {self.stream.name}", daemon=True)
+        thread.start()
+        thread.join(max(0.0, seconds))
+        return not thread.is_alive()
+
+    def _stop_query(self) -> None:
+        try:
+            if self.query is not None:
+                self.query.stop()
+        except Exception as error:
+            log.warning("stream %s: stopping it failed: %s", self.stream.name, _first_line(str(error)))
+
+    def _source(self) -> DataFrame:
+        spark = self.catalog.spark
+        if isinstance(self.stream.touches, Files):
+            return landing_files(spark, self.settings, str(self.folder / "schema"))
+        changes: DataFrame | None = None
+        for table in self.stream.sources:
+            feed = (
+                spark.readStream.option("readChangeFeed", "true")
+                .option("maxFilesPerTrigger", self.settings.max_files)
+                .table(self.catalog.full_name(table))
+            )
+            where = feed.select(*[name for name in _CHANGE if name in feed.columns])
+            changes = where if changes is None else changes.unionByName(where)
+        if changes is None:
+            raise ValueError(f"stream {self.stream.name} has no source")
+        return changes
+
+    def _run(self, rows: DataFrame, batch_id: int) -> None:
+        """One micro-batch. Whatever goes wrong is kept before Spark wraps it."""
+        if self.closing.is_set():
+            raise _Closing
+        self.batch, self.in_batch = batch_id, True
+        begun = time.monotonic()
+        self.last_sign = begun
+        try:
+            self.lease.check()
+            outcome = self._process(rows, batch_id)
+        except Exception as error:
+            self.failure = describe(self.stream.name, batch_id, error)
+            raise
+        finally:
+            self.in_batch = False
+        self._outcomes[batch_id] = (outcome, time.monotonic() - begun)
+
+    def _process(self, rows: DataFrame, batch_id: int) -> Outcome:
+        handles = self._open(rows.sparkSession)
+        once = Once(f"{self._app}:{self.stream.name}:{self.fleet.fingerprint}", batch_id)
+        if isinstance(self.stream.touches, Files):
+            return ingest_batch(rows, self.settings.landing, batch_id, self.fleet, handles, once)
+        model = self.champion() if self.champion is not None else None
+        return recompute(self.stream, rows, self.fleet, handles, model, once)
+
+    def _open(self, session: SparkSession) -> Handles:
+        """The tables, looked up in the first batch, with the session that all batches of this query share."""
+        if self._handles is None:
+            beside = [spec(self.fleet).name for spec in self.stream.beside]
+            self._handles = Handles.open(self.catalog, [self.stream.name, *self.stream.sources, *beside], session)
+            metadata = json.loads((self.folder / "checkpoint" / "metadata").read_text("utf-8"))
+            self._app = str(metadata["id"])
+        return self._handles
+
+    def _seen(self, entry: dict[str, object]) -> float:
+        """Take one progress event of the query into account; the time at which it was new."""
+        batch = int(str(entry["batchId"]))
+        outcome = self._outcomes.pop(batch, None)
+        if outcome is None or batch <= self._reported:
+            # An idle query says so every ten seconds: a new time stamp is a sign of life too.
+            stamp, self._stamp = self._stamp, str(entry["timestamp"])
+            return self.last_sign if stamp == self._stamp else time.monotonic()
+        self._reported = batch
+        done, seconds = outcome
+        duration = entry.get("durationMs")
+        total = float(duration.get("triggerExecution", 0)) / 1000 if isinstance(duration, dict) else seconds
+        started = datetime.fromisoformat(str(entry["timestamp"]).replace("Z", "+00:00"))
+        lag = None if done.newest is None else round((now() - done.newest).total_seconds(), 3)
+        figures = BatchFigures(
+            stream=self.stream.name,
+            run=self.settings.run,
+            attempt=self.settings.attempt,
+            batch_id=batch,
+            started_at=started,
+            rows_in=int(str(entry.get("numInputRows", 0))),
+            rows_out=done.writes.total,
+            rejected=done.rejected,
+            seconds=total,
+            write_seconds=round(seconds, 3),
+            lag_seconds=lag,
+            heap_mb=heap_in_use(self.catalog.spark),
+        )
+        self.progress.add(figures)
+        if self.on_batch is not None:
+            self.on_batch(figures)
+        return time.monotonic()
+
+    def _ended(self) -> None:
+        """The query is over: decide whether that is a failure."""
+        assert self.query is not None
+        error = self.query.exception()
+        if self.closing.is_set() and (error is None or _Closing.__name__ in str(error)):
+            self.state, self.failure = "STOPPED", None
+            return
+        if error is not None:
+            self.state = "FAILED"
+            self.failure = self.failure or describe(self.stream.name, self.batch, error)
+        elif self.settings.bounded or self.state == "STOPPING":
+            self.state = "DONE" if self.state == "RUNNING" else "STOPPED"
+        else:
+            self.state = "FAILED"
+            cause = "the query ended without an error, in a run that has no end"
+            self.failure = StreamFailure(self.stream.name, self.batch, "SILENT_END", cause)
+
+    def _stalled(self) -> None:
+        """Fail a query whose trigger has been at work for too long without a sign of life."""
+        limit = self.settings.stall_after.total_seconds()
+        if self.query is None or time.monotonic() - self.last_sign < limit:
+            return
+        status = self.query.status
+        if status["isTriggerActive"] or status["isDataAvailable"]:
+            self.state = "FAILED"
+            cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
+            self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
+
+
+def describe(stream: str, batch: int | None, error: BaseException) -> StreamFailure:
+    """The failure in four parts; the error class is Spark's own where it has one."""
+    name = type(error).__name__
+    if isinstance(error, PySparkException):
+        name = error.getCondition() or name
+    return StreamFailure(stream, batch, name, _first_line(str(error)) or "no message")
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:500] if lines else ""
+
+
+def heap_in_use(spark: SparkSession) -> float:
+    """What the driver's heap holds at this moment, in MB."""
+    jvm = spark._jvm
+    if jvm is None:
+        return 0.0
+    used = jvm.java.lang.management.ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed()
+    return round(float(used) / 1e6, 1)

@@ -1,0 +1,180 @@
+"""Proof that the tables are what the accepted readings make of them: recompute, compare, print what differs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference import scoring
+from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE, difference
+from sensor_streams.keyed.engine import Handles, changed_rows
+from sensor_streams.keyed.region import Region, Slots
+from sensor_streams.keyed.since import Since
+from sensor_streams.streams import BY_NAME, STREAMS, Stream
+from sensor_streams.tables import Catalog
+
+LoadVersion = Callable[[str, str], LoadedModel]
+
+_WORDS = {INSERT: "missing", UPDATE: "different", DELETE: "not to be there"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One table's check: rows compared, rows that differ, and the first of them in words."""
+
+    table: str
+    rows: int
+    differing: int
+    examples: tuple[str, ...] = ()
+
+
+def verify(
+    catalog: Catalog,
+    fleet: Fleet,
+    load: LoadVersion,
+    low: datetime | None = None,
+    high: datetime | None = None,
+    only: Sequence[str] = (),
+    examples: int = 5,
+) -> list[Check]:
+    """Compare every table with its function over the stored tables it is made from, stage by stage.
+
+    low, high: the range of times (UTC), None = no limit; widened to whole windows. load: (kind, version) → model,
+    for scores are checked with the version that their row names. Sums of floats are compared but for the last bits.
+    A table that does not exist yet is left out.
+    """
+    unknown = [name for name in only if name not in BY_NAME]
+    if unknown:
+        raise ConfigurationError(f"no stream is called {', '.join(unknown)}; there are: {', '.join(BY_NAME)}")
+    checks = []
+    for stream in STREAMS:
+        needed = [stream.name, *stream.sources]
+        if (only and stream.name not in only) or not all(catalog.exists(name) for name in needed):
+            continue
+        beside = [spec(fleet).name for spec in stream.beside]
+        handles = Handles.open(catalog, [*needed, *beside])
+        checks.append(_check(stream, fleet, handles, load, low, high, examples))
+    return checks
+
+
+def region_of(stream: Stream, fleet: Fleet, low: datetime | None, high: datetime | None) -> Region:
+    """The part of a computed stream's tables between two times."""
+    if isinstance(stream.touches, Slots):
+        return stream.touches.between(low, high, fleet, stream.name)
+    if isinstance(stream.touches, Since):
+        whole = stream.touches.whole()
+
+        def within(rows: DataFrame) -> DataFrame:
+            after = F.lit(True) if low is None else F.col("opened_at") >= F.lit(low)
+            return rows.where(after if high is None else after & (F.col("opened_at") < F.lit(high)))
+
+        return Region(whole.source, within)
+    raise ConfigurationError(f"stream {stream.name} is not computed from tables: it only adds to its own")
+
+
+def _check(
+    stream: Stream,
+    fleet: Fleet,
+    handles: Handles,
+    load: LoadVersion,
+    low: datetime | None,
+    high: datetime | None,
+    examples: int,
+) -> Check:
+    if stream.name == "readings":
+        found = _files_that_do_not_add_up(handles)
+        rows = handles.read("ingested_files").count()
+    elif stream.name == "alert_events":
+        found = _events_that_do_not_fold(handles)
+        rows = handles.read("alerts").count()
+    else:
+        region = region_of(stream, fleet, low, high)
+        rows = region.sink(handles.read(stream.name)).count()
+        if stream.model is not None:
+            found = _scores_that_differ(stream, fleet, handles, load, region)
+        else:
+            found = changed_rows(stream, fleet, handles, region, None)
+    found = found.localCheckpoint()
+    differing = found.count()
+    columns = [c for c in (*stream.key, "source_file") if c in found.columns]
+    shown = found.select(*columns, OPERATION).limit(examples).collect() if differing else []
+    return Check(stream.name, rows, differing, tuple(_in_words(row.asDict(), row[OPERATION]) for row in shown))
+
+
+def _in_words(row: dict[str, object], operation: str) -> str:
+    key = ", ".join(f"{name} {value}" for name, value in row.items() if name != OPERATION)
+    return f"{key}: {_WORDS.get(operation, operation)}"
+
+
+def _files_that_do_not_add_up(handles: Handles) -> DataFrame:
+    """Files whose recorded counts are not those of the tables, and keys that readings hold twice."""
+
+    def counted(table: str, name: str) -> DataFrame:
+        return handles.read(table).groupBy("source_file").agg(F.count(F.lit(1)).alias(name))
+
+    files = handles.read("ingested_files")
+    joined = (
+        files.join(counted("readings", "stored"), "source_file", "full_outer")
+        .join(counted("readings_rejected", "kept"), "source_file", "full_outer")
+        .fillna(0, ["stored", "kept", "lines", "accepted", "rejected", "duplicates"])
+    )
+    wrong = (
+        (F.col("accepted") != F.col("stored"))
+        | (F.col("rejected") != F.col("kept"))
+        | (F.col("lines") != F.col("accepted") + F.col("rejected") + F.col("duplicates"))
+    )
+    sums = joined.where(wrong).select("source_file", F.lit("counts differ from the tables").alias(OPERATION))
+    twice = (
+        handles.read("readings")
+        .groupBy("device_id", "sensor", "event_time", F.coalesce("sequence", F.lit(-(2**62))).alias("sequence"))
+        .agg(F.count(F.lit(1)).alias("times"), F.min("source_file").alias("source_file"))
+        .where("times > 1")
+        .select("source_file", F.lit("a reading stands twice").alias(OPERATION))
+    )
+    return sums.unionByName(twice)
+
+
+def _events_that_do_not_fold(handles: Handles) -> DataFrame:
+    """Episodes whose last event does not say what the episode is, and episodes whose numbers are not 1, 2, 3, …"""
+    key = ["device_id", "rule", "opened_at"]
+    events = handles.read("alert_events")
+    told = [("state", "string"), ("peak", "double"), ("peak_at", "timestamp"), ("resolved_at", "timestamp")]
+    names = [name for name, _ in told]
+    last = events.groupBy(*key).agg(F.max_by(F.struct("kind", *names), "number").alias("last"))
+    folded = last.where("last.kind != 'WITHDRAWN'").select(*key, *[F.col(f"last.{n}").alias(n) for n in names])
+    columns = [("device_id", "string"), ("rule", "string"), ("opened_at", "timestamp"), *told]
+    differ = difference(folded, handles.read("alerts").select(*key, *names), columns, key)
+    numbers = events.groupBy(*key).agg(
+        F.count(F.lit(1)).alias("n"), F.max("number").alias("most"), F.countDistinct("number").alias("different")
+    )
+    gaps = numbers.where("n != most OR n != different").select(*key, F.lit("numbers have gaps").alias(OPERATION))
+    return differ.select(*key, OPERATION).unionByName(gaps)
+
+
+def _scores_that_differ(stream: Stream, fleet: Fleet, handles: Handles, load: LoadVersion, region: Region) -> DataFrame:
+    """Scores that are not what the version on their row makes of the features, and rows without a score.
+
+    A row whose device type no model knew at the time has no score; that is no difference.
+    """
+    stored = region.sink(handles.read(stream.name)).localCheckpoint()
+    versions = [row["model_version"] for row in stored.select("model_version").distinct().collect()]
+    columns = stream.columns(fleet)
+    names = [name for name, _ in columns]
+    features = region.sink(handles.read(stream.sources[0]))
+    key = list(stream.key)
+    empty = handles.session.createDataFrame([], stored.schema)
+    computed = empty.select(*names)
+    score = scoring.anomaly_scores if stream.model == "anomaly" else scoring.remaining_life
+    for version in sorted(versions):
+        rows = features.join(stored.where(F.col("model_version") == version).select(*key), key, "left_semi")
+        computed = computed.unionByName(score(rows, load(str(stream.model), version), fleet).select(*names))
+    newest = max(versions, key=int, default=None) if all(v.isdigit() for v in versions) else max(versions, default=None)
+    if newest is not None:
+        unscored = features.join(stored.select(*key), key, "left_anti")
+        computed = computed.unionByName(score(unscored, load(str(stream.model), newest), fleet).select(*names))
+    return difference(stored.select(*names), computed, columns, key)
