@@ -1,0 +1,1 @@
+"""This machine in the place of a workspace: names, catalog entries, demo."""

@@ -1,0 +1,79 @@
+"""What one sees while streams run: a line for each batch, and what is at work now."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.console import Console
+
+from sensor_streams.inference.training import TrainingReport
+from sensor_streams.local.workspace import Workspace
+from sensor_streams.runtime.progress import BatchFigures
+from sensor_streams.runtime.task import TaskReport, run_task
+from sensor_streams.verify import Check
+
+
+class Watch:
+    """Runs the steps of a command and tells what happens."""
+
+    def __init__(self, console: Console, workspace: Workspace) -> None:
+        self.console = console
+        self.workspace = workspace
+        self.figures: list[BatchFigures] = []
+        self._start = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._start
+
+    def say(self, text: str) -> None:
+        """One line, with the time since the beginning."""
+        self.console.print(f"[dim]{self.elapsed():4.0f} s[/dim]  {text}", highlight=False, soft_wrap=True)
+
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """A moving sign while something takes time; without a terminal, one line."""
+        if self.console.is_terminal:
+            return self.console.status(text)
+        self.say(text)
+        return nullcontext()
+
+    def run(self, names: Sequence[str], title: str) -> TaskReport:
+        """Run streams, a line for each batch."""
+        with self.busy("starting Spark"):
+            spark = self.workspace.spark
+        with self.busy(f"streaming: {title}"):
+            report = run_task(spark, self.workspace.settings, names, fleet=self.workspace.fleet, on_batch=self._batch)
+        waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
+        if waiting:
+            self.say(f"[yellow]WAITING_FOR_MODEL[/yellow]: {', '.join(waiting)}; their input is kept for later")
+        return report
+
+    def train(self) -> TrainingReport:
+        """Train, and say how good it is."""
+        with self.busy("training on the first part"):
+            report = self.workspace.train()
+        told = [f"{v.name} version {v.version}" for v in report.versions]
+        self.say(f"trained {' and '.join(told)} on {report.rows:,} rows, {report.failures} failures")
+        figures = report.figures
+        if "remaining_life.rmse_hours" in figures:
+            self.say(
+                f"life on devices not seen: RMSE {figures['remaining_life.rmse_hours']:.1f} h "
+                f"(always the median: {figures['remaining_life.baseline_rmse_hours']:.1f} h)"
+            )
+        for note in report.notes:
+            self.say(note)
+        return report
+
+    def verify(self) -> list[Check]:
+        """Verify all tables."""
+        with self.busy("verifying: every table computed afresh and compared"):
+            return self.workspace.verify()
+
+    def _batch(self, figures: BatchFigures) -> None:
+        self.figures.append(figures)
+        rejected = f", {figures.rejected:,} rejected" if figures.rejected else ""
+        unit = "files" if figures.stream == "readings" else "changes"
+        self.say(
+            f"[bold]{figures.stream:<16}[/bold] batch {figures.batch_id}: {figures.rows_in:,} {unit} in, "
+            f"{figures.rows_out:,} rows written{rejected}, {figures.seconds:.1f} s"
+        )

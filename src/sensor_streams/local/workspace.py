@@ -1,0 +1,96 @@
+"""What the commands share on this machine: settings, fleet, a Spark session when it is needed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from sensor_streams.failures import TABLE
+from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.inference.registry import LoadedModel, Registry
+from sensor_streams.inference.training import TrainingReport, data_version, train
+from sensor_streams.local.config import LocalConfig, load_local
+from sensor_streams.runtime.task import catalog_of, registry_of
+from sensor_streams.session import local_session
+from sensor_streams.settings import Settings, load_settings
+from sensor_streams.tables import Catalog
+from sensor_streams.verify import Check, verify
+
+
+@dataclass
+class Workspace:
+    """This machine in the place of a workspace."""
+
+    local: LocalConfig
+    settings: Settings
+    log_name: str = "spark"
+
+    @classmethod
+    def open(
+        cls,
+        file: Path = Path("local.yml"),
+        arguments: Mapping[str, object] | None = None,
+        settings_file: Path | None = None,
+        home: Path | None = None,
+        log_name: str = "spark",
+    ) -> "Workspace":
+        """Read `local.yml` and the settings; `home`: keep everything under that folder instead."""
+        local = load_local(file)
+        if home is not None:
+            local = local.under(home.absolute())
+        settings = load_settings(arguments, os.environ, settings_file, local.settings())
+        mapped = {name: local.path(getattr(settings, name)) for name in ("landing", "checkpoints", "sensors")}
+        return cls(local, settings.model_copy(update=mapped), log_name)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The fleet of sensors.yml."""
+        return load_fleet(self.settings.sensors)
+
+    @property
+    def log_file(self) -> Path:
+        """Where Spark's own messages go."""
+        return self.local.log / f"{self.log_name}.log"
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, started when it is first asked for."""
+        return local_session("sensor-streams", self.log_file, warehouse=self.local.tables.parent / "warehouse")
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The tables."""
+        return catalog_of(self.spark, self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The models."""
+        return registry_of(self.settings)
+
+    def load_model(self, kind: str, version: str) -> LoadedModel:
+        """A version of a model, ready for the workers."""
+        return self.registry.load(self.spark, kind, version)
+
+    def train(self) -> TrainingReport:
+        """Train on what the tables hold now."""
+        self.catalog.create(TABLE)
+        features = self.catalog.handle("device_features")
+        version = features.history(1).select("version").first()
+        named = data_version(self.catalog.full_name("device_features"), 0 if version is None else int(version[0]))
+        return train(
+            features.toDF(), self.catalog.read(TABLE.name), self.fleet, registry=self.registry, data_version=named
+        )
+
+    def verify(self) -> list[Check]:
+        """Verify everything."""
+        return verify(self.catalog, self.fleet, self.load_model)
+
+    def with_settings(self, **changes: object) -> "Workspace":
+        """The same workspace with other settings and the same session."""
+        other = replace(self, settings=self.settings.model_copy(update=changes))
+        if "spark" in self.__dict__:
+            other.__dict__["spark"] = self.spark
+        return other
