@@ -60,7 +60,7 @@ bench: setup ## rows per second and memory by stream, beside the watermark form
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 lock: ## resolve the packages anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## remove what demo and tests left behind, tables included
