@@ -1,13 +1,15 @@
-"""One Spark session per test process, and what every test may ask for."""
+"""One Spark session per test process, Delta tables of the fixtures once, and what every test may ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.session import local_session
+from tests.plant import Plant
+from tests.rows import FIXTURES, rows
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +24,27 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
+def delta(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DataFrame]:
+    """name → the fixture of that name as a Delta table, written once per test session."""
+    folder = tmp_path_factory.mktemp("fixtures")
+    known: dict[str, str] = {}
+
+    def table(name: str) -> DataFrame:
+        if name not in known:
+            known[name] = str(folder / name)
+            rows(spark, name).write.format("delta").save(known[name])
+        return spark.read.format("delta").load(known[name])
+
+    return table
+
+
+@pytest.fixture(scope="session")
 def fleet() -> Fleet:
-    """The fleet of the repository's own sensors.yml."""
-    return load_fleet(ROOT / "sensors.yml")
+    """The fleet of the tests."""
+    return load_fleet(FIXTURES / "fleet.yml")
+
+
+@pytest.fixture
+def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> Plant:
+    """An empty plant: a landing folder, a catalog, no tables yet."""
+    return Plant(spark, fleet, tmp_path)

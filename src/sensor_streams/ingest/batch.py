@@ -1,11 +1,13 @@
 """One batch of files: read, checked, decided, written; a damaged file is set aside as a whole."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -55,6 +57,7 @@ def ingest_batch(
         LandedFile(row["path"], relative_name(row["path"], landing), _utc(row["modificationTime"]), int(row["length"]))
         for row in files.collect()
     ]
+    landed += _empty_files(landing)
     if not landed:
         return Outcome()
     parsed, aside = _read(landed, landing, fleet, handles)
@@ -83,6 +86,23 @@ def ingest_batch(
     return Outcome(writes, rejected=rejected, newest=figures.newest)
 
 
+def _empty_files(landing: str) -> list[LandedFile]:
+    """The files without content: Spark's sources leave them out, and someone may wait for what is in them."""
+    found = []
+    for folder, folders, names in os.walk(landing):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        for name in names:
+            file = Path(folder) / name
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue
+            if status.st_size == 0 and not name.startswith((".", "_")):
+                arrived = datetime.fromtimestamp(status.st_mtime, UTC)
+                found.append(LandedFile(str(file), relative_name(str(file), landing), arrived, 0))
+    return found
+
+
 def relative_name(path: str, landing: str) -> str:
     """The file's name below the landing folder, whatever scheme and encoding the address has."""
     folder = PurePosixPath(landing).as_posix().rstrip("/")
@@ -108,7 +128,7 @@ def _read(
         return _parse([], landing, fleet, handles), {}
     try:
         return _parse(good, landing, fleet, handles), {}
-    except PySparkException:
+    except (PySparkException, Py4JJavaError):
         damaged = damaged_files(handles.session, [file.path for file in good])
         if not damaged:
             raise

@@ -129,6 +129,12 @@ def _problem(fleet: Fleet) -> Column:
         (~F.is_valid_utf8("raw"), "invalid_utf8", F.lit("bytes that are no UTF-8")),
         (F.startswith(raw, F.lit("\ufeff")), "byte_order_mark", F.lit("the line begins with a byte-order mark")),
         (F.instr(raw, "\x00") > 0, "nul_character", F.lit("the line holds a NUL")),
+        # By itself the parser stops after the first value: what it takes then has something behind it.
+        (
+            F.col("json").isNull() & F.try_parse_json(raw).isNotNull(),
+            "more_than_one_value",
+            F.lit("text after the first JSON value"),
+        ),
         (F.col("json").isNull(), "malformed_json", F.lit("no valid JSON")),
         (~F.col("one_value"), "more_than_one_value", F.lit("text after the first JSON value")),
         (~F.coalesce(F.startswith("kind", F.lit("OBJECT")), F.lit(False)), "not_an_object", F.col("kind")),

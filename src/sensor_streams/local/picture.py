@@ -92,36 +92,39 @@ def _sums(console: Console, workspace: Workspace) -> None:
         f"lines in {row['lines']:,} {sign} accepted {row['accepted']:,} + rejected {row['rejected']:,} + "
         f"duplicates {row['duplicates']:,}" + (f"; files set aside: {row['aside']}" if row["aside"] else ""),
         highlight=False,
+        soft_wrap=True,
     )
     reasons = workspace.catalog.read("readings_rejected").groupBy("reason").count().orderBy(F.desc("count")).limit(8)
     told = ", ".join(f"{r['reason']} {r['count']:,}" for r in reasons.collect())
     if told:
-        console.print(f"rejected for: {told}", highlight=False)
+        console.print(f"rejected for: {told}", highlight=False, soft_wrap=True)
 
 
 def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: datetime, high: datetime) -> None:
     """A line per device: what was told (█ unusual, ▄ wearing out) above what was so (▒ fault, ✕ failure)."""
-    console.print(f"\n[bold]Alerts[/bold] from {low:%Y-%m-%d} to {high:%Y-%m-%d}", highlight=False)
+    console.print(f"\n[bold]Alerts[/bold] from {low:%Y-%m-%d} to {high:%Y-%m-%d}", highlight=False, soft_wrap=True)
     devices = sorted(set(alerts["device_id"]) | (set() if truth is None else set(truth.lives["device_id"])))
     for device in devices[:16]:
         line = [" "] * _WIDTH
         for _, row in alerts[alerts["device_id"] == device].iterrows():
             end = high if pd.isna(row["resolved_at"]) else _utc(row["resolved_at"])
             _mark(line, low, high, _utc(row["opened_at"]), end, "█" if row["rule"] == "unusual" else "▄")
-        console.print(f"  {device:<12} told  │{''.join(line)}│", highlight=False)
+        console.print(f"  {device:<12} told  │{''.join(line)}│", highlight=False, soft_wrap=True)
         if truth is not None:
             line = [" "] * _WIDTH
             for _, row in truth.faults[truth.faults["device_id"] == device].iterrows():
                 _mark(line, low, high, row["begin"], row["end"], "▒")
             for _, row in truth.lives[truth.lives["device_id"] == device].iterrows():
                 _mark(line, low, high, row["failed_at"], row["failed_at"] + timedelta(seconds=1), "✕")
-            console.print(f"  {'':<12} was   │{''.join(line)}│", highlight=False)
+            console.print(f"  {'':<12} was   │{''.join(line)}│", highlight=False, soft_wrap=True)
     console.print("  told: █ unusual, ▄ wearing out or another rule" + ("; was: ▒ fault, ✕ failure" if truth else ""))
     if truth is not None and len(truth.faults):
         seen = truth.faults[(truth.faults["begin"] >= low) & (truth.faults["end"] <= high)]
         found = sum(_overlaps(alerts, fault) for fault in seen.to_dict("records"))
         console.print(
-            f"  faults in this span: {len(seen)}, with an alert on the device at the time: {found}", highlight=False
+            f"  faults in this span: {len(seen)}, with an alert on the device at the time: {found}",
+            highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -147,7 +150,7 @@ def _life(console: Console, workspace: Workspace, truth: Truth | None) -> None:
     life = workspace.catalog.read("remaining_life").toPandas()
     if life.empty:
         return
-    console.print("\n[bold]Remaining life[/bold], three devices", highlight=False)
+    console.print("\n[bold]Remaining life[/bold], three devices", highlight=False, soft_wrap=True)
     last = life.sort_values("window_start").groupby("device_id").tail(1).sort_values("life_hours")
     for _, row in last.head(3).iterrows():
         own = life[life["device_id"] == row["device_id"]].sort_values("window_start")
@@ -165,6 +168,7 @@ def _life(console: Console, workspace: Workspace, truth: Truth | None) -> None:
             f"  {row['device_id']:<12} {bars:<{_WIDTH}} {row['life_hours']:.0f} h "
             f"({row['low_hours']:.0f} to {row['high_hours']:.0f}){was}",
             highlight=False,
+            soft_wrap=True,
         )
 
 

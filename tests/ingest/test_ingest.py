@@ -1,0 +1,142 @@
+"""Files to readings: sums, duplicates, conflicts, damaged files, replays."""
+
+import gzip
+from datetime import timedelta
+
+import pytest
+
+from sensor_streams.fleet import parse_fleet
+from sensor_streams.keyed.write import Once
+from tests.plant import ARRIVAL, Plant, reading
+from tests.rows import FIXTURES
+
+A = reading("pump-1", "power", "00:00:00", 5)
+B = reading("pump-1", "power", "00:00:20", 7)
+
+
+@pytest.fixture
+def empty(plant: Plant) -> Plant:
+    """A plant with the tables of ingestion."""
+    plant.create("readings")
+    return plant
+
+
+def test_lines_in_are_accepted_and_rejected_and_duplicates_per_file_and_in_sum(empty: Plant) -> None:
+    empty.land("a.json", [A, A, B, "broken", "broken", ""])
+    empty.land("b.json", [A, reading("pump-1", "power", "00:00:00", 6), reading("pump-2", "power", "00:00:00", 1)])
+    empty.land("c.json", [])
+    empty.ingest()
+    assert empty.sums() == (9, 3, 4, 2)
+    assert empty.reasons() == {"malformed_json": 2, "empty_line": 1, "conflict": 1}
+    assert empty.differing("readings") == []
+    files = {r["source_file"]: r for r in empty.read("ingested_files").collect()}
+    assert (files["a.json"]["lines"], files["c.json"]["lines"]) == (6, 0)
+    assert files["c.json"]["reason"] == "empty file"
+    conflict = empty.read("readings_rejected").where("reason = 'conflict'").first()
+    assert conflict is not None
+    assert "value 6.0 where 5.0 is stored from a.json" in conflict["detail"]
+
+
+def test_the_same_reading_again_a_day_later_in_another_file_changes_nothing(empty: Plant) -> None:
+    empty.land("a.json", [A, B])
+    empty.ingest("a.json")
+    before = empty.version("readings")
+    empty.land("b.json", [B, A, A], ARRIVAL + timedelta(days=1))
+    empty.ingest("b.json")
+    assert empty.version("readings") == before, "nothing to write is no commit"
+    assert empty.sums() == (5, 2, 0, 3)
+
+
+def test_the_same_batch_handed_over_again_counts_once(empty: Plant) -> None:
+    empty.land("a.json", [A, A, B, "broken", reading("pump-1", "power", "00:00:00", 6)])
+    for _ in range(3):
+        empty.ingest("a.json")
+    assert empty.sums() == (5, 2, 2, 1)
+    assert (empty.count("readings"), empty.count("readings_rejected"), empty.count("ingested_files")) == (2, 2, 1)
+    assert empty.differing("readings") == []
+
+
+def test_other_batches_give_the_same_readings(empty: Plant) -> None:
+    empty.land("a.json", [A, B])
+    empty.land("b.json", [reading("pump-1", "power", "00:00:00", 6), reading("pump-1", "power", "00:00:40", 1)])
+    empty.ingest("a.json")
+    empty.ingest("b.json")
+    empty.ingest()
+    assert empty.sums() == (4, 3, 1, 0)
+    assert empty.differing("readings") == []
+
+
+def test_what_was_decided_stays_decided_when_the_limits_change(empty: Plant) -> None:
+    high = reading("pump-1", "power", "00:01:00", 199)
+    empty.land("a.json", [A, high, reading("pump-1", "power", "00:02:00", 500)])
+    empty.ingest("a.json")
+    text = (FIXTURES / "fleet.yml").read_text("utf-8")
+    empty.fleet = parse_fleet(text.replace("range: [0, 200]", "range: [-10, 100]"))
+    empty.ingest("a.json")
+    empty.fleet = parse_fleet(text.replace("range: [0, 200]", "range: [0, 900]"))
+    empty.ingest("a.json")
+    assert empty.sums() == (3, 2, 1, 0)
+    assert empty.differing("readings") == []
+
+
+def test_one_key_with_and_without_a_sequence_number_is_two_readings(empty: Plant) -> None:
+    again = reading("pump-1", "power", "00:00:00", 5, sequence=1)
+    empty.land("a.json", [A, again, again.replace("1}", "2}")])
+    empty.ingest()
+    assert empty.sums() == (3, 3, 0, 0)
+
+
+def test_a_gzip_file_cut_short_contributes_no_row_is_named_and_set_aside_and_the_stream_goes_on(empty: Plant) -> None:
+    whole = gzip.compress(
+        "".join(
+            reading("pump-1", "power", f"00:{m:02d}:{s:02d}", m) + "\n" for m in range(60) for s in range(60)
+        ).encode()
+    )
+    empty.land_bytes("whole.json.gz", whole)
+    empty.land_bytes("cut.json.gz", whole[: len(whole) // 2])
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    empty.land_bytes("flipped.json.gz", bytes(flipped))
+    empty.land_bytes("text.json.gz", A.encode())
+    empty.land("plain.json", [reading("pump-2", "power", "00:00:00", 1)])
+    empty.ingest()
+    states = {r["source_file"]: (r["state"], r["lines"]) for r in empty.read("ingested_files").collect()}
+    assert states == {
+        "whole.json.gz": ("DONE", 3600),
+        "cut.json.gz": ("SET_ASIDE", 0),
+        "flipped.json.gz": ("SET_ASIDE", 0),
+        "text.json.gz": ("SET_ASIDE", 0),
+        "plain.json": ("DONE", 1),
+    }
+    assert empty.count("readings", "source_file IN ('cut.json.gz', 'flipped.json.gz', 'text.json.gz')") == 0
+    aside = empty.read("ingested_files").where("state = 'SET_ASIDE'").collect()
+    assert all(row["reason"].startswith("damaged: ") for row in aside)
+    empty.ingest()
+    assert empty.sums() == (3601, 3601, 0, 0)
+
+
+def test_names_that_look_like_patterns_and_addresses_are_taken_literally(empty: Plant) -> None:
+    empty.land("a[1] {x} +%20.json", [A])
+    empty.land("a1 x.json", [B])
+    empty.ingest("a\\[1\\] \\{x\\} +%20.json")
+    assert [r["source_file"] for r in empty.read("readings").collect()] == ["a[1] {x} +%20.json"]
+    assert empty.differing("readings") == []
+
+
+def test_a_write_with_a_pair_that_was_seen_is_left_out_so_a_late_twin_adds_nothing(empty: Plant) -> None:
+    # A killed attempt's last job may still run in the driver while its successor repeats the batch.
+    empty.land("a.json", [A])
+    empty.land("b.json", [B])
+    empty.ingest("a.json", once=Once("query", 0))
+    empty.ingest("b.json", once=Once("query", 0))
+    assert empty.count("readings") == 1
+    empty.ingest("b.json", once=Once("query after a reset", 0))
+    assert empty.count("readings") == 2
+
+
+def test_the_bytes_of_a_line_that_is_no_text_are_kept(empty: Plant) -> None:
+    empty.land("a.json", [b'{"device_id": "p\xffmp"}'])
+    empty.ingest()
+    row = empty.read("readings_rejected").first()
+    assert row is not None
+    assert (row["reason"], bytes(row["raw_bytes"])) == ("invalid_utf8", b'{"device_id": "p\xffmp"}')

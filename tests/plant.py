@@ -1,0 +1,179 @@
+"""A plant for tests: files land, streams or their batches run, tables are looked at."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference.registry import Registry
+from sensor_streams.inference.training import TrainingReport, train
+from sensor_streams.ingest.batch import ingest_batch
+from sensor_streams.keyed.engine import Handles, Outcome, recompute
+from sensor_streams.keyed.write import Once
+from sensor_streams.local.catalog import CatalogFile
+from sensor_streams.runtime.progress import BatchFigures
+from sensor_streams.runtime.task import TaskReport, registry_of, run_task
+from sensor_streams.settings import Settings, load_settings
+from sensor_streams.streams import BY_NAME, STREAMS
+from sensor_streams.tables import Catalog
+from sensor_streams.verify import Check, verify
+from tests.rows import FIXTURES
+
+# When files arrive unless a test says otherwise.
+ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
+COMPUTED = ("sensor_features", "device_features", "device_sessions")
+
+
+def reading(device: str, sensor: str, time: str, value: object, **more: object) -> str:
+    """One line; `time` is of 2026-01-01 unless it holds a date."""
+    told = time if "T" in time else f"2026-01-01T{time}Z"
+    return json.dumps({"device_id": device, "sensor": sensor, "event_time": told, "value": value, **more})
+
+
+class Plant:
+    """One catalog and landing folder below a folder of the test's own."""
+
+    def __init__(self, spark: SparkSession, fleet: Fleet, folder: Path, fleet_file: Path | None = None) -> None:
+        self.spark = spark
+        self.fleet = fleet
+        self.folder = folder
+        self.landing = folder / "landing"
+        self.landing.mkdir(parents=True, exist_ok=True)
+        self.schema = f"plant_{abs(hash(folder)) % 10**10}"
+        self.catalog = Catalog(
+            spark, "spark_catalog", self.schema, str(folder / "tables"), CatalogFile(folder / "catalog.json")
+        )
+        self.fleet_file = fleet_file or FIXTURES / "fleet.yml"
+        self.figures: list[BatchFigures] = []
+        self._batch = 0
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def settings(self, **more: object) -> Settings:
+        """The settings of this plant's runs."""
+        store = f"sqlite:///{self.folder / 'models' / 'mlflow.db'}"
+        return load_settings(
+            {
+                "catalog": "spark_catalog",
+                "schema": self.schema,
+                "tables": str(self.folder / "tables"),
+                "catalog_file": str(self.folder / "catalog.json"),
+                "landing": str(self.landing),
+                "checkpoints": str(self.folder / "checkpoints"),
+                "sensors": str(self.fleet_file),
+                "tracking_uri": store,
+                "registry_uri": store,
+                "artifacts": str(self.folder / "models" / "artifacts"),
+                "table_deadline": "5 s",
+                "lease_timeout": "2 s",
+                **more,
+            }
+        )
+
+    @property
+    def registry(self) -> Registry:
+        """The model registry of this plant."""
+        return registry_of(self.settings())
+
+    def land(self, name: str, lines: Iterable[str | bytes], arrival: datetime = ARRIVAL) -> Path:
+        """Let a file arrive, whole."""
+        data = b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines)
+        return self.land_bytes(name, data, arrival)
+
+    def land_bytes(self, name: str, data: bytes, arrival: datetime = ARRIVAL) -> Path:
+        """Let a file of these bytes arrive."""
+        file, new = self.landing / name, self.landing / f".{name}"
+        new.write_bytes(data)
+        os.utime(new, (arrival.timestamp(), arrival.timestamp()))
+        new.rename(file)
+        return file
+
+    def run(self, *names: str, **settings: object) -> TaskReport:
+        """Run streams as a task does: real queries, real checkpoints, until their input is drained."""
+        return run_task(self.spark, self.settings(**settings), names, fleet=self.fleet, on_batch=self.figures.append)
+
+    def create(self, *names: str) -> None:
+        """Create the tables of streams, without running them."""
+        for name in names or BY_NAME:
+            self.catalog.create(BY_NAME[name].table(self.fleet))
+            for spec in BY_NAME[name].beside:
+                self.catalog.create(spec(self.fleet))
+
+    def handles(self, name: str) -> Handles:
+        """The handles that a batch of the stream has."""
+        stream = BY_NAME[name]
+        beside = [spec(self.fleet).name for spec in stream.beside]
+        return Handles.open(self.catalog, [name, *stream.sources, *beside])
+
+    def ingest(self, *files: str, once: Once | None = None) -> Outcome:
+        """One batch of the named files (all of the landing folder unless given), as the stream hands it over."""
+        self._batch += 1
+        paths = [str(self.landing / name) for name in files] or [str(self.landing)]
+        found = self.spark.read.format("binaryFile").load(paths).select("path", "modificationTime", "length")
+        return ingest_batch(found, str(self.landing), self._batch, self.fleet, self.handles("readings"), once)
+
+    def feed(self, table: str, since: int = 0) -> DataFrame:
+        """The table's change feed from a version on, as a stream reads it."""
+        reader = self.spark.read.option("readChangeFeed", "true").option("startingVersion", since)
+        return reader.table(self.catalog.full_name(table))
+
+    def follow(self, *names: str) -> None:
+        """One batch of each computed stream: all that changed in its sources since it last looked."""
+        for name in names or COMPUTED:
+            stream = BY_NAME[name]
+            for source in stream.sources:
+                version = self.version(source)
+                since = self._seen.get((name, source), -1) + 1
+                if since <= version:
+                    recompute(stream, self.feed(source, since), self.fleet, self.handles(name), None, None)
+                    self._seen[name, source] = version
+
+    def version(self, table: str) -> int:
+        """The table's latest version."""
+        row = self.catalog.handle(table).history(1).select("version").first()
+        assert row is not None
+        return int(row[0])
+
+    def read(self, table: str) -> DataFrame:
+        """A table as it is now."""
+        return self.catalog.read(table)
+
+    def count(self, table: str, where: str = "true") -> int:
+        """How many rows of a table are so."""
+        return self.read(table).where(where).count()
+
+    def train(self, failures: Sequence[tuple[str, str]]) -> TrainingReport:
+        """Train on what is there."""
+        rows = self.spark.createDataFrame(
+            [(d, datetime.fromisoformat(t)) for d, t in failures], "device_id string, failed_at timestamp"
+        )
+        return train(self.read("device_features"), rows, self.fleet, registry=self.registry, data_version="test")
+
+    def verify(self, *only: str) -> list[Check]:
+        """Verify the tables that exist."""
+        load = self.registry.load
+        return verify(self.catalog, self.fleet, lambda kind, version: load(self.spark, kind, version), only=only)
+
+    def differing(self, *only: str) -> list[str]:
+        """What verify finds wrong, in words; empty when all is well."""
+        return [f"{c.table}: {c.differing} {c.examples}" for c in self.verify(*only) if c.differing]
+
+    def sums(self) -> tuple[int, int, int, int]:
+        """lines, accepted, rejected, duplicates over all files."""
+        names = ("lines", "accepted", "rejected", "duplicates")
+        row = self.read("ingested_files").agg(*[F.sum(n) for n in names]).first()
+        assert row is not None
+        return tuple(int(v or 0) for v in row)
+
+    def reasons(self) -> dict[str, int]:
+        """reason → rejected lines."""
+        return {r["reason"]: r["count"] for r in self.read("readings_rejected").groupBy("reason").count().collect()}
+
+
+def all_names() -> list[str]:
+    """The names of the eight streams."""
+    return [stream.name for stream in STREAMS]
