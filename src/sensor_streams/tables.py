@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from delta.tables import DeltaTable
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import SchemaConflict, TableError
@@ -52,6 +52,9 @@ class Entries(Protocol):
     def add(self, identity: TableIdentity) -> None:
         """Keep the entry of a table that was just created."""
 
+    def location(self, name: str) -> str | None:
+        """Where the entry `catalog.schema.table` leads, None when there is none."""
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -75,7 +78,13 @@ class Catalog:
         """True when the catalog has an entry of this name, wherever that leads."""
         if self.entries is not None:
             self.entries.register(self.spark)
-        return self.spark.catalog.tableExists(self.full_name(table))
+        try:
+            return self.spark.catalog.tableExists(self.full_name(table))
+        except AnalysisException as error:
+            # An entry that leads nowhere is an entry all the same.
+            if (error.getCondition() or "").startswith("DELTA_"):
+                return True
+            raise
 
     def identify(self, table: str) -> TableIdentity:
         """Where the entry leads and which table lies there.
@@ -102,6 +111,9 @@ class Catalog:
 
     def entry_location(self, table: str) -> str:
         """The location that the catalog entry names, whatever lies there."""
+        known = None if self.entries is None else self.entries.location(f"{self.catalog}.{self.schema}.{table}")
+        if known is not None:
+            return known
         rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
         return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), "an unknown place")
 

@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from sensor_streams.features.windows import hours_between, in_form, window_start
+from sensor_streams.features.windows import hours_between, window_start
 from sensor_streams.fleet import Fleet
 from sensor_streams.tables import Columns
 
@@ -36,12 +36,13 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     seconds = F.unix_seconds("window_start")
     by = Window.partitionBy("device_id", "sensor").orderBy(seconds)
     back = fleet.windows.lookback * fleet.long_seconds
-    # Without look-back the earlier windows are none: a range that ends before it begins is refused by Spark.
     before, until = by.rangeBetween(min(-back, -1), -1), by.rangeBetween(-back, 0)
     hours = hours_between(F.lit("2020-01-01").cast("timestamp"), F.col("window_start"))
+    # Without look-back there is nothing before, and Spark refuses a range that ends before it begins.
+    mean_before = F.sum("weighted").over(before) / F.sum("count").over(before) if back else F.lit(None)
     trended = (
         tall.withColumn("weighted", F.col("mean") * F.col("count"))
-        .withColumn("lookback_mean", F.try_divide(F.sum("weighted").over(before), F.sum("count").over(before)))
+        .withColumn("lookback_mean", mean_before)
         .withColumn("points", F.count(F.lit(1)).over(until))
         .withColumn("trend", F.regr_slope(F.col("mean"), hours).over(until))
         .withColumn("trend", F.when(F.col("points") > 1, F.col("trend")))
@@ -51,19 +52,20 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
         # A map turned into columns plans much faster than hundreds of conditional aggregates.
         F.map_from_entries(F.collect_list(F.struct("sensor", F.struct(*STATISTICS).alias("of")))).alias("sensors"),
     )
-    named = wide.select(
-        "device_id",
-        fleet.device_type_of(F.col("device_id")).alias("device_type"),
-        "window_start",
-        F.to_date("window_start").alias("window_date"),
-        "count",
-        *[
-            F.try_element_at("sensors", F.lit(sensor))[statistic].alias(f"{sensor}_{statistic}")
-            for sensor in fleet.sensors
-            for statistic in STATISTICS
-        ],
-    )
-    return in_form(named, columns(fleet))
+    return _as_columns(wide.withColumn("device_type", fleet.device_type_of(F.col("device_id"))), fleet)
+
+
+def _as_columns(wide: DataFrame, fleet: Fleet) -> DataFrame:
+    """The map `sensors` as columns, all of them cast to what `columns` declares.
+
+    SQL text and not Column objects: hundreds of columns are thousands of calls into the JVM, over a second per batch.
+    """
+    # Each sensor is looked up once and not once for each of its statistics.
+    names = ("device_id", "device_type", "window_start", "count")
+    found = wide.selectExpr(*names, *[f"try_element_at(sensors, '{s}') AS of_{s}" for s in fleet.sensors])
+    source = {f"{s}_{statistic}": f"of_{s}.{statistic}" for s in fleet.sensors for statistic in STATISTICS}
+    source["window_date"] = "to_date(window_start)"
+    return found.selectExpr(*[f"CAST({source.get(name, name)} AS {kind}) AS {name}" for name, kind in columns(fleet)])
 
 
 def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:

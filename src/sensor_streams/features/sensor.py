@@ -31,7 +31,8 @@ def columns(_: Fleet) -> Columns:
 def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
     """One row per device, sensor and short window.
 
-    In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit).
+    In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit); the
+    first four are unique and values are finite, see `ingest`.
     Out: device_id, sensor, window_start, window_date; count; mean, min, max, last in the unit; deviation (of the
     sample, null below two readings); slope (least squares over the window, unit per hour, null below two times);
     share_missing (1 − count/expected, not below 0; expected = window/period); first_time, last_time.
@@ -74,8 +75,11 @@ def expected_readings(fleet: Fleet) -> Column:
 
 
 def _order() -> Column:
-    """Time, then sequence (none is first), as one number: unlike a struct it can be aggregated by hashing."""
+    """Time, then sequence (none is first), as one number: unlike a struct it can be aggregated by hashing.
+
+    A microsecond weighs 2e19, more than there are sequence numbers (2^64, and none), so they never reach the next.
+    """
     return F.expr(
-        "cast(unix_micros(event_time) AS decimal(18,0)) * cast('10000000000000000000' AS decimal(20,0))"
-        " + coalesce(cast(sequence AS decimal(20,0)), cast('-9999999999999999999' AS decimal(20,0)))"
+        "cast(unix_micros(event_time) AS decimal(18,0)) * cast('20000000000000000000' AS decimal(20,0))"
+        " + coalesce(cast(sequence AS decimal(20,0)), cast('-9223372036854775809' AS decimal(20,0)))"
     )

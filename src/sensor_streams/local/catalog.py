@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.errors import TableError
 from sensor_streams.settings import NAME
-from sensor_streams.tables import TableIdentity, sql_text
+from sensor_streams.tables import TableIdentity
 
 
 class CatalogFile:
@@ -46,6 +46,11 @@ class CatalogFile:
             entries[identity.name] = {"location": identity.location, "table_id": identity.table_id}
             self._write(entries)
 
+    def location(self, name: str) -> str | None:
+        """Where an entry leads, None when there is none."""
+        entry = self.read().get(name)
+        return None if entry is None else entry["location"]
+
     def remove(self, name: str) -> None:
         """Forget one entry; its data stays."""
         with self._lock():
@@ -64,8 +69,7 @@ class CatalogFile:
             full = f"`{catalog}`.`{schema}`.`{table}`"
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{catalog}`.`{schema}`")
             spark.sql(f"DROP TABLE IF EXISTS {full}")
-            # External and without columns: dropping such an entry, or an entry that leads nowhere, harms no data.
-            spark.sql(f"CREATE TABLE {full} USING delta LOCATION {sql_text(location)}")
+            _register(spark, schema, table, location)
             known[name] = location
         for name in known.keys() - entries.keys():
             catalog, schema, table = _parts(name)
@@ -83,6 +87,38 @@ class CatalogFile:
         new = self.file.with_suffix(f".{os.getpid()}.new")
         new.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         new.replace(self.file)
+
+
+def _register(spark: SparkSession, schema: str, table: str, location: str) -> None:
+    """Make an entry of an external table.
+
+    Through Spark's catalog and not through SQL: `CREATE TABLE … USING delta LOCATION …` writes a log, an empty table,
+    where there is none. That is how an entry that leads nowhere turns into an empty table that everyone reads.
+    """
+    jvm = spark._jvm
+    if jvm is None:
+        raise TableError("catalog entries need a session with a JVM of its own")
+    catalyst = jvm.org.apache.spark.sql.catalyst
+    companion = getattr(getattr(catalyst.catalog, "CatalogTable$"), "MODULE$")
+    rest = [getattr(companion, f"apply$default${n}")() for n in range(6, 22)]
+    empty = catalyst.catalog.CatalogStorageFormat.empty()
+    storage = empty.copy(
+        jvm.scala.Option.apply(jvm.org.apache.hadoop.fs.Path(location).toUri()),
+        empty.inputFormat(),
+        empty.outputFormat(),
+        empty.serde(),
+        empty.compressed(),
+        empty.properties(),
+    )
+    entry = catalyst.catalog.CatalogTable(
+        catalyst.TableIdentifier(table, jvm.scala.Option.apply(schema)),
+        catalyst.catalog.CatalogTableType.EXTERNAL(),
+        storage,
+        jvm.org.apache.spark.sql.types.StructType(),
+        jvm.scala.Option.apply("delta"),
+        *rest,
+    )
+    spark._jsparkSession.sharedState().externalCatalog().createTable(entry, False)
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -1,0 +1,155 @@
+"""All eight streams as streams: real queries, real checkpoints, until their input is drained."""
+
+import logging
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from sensor_streams.errors import StreamFailed
+from sensor_streams.fleet import Fleet
+from sensor_streams.keyed.engine import Outcome
+from sensor_streams.runtime import worker
+from sensor_streams.runtime.progress import ProgressTable
+from sensor_streams.runtime.task import run_task
+from sensor_streams.simulate import Simulation, simulate
+from sensor_streams.streams import Stream
+from tests.plant import Plant, all_names, reading
+
+ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """A plant that ran: features first, then trained, then all eight."""
+    plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
+    slow = fleet.model_copy(
+        update={
+            "sensors": {
+                name: sensor.model_copy(update={"period": timedelta(minutes=1)})
+                for name, sensor in fleet.sensors.items()
+            }
+        }
+    )
+    simulation = Simulation(
+        slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
+    )
+    simulate(simulation, plant.landing, ORIGIN, ORIGIN + timedelta(hours=8))
+    simulation_failures = [
+        (device.name, datetime.fromtimestamp(end, UTC).isoformat())
+        for device in simulation.all_devices()
+        for _, end in device.lives(int((ORIGIN + timedelta(hours=8)).timestamp()))
+    ]
+    assert set(plant.run("feature_extraction").states.values()) == {"DONE"}
+    assert plant.run("anomaly_scores", "remaining_life").states == {
+        "anomaly_scores": "WAITING_FOR_MODEL",
+        "remaining_life": "WAITING_FOR_MODEL",
+    }
+    plant.train(simulation_failures)
+    assert set(plant.run("inference").states.values()) == {"DONE"}
+    return plant
+
+
+def test_without_a_champion_inference_waits_and_keeps_its_input_for_later(running: Plant) -> None:
+    # The fixture ran once without models: every window was scored all the same, later.
+    assert running.count("anomaly_scores") == running.count("device_features") > 20
+    assert running.count("remaining_life") == running.count("device_features")
+
+
+def test_every_table_is_what_the_readings_make_of_it_and_every_line_is_accounted_for(running: Plant) -> None:
+    assert running.differing() == []
+    lines, accepted, rejected, duplicates = running.sums()
+    assert lines == accepted + rejected + duplicates
+    assert min(accepted, rejected, duplicates) > 10
+    assert running.count("alerts") > 0
+    assert running.count("alert_events", "kind = 'OPENED'") >= running.count("alerts")
+
+
+def test_figures_of_every_batch_are_kept_in_one_view(running: Plant) -> None:
+    rows = running.read("stream_progress").collect()
+    assert {row["stream"] for row in rows} == set(all_names())
+    readings = [row for row in rows if row["stream"] == "readings" and row["rows_in"]]
+    assert sum(row["rows_out"] for row in readings) == running.count("readings")
+    assert all(row["seconds"] >= row["write_seconds"] > 0 for row in readings)
+
+
+def test_a_lost_checkpoint_costs_time_and_nothing_else(running: Plant) -> None:
+    tables = [*all_names(), "readings_rejected", "ingested_files"]
+    before = {name: running.version(name) for name in tables}
+    for name in all_names():
+        shutil.rmtree(running.folder / "checkpoints" / name / "checkpoint")
+    assert set(running.run(max_files=2).states.values()) == {"DONE"}
+    assert {name: running.version(name) for name in tables} == before, "a replay writes nothing"
+    assert running.differing() == []
+
+
+def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) -> None:
+    seen: list[int] = []
+
+    def forget(figures: worker.BatchFigures) -> None:
+        # From the first batch on the catalog knows nothing: whoever asks it fails.
+        seen.append(figures.batch_id)
+        for table in ("readings", "sensor_features"):
+            plant.spark.sql(f"DROP TABLE IF EXISTS {plant.catalog.full_name(table)}")
+
+    for number in range(3):
+        plant.land(f"{number}.json", [reading("pump-1", "power", f"00:0{number}:00", 5)])
+    plant.run("readings", max_files=1)
+    handles = plant.settings(max_files=1)
+    assert run_task(plant.spark, handles, ["sensor_features"], fleet=plant.fleet, on_batch=forget).states == {
+        "sensor_features": "DONE"
+    }
+    assert len(seen) >= 3
+
+
+def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_cause(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
+    real = worker.recompute
+    failed: list[float] = []
+
+    def failing(stream: Stream, *rest: Any) -> Outcome:
+        if stream.name == "device_sessions":
+            failed.append(time.monotonic())
+            raise ZeroDivisionError("the sessions are broken")
+        return real(stream, *rest)
+
+    monkeypatch.setattr(worker, "recompute", failing)
+    stopping: list[float] = []
+    stop = worker.Worker.stop
+
+    def stopped(self: worker.Worker, seconds: float) -> bool:
+        stopping.append(time.monotonic())
+        return stop(self, seconds)
+
+    monkeypatch.setattr(worker.Worker, "stop", stopped)
+    with pytest.raises(StreamFailed) as report:
+        plant.run("feature_extraction", trigger="1 s")
+    assert stopping[0] - failed[0] < 2
+    last = str(report.value).splitlines()[-1]
+    assert last == "stream device_sessions, batch 0: ZeroDivisionError: the sessions are broken"
+    assert not [query for query in plant.spark.streams.active if query.name in all_names()]
+
+
+def test_figures_that_cannot_be_kept_do_no_harm(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: ProgressTable, *_: object) -> DataFrame:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("sensor_streams.runtime.progress.append", broken)
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
+    with caplog.at_level(logging.WARNING):
+        assert plant.run("readings").states == {"readings": "DONE"}
+    assert "figures are not kept (OSError: no space left)" in caplog.text
+    assert plant.count("readings") == 1
+
+
+def test_a_checkpoint_does_not_know_the_job_shape(running: Plant) -> None:
+    folders = {path.name for path in Path(running.settings().checkpoints).iterdir()}
+    assert folders == set(all_names())
