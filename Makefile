@@ -42,7 +42,7 @@ cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder S
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
 test: setup ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-slow: setup ## faults with real processes: kill -9, signals, two runs at once
 	@$(BIN)/python -m pytest -q -m slow $(ARGS)

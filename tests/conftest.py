@@ -1,5 +1,6 @@
 """One Spark session per test process, Delta tables of the fixtures once, and what every test may ask for."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,13 @@ ROOT = Path(__file__).parents[1]
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session of this test process: the settings of `sensor_streams.session`, each with its reason there."""
     folder = tmp_path_factory.mktemp("spark")
-    session = local_session("tests", folder / "spark.log", cores=2, warehouse=folder / "warehouse")
+    session = local_session(
+        "tests",
+        folder / "spark.log",
+        # Most of the time goes into planning, which one core does: two test processes with a core each are faster.
+        cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
+        warehouse=folder / "warehouse",
+    )
     yield session
     session.stop()
 
