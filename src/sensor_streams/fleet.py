@@ -154,7 +154,7 @@ class Fleet(_Model):
 
         chosen: Column | None = None
         for name, kind in self.device_types.items():
-            matches = device_id.rlike("|".join(f"^{_regex(glob)}$" for glob in kind.devices))
+            matches = device_id.rlike("|".join(f"^{_regex(glob)}\\z" for glob in kind.devices))
             chosen = F.when(matches, name) if chosen is None else chosen.when(matches, name)
         return F.lit(None).cast("string") if chosen is None else chosen
 

@@ -64,6 +64,7 @@ def local_session(
     memory: str = "2g",
     warehouse: Path | None = None,
     settings: dict[str, str] | None = None,
+    java_options: str = "",
 ) -> SparkSession:
     """A session with Delta on this machine; all that Spark and its JVM say goes to `log_file`.
 
@@ -79,7 +80,9 @@ def local_session(
     conf["spark.sql.warehouse.dir"] = str((warehouse or Path(".local/warehouse")).absolute())
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        conf["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={_log_settings(log_file)}"
+        java_options = f"-Dlog4j2.configurationFile={_log_settings(log_file)} {java_options}"
+    if java_options:
+        conf["spark.driver.extraJavaOptions"] = java_options
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
     with _output_to(log_file):

@@ -34,6 +34,13 @@ BAD: dict[str, tuple[bytes | str, str]] = {
     "infinity": (GOOD.replace("5}", "Infinity}"), "malformed_json"),
     "minus infinity": (GOOD.replace("5}", "-Infinity}"), "malformed_json"),
     "a number beyond a double": (GOOD.replace("5}", "1e999}"), "not_finite"),
+    "an escaped NUL": (line(device_id="pump-\x00"), "nul_character"),
+    "half a surrogate pair": (GOOD.replace("pump-1", "pump-\\ud800"), "malformed_json"),
+    "a line end in the name": (line(device_id="pump-1\n"), "unknown_device"),
+    "a line end behind the time": (line(event_time="2026-01-01T00:00:00Z\n"), "time_malformed"),
+    "the year 0": (line(event_time="0000-01-01T00:00:00Z"), "time_malformed"),
+    "the year 10000": (line(event_time="9999-12-31T23:59:59-05:00"), "time_malformed"),
+    "no seconds": (line(event_time="2026-01-01T00:00Z"), "time_malformed"),
     "the same member twice": (GOOD[:-1] + ', "value": 6}', "malformed_json"),
     "number as text": (line(value="5"), "wrong_type"),
     "wrong type of device": (line(device_id=7), "wrong_type"),
@@ -67,7 +74,7 @@ BAD: dict[str, tuple[bytes | str, str]] = {
     "a list of readings": ("[" + GOOD + "]", "not_an_object"),
     "a number alone": ("5", "not_an_object"),
     "an empty line": ("", "empty_line"),
-    "blanks": ("   ", "empty_line"),
+    "blanks": (" \t ", "empty_line"),
 }
 FINE = {
     "a plain reading": GOOD,
@@ -123,7 +130,12 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
         raise ValueError("no number")
 
     try:
-        if len(text) > fleet.accept.longest_line or b"\x00" in text or text.startswith(b"\xef\xbb\xbf"):
+        if (
+            len(text) > fleet.accept.longest_line
+            or b"\x00" in text
+            or b"\\u0000" in text
+            or text.startswith(b"\xef\xbb\xbf")
+        ):
             return None
         found = json.loads(text.decode("utf-8"), object_pairs_hook=once, parse_constant=refuse)
         if not isinstance(found, dict):
@@ -132,13 +144,14 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
         typed = [found.get(k) for k in ("unit", "quality", "site")]
         if any(v is not None and not isinstance(v, str) for v in [device, sensor, time, *typed]):
             return None
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair
         if device is None or sensor is None or time is None or isinstance(value, bool):
             return None
         sequence = found.get("sequence")
         if sequence is not None and (not isinstance(sequence, int) or isinstance(sequence, bool)):
             return None
         low, high = fleet.sensors[sensor].range or (-math.inf, math.inf)
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)", time):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", time):
             return None
         told = datetime.fromisoformat(time.upper())
         oldest = fleet.accept.oldest or timedelta(days=10**5)

@@ -1,5 +1,6 @@
 """Files to readings: sums, duplicates, conflicts, damaged files, replays."""
 
+import bz2
 import gzip
 from datetime import timedelta
 
@@ -98,6 +99,10 @@ def test_a_gzip_file_cut_short_contributes_no_row_is_named_and_set_aside_and_the
     flipped[len(whole) // 2] ^= 0xFF
     empty.land_bytes("flipped.json.gz", bytes(flipped))
     empty.land_bytes("text.json.gz", A.encode())
+    packed = bytearray(bz2.compress(A.encode() * 50_000))
+    packed[len(packed) // 2] ^= 0xFF
+    empty.land_bytes("flipped.json.bz2", bytes(packed))
+    empty.land_bytes("text.json.bz2", A.encode())
     empty.land("plain.json", [reading("pump-2", "power", "00:00:00", 1)])
     empty.ingest()
     states = {r["source_file"]: (r["state"], r["lines"]) for r in empty.read("ingested_files").collect()}
@@ -106,6 +111,8 @@ def test_a_gzip_file_cut_short_contributes_no_row_is_named_and_set_aside_and_the
         "cut.json.gz": ("SET_ASIDE", 0),
         "flipped.json.gz": ("SET_ASIDE", 0),
         "text.json.gz": ("SET_ASIDE", 0),
+        "flipped.json.bz2": ("SET_ASIDE", 0),
+        "text.json.bz2": ("SET_ASIDE", 0),
         "plain.json": ("DONE", 1),
     }
     assert empty.count("readings", "source_file IN ('cut.json.gz', 'flipped.json.gz', 'text.json.gz')") == 0

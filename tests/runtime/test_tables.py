@@ -36,7 +36,7 @@ def test_a_stream_whose_entry_leads_nowhere_does_not_make_a_table_there(plant: P
 def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, tmp_path: Path) -> None:
     plant.create("readings")
     CatalogFile(tmp_path / "catalog.json").remove(f"spark_catalog.{plant.schema}.readings")
-    with pytest.raises(TableError, match="is not in the catalog, but .* holds data"):
+    with pytest.raises(TableError, match=r"is not in the catalog, but .* holds data"):
         plant.create("readings")
 
 

@@ -39,10 +39,10 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     before, until = by.rangeBetween(min(-back, -1), -1), by.rangeBetween(-back, 0)
     hours = hours_between(F.lit("2020-01-01").cast("timestamp"), F.col("window_start"))
     # Without look-back there is nothing before, and Spark refuses a range that ends before it begins.
-    mean_before = F.sum("weighted").over(before) / F.sum("count").over(before) if back else F.lit(None)
+    mean_before = F.try_divide(F.sum("weighted").over(before), F.sum("count").over(before))
     trended = (
         tall.withColumn("weighted", F.col("mean") * F.col("count"))
-        .withColumn("lookback_mean", mean_before)
+        .withColumn("lookback_mean", mean_before if back else F.lit(None).cast("double"))
         .withColumn("points", F.count(F.lit(1)).over(until))
         .withColumn("trend", F.regr_slope(F.col("mean"), hours).over(until))
         .withColumn("trend", F.when(F.col("points") > 1, F.col("trend")))
@@ -62,10 +62,10 @@ def _as_columns(wide: DataFrame, fleet: Fleet) -> DataFrame:
     """
     # Each sensor is looked up once and not once for each of its statistics.
     names = ("device_id", "device_type", "window_start", "count")
-    found = wide.selectExpr(*names, *[f"try_element_at(sensors, '{s}') AS of_{s}" for s in fleet.sensors])
-    source = {f"{s}_{statistic}": f"of_{s}.{statistic}" for s in fleet.sensors for statistic in STATISTICS}
+    found = wide.selectExpr(*names, *[f"try_element_at(sensors, '{s}') AS `of_{s}`" for s in fleet.sensors])
+    source = {f"{s}_{statistic}": f"`of_{s}`.`{statistic}`" for s in fleet.sensors for statistic in STATISTICS}
     source["window_date"] = "to_date(window_start)"
-    return found.selectExpr(*[f"CAST({source.get(name, name)} AS {kind}) AS {name}" for name, kind in columns(fleet)])
+    return found.selectExpr(*[f"CAST({source.get(n, f'`{n}`')} AS {kind}) AS `{n}`" for n, kind in columns(fleet)])
 
 
 def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:

@@ -63,6 +63,7 @@ def ingest_batch(
     parsed, aside = _read(landed, landing, fleet, handles)
     decided = _decide(parsed, landed, handles).localCheckpoint()
     figures = _count(decided)
+    aside = {**aside, **_hollow(landed, figures.by_file)}
     new = decided.where(~F.col("stored"))
     writes = Writes()
     if figures.new_readings:
@@ -84,6 +85,16 @@ def ingest_batch(
     _record(landed, figures.by_file, aside, batch_id, fleet, handles, _part(once, "ingested_files"))
     rejected = sum(c.rejected for c in figures.by_file.values())
     return Outcome(writes, rejected=rejected, newest=figures.newest)
+
+
+def _hollow(landed: Sequence[LandedFile], counts: Mapping[str, _Counts]) -> dict[str, str]:
+    """The .bz2 files that hold no line: of what is no bzip2 at all, that codec reads nothing, without an error."""
+    nothing = 14  # bytes of a bzip2 file without content
+    return {
+        file.name: "damaged: no bzip2 content in it"
+        for file in landed
+        if file.name.endswith(".bz2") and file.size not in (0, nothing) and not counts.get(file.name, _Counts()).lines
+    }
 
 
 def _empty_files(landing: str) -> list[LandedFile]:
@@ -176,10 +187,11 @@ def _decide(parsed: DataFrame, landed: Sequence[LandedFile], handles: Handles) -
         F.col("arrived_date").isin(arrived) & F.col("source_file").isin([file.name for file in landed])
     )
     line = ["source_file", "line_hash", "line_occurrence"]
+    before = rejected.select(*line, "reason")
     return decide(
         parsed,
         stored.select("device_id", "sensor", "event_time", "sequence", "value", *line),
-        rejected.select(*line, "reason"),
+        F.broadcast(before) if before.count() <= _BROADCAST else before,
     )
 
 

@@ -22,8 +22,9 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
     configuration has changed since, so that the counts of a file never contradict the tables.
     """
     numbered = _numbered(parsed)
+    # The caller says whether it is small enough to be sent to every task.
     before = rejected.select(*LINE, F.coalesce("reason", F.lit("rejected before")).alias("reason_before"))
-    known = numbered.join(F.broadcast(before), list(LINE), "left")
+    known = numbered.join(before, list(LINE), "left")
     grouped = known.withColumn("candidate", F.col("reason").isNull() & F.col("reason_before").isNull()).select(
         "*", F.lit(False).alias("old"), *[F.col(name).alias(f"key_{name}") for name in KEY]
     )
@@ -76,8 +77,9 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
         "stored", F.coalesce(is_stored | F.col("reason_before").isNotNull(), F.lit(False))
     )
     refused = F.col("decision") == "rejected"
+    fresh = F.col("reason").isNull() & F.col("reason_before").isNull()
     return (
-        told.withColumn("detail", F.when(refused, F.coalesce("detail", F.when(F.col("reason").isNull(), conflict))))
+        told.withColumn("detail", F.when(refused, F.coalesce("detail", F.when(fresh, conflict))))
         .withColumn("reason", F.when(refused, F.coalesce("reason_before", "reason", F.lit("conflict"))))
         .drop("old", "candidate", "first", "lone", "reason_before", *[f"key_{name}" for name in KEY])
     )

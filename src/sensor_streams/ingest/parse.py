@@ -5,9 +5,12 @@ from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
 
-# ISO 8601 with date, time and zone; seconds and their fraction may be left out.
-_TIME = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
-_ZONE = r"([Zz]|[+-]\d{2}:?\d{2})$"
+# ISO 8601 with date, time and zone; the fraction of the seconds may be left out. \z and not $: that
+# would let a line end by.
+_TIME = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?"
+_ZONE = r"([Zz]|[+-]\d{2}:\d{2})\z"
+# Half of a pair of surrogates is no character: it would become a question mark, and two devices one.
+_LONE = r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
 _NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
 _SHOWN = 80
 
@@ -40,9 +43,8 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
     its own hash, which no line can contain: if the hash is not the second element, the line is not one value.
     """
     hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
-    fits = F.octet_length("raw") <= fleet.accept.longest_line
     text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
-    readable = fits & F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
+    readable = F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
     parsed = hashed.withColumn("json", F.when(readable, F.try_parse_json(text)))
     one_value = F.expr("try_variant_get(json, '$[1]', 'bigint')").eqNullSafe(F.col("line_hash"))
     opened = parsed.withColumn("one_value", one_value).withColumn(
@@ -113,14 +115,16 @@ def _value() -> Column:
 
 
 def _time() -> Column:
-    return F.expr("try_cast(upper(time_text) AS timestamp)")
+    """The time; null for years that a calendar in Python cannot hold, so that no line can stop a batch."""
+    time = F.expr("try_cast(upper(time_text) AS timestamp)")
+    return F.when(time.between(F.lit("0001-01-02").cast("timestamp"), F.lit("9999-12-30").cast("timestamp")), time)
 
 
 def _problem(fleet: Fleet) -> Column:
     """The first reason that applies, with what is wrong in words; null when nothing is."""
     raw, value = F.col("raw"), F.col("value")
     checks: list[tuple[Column, str, Column]] = [
-        (F.trim(raw) == "", "empty_line", F.lit("nothing but blanks")),
+        (raw.rlike(r"^\s*\z"), "empty_line", F.lit("nothing but blanks")),
         (
             F.octet_length("raw") > fleet.accept.longest_line,
             "line_too_long",
@@ -128,7 +132,12 @@ def _problem(fleet: Fleet) -> Column:
         ),
         (~F.is_valid_utf8("raw"), "invalid_utf8", F.lit("bytes that are no UTF-8")),
         (F.startswith(raw, F.lit("\ufeff")), "byte_order_mark", F.lit("the line begins with a byte-order mark")),
-        (F.instr(raw, "\x00") > 0, "nul_character", F.lit("the line holds a NUL")),
+        (
+            (F.instr(raw, "\x00") > 0) | F.contains(raw, F.lit("\\u0000")),
+            "nul_character",
+            F.lit("the line holds a NUL"),
+        ),
+        (F.contains(raw, F.lit("\\u")) & raw.rlike(_LONE), "malformed_json", F.lit("half of a surrogate pair")),
         # By itself the parser stops after the first value: what it takes then has something behind it.
         (
             F.col("json").isNull() & F.try_parse_json(raw).isNotNull(),
@@ -152,7 +161,7 @@ def _problem(fleet: Fleet) -> Column:
         (value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value), "not_finite", F.lit("value is not finite")),
         (F.col("device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
         (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
-        (time.rlike(_TIME + "$"), "time_zone_missing", _short(time)),
+        (time.rlike(_TIME + r"\z"), "time_zone_missing", _short(time)),
         (F.col("event_time").isNull(), "time_malformed", _short(time)),
         (_wrong_unit(fleet), "unit_mismatch", _short(F.col("unit"))),
         (
