@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -50,6 +51,8 @@ class Plant:
         )
         self.fleet_file = fleet_file or FIXTURES / "fleet.yml"
         self.figures: list[BatchFigures] = []
+        # The store of models, where it is another plant's.
+        self.store: dict[str, object] = {}
         self._batch = 0
         self._seen: dict[tuple[str, str], int] = {}
 
@@ -70,9 +73,20 @@ class Plant:
                 "artifacts": str(self.folder / "models" / "artifacts"),
                 "table_deadline": "5 s",
                 "lease_timeout": "2 s",
+                **self.store,
                 **more,
             }
         )
+
+    def settings_file(self, **more: object) -> Path:
+        """The same settings as a file, for a process of its own."""
+        told = self.settings(**more).model_dump(by_alias=True, mode="json", exclude={"run", "attempt"})
+        for name, value in told.items():
+            if isinstance(value, str) and value.startswith("PT"):
+                told[name] = f"{self.settings(**more).model_dump()[name].total_seconds():.0f} s"
+        file = self.folder / "settings.yml"
+        file.write_text(yaml.safe_dump(told), encoding="utf-8")
+        return file
 
     @property
     def registry(self) -> Registry:

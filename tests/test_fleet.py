@@ -1,0 +1,69 @@
+"""sensors.yml: three fleets, and mistakes that are told with line and field."""
+
+from pathlib import Path
+
+import pytest
+
+from sensor_streams.errors import FleetError
+from sensor_streams.fleet import load_fleet, parse_fleet
+
+ROOT = Path(__file__).parents[1]
+GOOD = """\
+windows: {short: 1 min, long: 5 min, lookback: 2}
+sensors:
+  power: {unit: kW, range: [0, 200], period: 20 s, roles: [load], idle_below: 2}
+device_types:
+  pump: {devices: ["pump-*"], sensors: [power]}
+alerts:
+  high: {watch: score, open: 2, close: 1}
+"""
+
+
+def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
+    pump = load_fleet(ROOT / "sensors.yml")
+    turbofan = load_fleet(ROOT / "examples/fleets/turbofan.yml")
+    trucks = load_fleet(ROOT / "examples/fleets/cold_chain.yml")
+    assert pump.load_sensor("pump") == "power"
+    assert len(turbofan.sensors) == 24
+    assert turbofan.short_seconds == turbofan.long_seconds == 3600
+    assert turbofan.accept.oldest is None
+    assert (trucks.load_sensor("truck"), trucks.load_sensor("depot")) == ("compressor_current", None)
+    assert len({fleet.fingerprint for fleet in (pump, turbofan, trucks)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("period: 20 s", "period: soon", "line 3, sensors.power.period: 'soon' is no duration: write 10 s"),
+        ("period: 20 s", "period: 20", "line 3, sensors.power.period: 20 has no unit"),
+        ("period: 20 s", "periods: 20 s", "line 3, sensors.power.periods: there is no such field"),
+        ("[0, 200]", "[200, 0]", "line 3, sensors.power: range: the first number must be less"),
+        ("long: 5 min", "long: 90 s", "line 1, windows: long must be a multiple of short"),
+        ("lookback: 2", "lookback: -1", "line 1, windows.lookback: Input should be greater"),
+        ("sensors: [power]", "sensors: [power, heat]", "line 5, device_types.pump.sensors.1: sensor heat is not among"),
+        ("roles: [load]", "roles: [lead]", "line 3, sensors.power.roles.0: Input should be 'anomaly'"),
+        ("roles: [load]", "roles: []", "line 3, sensors.power: idle_below is for a sensor with the role load"),
+        ("close: 1", "close: 2", "line 7, alerts.high: open and close must differ"),
+        ("watch: score", "watch: noise", "line 7, alerts.high.watch: Input should be 'score' or 'life_hours'"),
+        ("  power:", "  Power:", "line 3, sensors.Power: names are lower-case letters"),
+        ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a name that the tables use"),
+        ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: stands twice: remove one"),
+        ("windows:", "windows: [", "not valid YAML"),
+        ("  pump:", "  pump: {}\n  fan:", "line 5, device_types.pump.devices: is missing: add it"),
+    ],
+)
+def test_a_mistake_is_told_with_line_and_field(old: str, new: str, message: str) -> None:
+    with pytest.raises(FleetError) as told:
+        parse_fleet(GOOD.replace(old, new, 1))
+    assert message in str(told.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(FleetError) as told:
+        parse_fleet(GOOD.replace("20 s", "x").replace("lookback: 2", "lookback: many"))
+    assert len(str(told.value).splitlines()) == 2
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match=r"none.yml: cannot be read \(No such file or directory\)"):
+        load_fleet(tmp_path / "none.yml")

@@ -1,0 +1,97 @@
+"""What a cluster installs, and what a fresh machine is told."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_wheel_depends_on_neither_spark_nor_delta(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (file,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        metadata = Parser().parsestr(archive.read(file).decode())
+        (points,) = [name for name in names if name.endswith("entry_points.txt")]
+        assert "sensor-streams = sensor_streams.cli:main" in archive.read(points).decode()
+    required = metadata.get_all("Requires-Dist") or []
+    core = [line for line in required if "extra ==" not in line]
+    assert core
+    assert not [line for line in core if line.startswith(("pyspark", "delta-spark", "pytest", "plotly"))]
+    assert [line for line in required if line.startswith("pyspark==4.1.4")]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name == "sensor_streams/streams.py" for name in names)
+
+
+def fake_java(folder: Path, version: str) -> Path:
+    """A `java` that says a version, as the real one does."""
+    file = folder / "bin" / "java"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n", "utf-8")
+    file.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("11.0.2", "is version 11"), ("1.8.0_292", "is version 1"), ("24", "24")]
+)
+def test_a_wrong_java_is_one_line(tmp_path: Path, version: str, said: str) -> None:
+    home = fake_java(tmp_path / "jdk", version)
+    result = subprocess.run(
+        [ROOT / "scripts/check_java.sh"],
+        env=os.environ | {"JAVA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+    assert "set JAVA_HOME" in result.stderr
+
+
+def test_a_missing_java_is_one_line_from_the_script_and_from_a_command(tmp_path: Path) -> None:
+    environment = os.environ | {"JAVA_HOME": str(tmp_path / "none")}
+    script = subprocess.run(
+        [ROOT / "scripts/check_java.sh"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (script.returncode, len(script.stderr.splitlines())) == (1, 1)
+    command = [
+        sys.executable,
+        "-m",
+        "sensor_streams.cli",
+        "verify",
+        "--home",
+        str(tmp_path),
+        "--local",
+        ROOT / "local.yml",
+    ]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("error: Java 17 or 21 is needed and none was found")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_right_java_is_silence(tmp_path: Path) -> None:
+    home = fake_java(tmp_path / "jdk", "17.0.9")
+    result = subprocess.run(
+        [ROOT / "scripts/check_java.sh"], env=os.environ | {"JAVA_HOME": str(home)}, capture_output=True, check=False
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+def test_the_lock_holds_hashes_and_no_addresses() -> None:
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in text
+    pins = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
+    assert all(line.endswith("\\") for line in pins)
+    assert text.count("--hash=sha256:") > len(pins) > 50
