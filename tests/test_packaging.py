@@ -1,10 +1,12 @@
 """What a cluster installs, and what a fresh machine is told."""
 
+import configparser
 import os
 import subprocess
 import sys
 import zipfile
 from email.parser import Parser
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ def test_the_wheel_depends_on_neither_spark_nor_delta(tmp_path: Path) -> None:
         (file,) = [name for name in names if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(file).decode())
         (points,) = [name for name in names if name.endswith("entry_points.txt")]
-        assert "sensor-streams = sensor_streams.cli:main" in archive.read(points).decode()
+        declared = configparser.ConfigParser()
+        declared.read_string(archive.read(points).decode())
     required = metadata.get_all("Requires-Dist") or []
     core = [line for line in required if "extra ==" not in line]
     assert core
@@ -30,6 +33,12 @@ def test_the_wheel_depends_on_neither_spark_nor_delta(tmp_path: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name == "sensor_streams/streams.py" for name in names)
+    # A wheel task finds these by name; as console scripts their report would be an exit code.
+    assert dict(declared["console_scripts"]) == {"sensor-streams": "sensor_streams.cli:main"}
+    tasks = declared["sensor_streams.tasks"]
+    assert set(tasks) == {"feature_extraction", "inference", "all_streams"}
+    for name, value in tasks.items():
+        assert callable(EntryPoint(name, value, "sensor_streams.tasks").load())
 
 
 def fake_java(folder: Path, version: str) -> Path:
@@ -76,9 +85,23 @@ def test_a_missing_java_is_one_line_from_the_script_and_from_a_command(tmp_path:
         ROOT / "local.yml",
     ]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 3
     assert result.stderr.strip().splitlines()[-1].startswith("error: Java 17 or 21 is needed and none was found")
     assert "Traceback" not in result.stderr
+
+
+def test_a_spark_that_does_not_start_is_one_line_that_names_the_log_and_what_it_said(tmp_path: Path) -> None:
+    home = fake_java(tmp_path / "jdk", "17.0.9")
+    broken = "[ \"$1\" = -version ] || { echo 'Error: Could not reserve enough space' >&2; exit 1; }\n"
+    with (home / "bin" / "java").open("a", encoding="utf-8") as file:
+        file.write(broken)
+    command = [sys.executable, "-m", "sensor_streams.cli", "doctor"]
+    environment = os.environ | {"JAVA_HOME": str(home)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 3
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: Spark does not start: Error: Could not reserve enough space; all that it said is in")
+    assert line.endswith(str(tmp_path / ".local" / "log" / "doctor.log"))
 
 
 def test_a_right_java_is_silence(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.local.config import load_local
+from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.entry import parse_parameters
 from sensor_streams.settings import load_settings
 
@@ -34,6 +35,12 @@ def test_command_line_over_environment_over_file(tmp_path: Path) -> None:
         ({"landing": "s3://bucket/x"}, "setting landing (command line): 's3://bucket/x' is an address"),
         ({"max_file": "3"}, "setting max_file (command line): no such setting; there are: "),
         ({"stop_deadline": "long"}, "setting stop_deadline (command line): 'long' is no duration"),
+        ({"stop_deadline": "9999999999999 days"}, "is longer than can be counted"),
+        ({"checkpoints": ""}, "setting checkpoints (command line): is empty"),
+        ({"tables": "data/tables"}, "setting tables (command line): 'data/tables' depends on where one stands"),
+        ({"catalog_file": "/x.json"}, "setting catalog_file (command line): needs the setting tables"),
+        ({"catalog_file": "/x.json", "tables": ""}, "setting catalog_file (command line): needs the setting tables"),
+        ({"catalog_file": "/x.json", "tables": "/t"}, "its entries are spark_catalog's: set catalog to that"),
     ],
 )
 def test_a_wrong_setting_is_told_by_name_and_source(changes: dict[str, object], message: str) -> None:
@@ -60,3 +67,67 @@ def test_volume_paths_are_folders_of_this_machine() -> None:
     assert local.path("/data/x") == "/data/x"
     with pytest.raises(ConfigurationError, match="knows no volume attic"):
         local.path("/Volumes/main/plant/attic")
+
+
+def test_an_empty_parameter_of_an_optional_setting_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yml"
+    file.write_text("tables: /data/tables\n", "utf-8")
+    assert load_settings(NEEDED, None, file).tables == "/data/tables"
+    assert load_settings({**NEEDED, "tables": "", "catalog_file": "", "artifacts": ""}, None, file).tables is None
+
+
+@pytest.mark.parametrize("root", ["/data/x", "s3://bucket/x", "abfss://c@a.dfs.core.windows.net/x", "file:/data/x"])
+def test_the_root_of_the_tables_is_a_folder_or_any_address(root: str) -> None:
+    assert load_settings({**NEEDED, "tables": root}).tables == root
+
+
+def test_models_in_unity_catalog_are_told_by_three_names() -> None:
+    assert load_settings(NEEDED).model_prefix == "main.plant."
+    assert load_settings({**NEEDED, "model_prefix": "a.b."}).model_prefix == "a.b."
+    assert load_settings({**NEEDED, "registry_uri": "sqlite:////x.db"}).model_prefix == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"run: \xff\xfe", "is not UTF-8 text: save it as UTF-8"),
+        (b"run: [", "line 1: not valid YAML: "),
+        (b"run: 2026-13-45", "not valid YAML: month must be in 1..12"),
+        (b"- x", "holds list: write one `name: value` a line"),
+        (b"1: x", "1"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "x.yml"
+    file.write_bytes(content)
+    for load in (lambda: load_settings(NEEDED, None, file), lambda: load_local(file)):
+        with pytest.raises(ConfigurationError) as told:
+            load()
+        text = str(told.value)
+        assert message in text
+        assert str(file) in text
+        assert len(text.splitlines()) == 1
+
+
+def test_this_machine_has_one_catalog(tmp_path: Path) -> None:
+    file = tmp_path / "local.yml"
+    file.write_text("catalog: main\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"local.yml: catalog: 'main' is no catalog of this machine: .*spark_"):
+        load_local(file)
+
+
+def test_paths_that_are_not_absolute_begin_in_the_present_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = tmp_path / "in-box"
+    box.mkdir()
+    monkeypatch.chdir(box)
+    given = {"landing": "in", "checkpoints": "../c", "sensors": "fleet.yml"}
+    workspace = Workspace.open(ROOT / "local.yml", given, home=Path("home"))
+    found = workspace.settings
+    assert (found.landing, found.checkpoints, found.sensors) == (
+        str(box / "in"),
+        str(tmp_path / "c"),
+        str(box / "fleet.yml"),
+    )
+    assert found.tables == str(box / "home" / "tables")

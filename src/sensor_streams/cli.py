@@ -1,21 +1,31 @@
 """The command line: `sensor-streams …`."""
 
+import errno
+import hashlib
 import json
 import logging
 import os
 import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from sensor_streams.errors import ConfigurationError, SensorStreamsError
-from sensor_streams.local.workspace import Workspace
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem, ModelError, SensorStreamsError
+from sensor_streams.local.workspace import Workspace, absolute
+from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.supervisor import RunInterrupted
+from sensor_streams.runtime.task import streams_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -28,19 +38,40 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
 To = Annotated[str | None, typer.Option("--to", help="end of the range")]
 LOCAL_FILE = Path("local.yml")
+INTERRUPTED = 130
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_IN_JAVA = "No space left on device"
 
-console = Console()
-errors = Console(stderr=True)
+# What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _time(text: str, option: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError(f"{option} {text!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def _range(low: str | None, high: str | None) -> tuple[datetime | None, datetime | None]:
+    begin = None if low is None else _time(low, "--from")
+    end = None if high is None else _time(high, "--to")
+    if begin is not None and end is not None and end <= begin:
+        raise ConfigurationError(f"--to {high} is not after --from {low}")
+    return begin, end
+
+
+def _plus(begin: datetime, option: str, days: float = 0, hours: float = 0) -> datetime:
+    try:
+        return begin + timedelta(days=days, hours=hours)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(f"{option} {days or hours} leads to no time that there is") from None
 
 
 @app.command()
@@ -49,7 +80,7 @@ def simulate(
     start: Annotated[str, typer.Option(help="when the first file lands, ISO 8601")] = "2026-01-01",
     origin: Annotated[str | None, typer.Option(help="when the fleet began to run; the start unless given")] = None,
     devices: Annotated[int, typer.Option(min=1, help="devices of each type")] = 12,
-    seed: Annotated[int, typer.Option(help="the same seed gives the same fleet")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same fleet")] = 1,
     files_every: Annotated[float, typer.Option(help="hours between two files")] = 6.0,
     truth: Annotated[Path | None, typer.Option(help="folder for what no real fleet tells")] = None,
     failures: Annotated[Path | None, typer.Option(help="file for the failures that are known")] = None,
@@ -61,50 +92,57 @@ def simulate(
     from sensor_streams.simulate import Simulation
     from sensor_streams.simulate import simulate as write
 
-    workspace = Workspace.open(local, {"landing": landing, "sensors": sensors})
     begin = _time(start, "--start")
-    assert begin is not None
+    end = _plus(begin, "--days", days=days)
+    workspace = Workspace.open(local, {"landing": landing, "sensors": sensors})
     simulation = Simulation(
         workspace.fleet,
         seed=seed,
-        origin=_time(origin, "--origin") or begin,
+        origin=begin if origin is None else _time(origin, "--origin"),
         devices=devices,
-        files_every=timedelta(hours=files_every),
+        files_every=_plus(begin, "--files-every", hours=files_every) - begin,
     )
     target = Path(workspace.settings.landing)
     with console.status("simulating"):
-        report = write(simulation, target, begin, begin + timedelta(days=days), failures=failures, truth=truth)
-    console.print(f"{report.files} files with {report.lines:,} lines in {target}", highlight=False, soft_wrap=True)
+        report = write(simulation, target, begin, end, failures=failures, truth=truth)
+    _say(f"{report.files} files with {report.lines:,} lines in {target}")
 
 
 @app.command()
 def failures(
     file: Annotated[Path, typer.Argument(help="JSON lines: device_id, failed_at, kind")],
+    settings: SettingsFile = None,
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
     """Add failures that are known to the table that training reads."""
     from sensor_streams.failures import load_failures
 
-    workspace = Workspace.open(local, home=home)
+    workspace = Workspace.open(local, None, settings, home)
     writes = load_failures(workspace.catalog, file)
-    console.print(f"{writes.inserted} new failures, {writes.updated} corrected")
+    _say(f"{writes.inserted} new failures, {writes.updated} corrected")
 
 
 @app.command()
-def train(home: Home = None, sensors: Sensors = None, local: Local = LOCAL_FILE, as_json: AsJson = False) -> None:
+def train(
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+    as_json: AsJson = False,
+) -> None:
     """Train both models on what the tables hold, and set the alias champion."""
-    workspace = Workspace.open(local, {"sensors": sensors}, home=home)
+    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
     report = workspace.train()
     if as_json:
         print(json.dumps(asdict(report)))
         return
     for version in report.versions:
-        console.print(f"{version.name} version {version.version} is champion")
+        _say(f"{version.name} version {version.version} is champion")
     for name, value in report.figures.items():
-        console.print(f"  {name} {value:.3f}")
+        _say(f"  {name} {value:.3f}")
     for note in report.notes:
-        console.print(f"  {note}")
+        _say(f"  {note}")
 
 
 @app.command()
@@ -133,7 +171,10 @@ def stream(
         "run": run,
         "attempt": attempt,
     }
+    # All that can be wrong with what was asked for is told before Spark starts.
+    streams_of(names or [])
     workspace = Workspace.open(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
+    Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
     Watch(console, workspace).run(names or [], ", ".join(names or ["all eight"]))
 
 
@@ -142,27 +183,26 @@ def verify(
     low: From = None,
     high: To = None,
     only: Annotated[list[str] | None, typer.Option(help="check this table only (may be given again)")] = None,
+    settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
     local: Local = LOCAL_FILE,
     as_json: AsJson = False,
 ) -> None:
     """Recompute every table and compare; print the rows that differ. Ends with 1 when there are any."""
+    from sensor_streams.verify import check_names, left_out
     from sensor_streams.verify import verify as check
 
-    workspace = Workspace.open(local, {"sensors": sensors}, home=home)
+    check_names(only or ())
+    begin, end = _range(low, high)
+    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
+    fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
-        checks = check(
-            workspace.catalog,
-            workspace.fleet,
-            workspace.load_model,
-            _time(low, "--from"),
-            _time(high, "--to"),
-            only or (),
-        )
+        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
+        missing = left_out(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
-        print(json.dumps({"differing": differing, "tables": [asdict(c) for c in checks]}))
+        print(json.dumps({"differing": differing, "tables": [asdict(c) for c in checks], "left_out": missing}))
     else:
         table = Table("table", "rows", "differing")
         for c in checks:
@@ -170,8 +210,10 @@ def verify(
         console.print(table)
         for c in checks:
             for example in c.examples:
-                console.print(f"{c.table}: {example}", highlight=False)
-        console.print(f"{differing} rows differ", highlight=False)
+                _say(f"{c.table}: {example}")
+        for name, tables in missing.items():
+            _say(f"{name} was left out: there is no table {', '.join(tables)}")
+        _say(f"{differing} rows differ")
     if differing:
         raise typer.Exit(1)
 
@@ -181,22 +223,41 @@ def rebuild(
     name: Annotated[str, typer.Argument(help="the stream whose table is computed afresh")],
     low: From = None,
     high: To = None,
+    settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
     local: Local = LOCAL_FILE,
 ) -> None:
     """Compute a range of a stream's table afresh; only what differs is written."""
+    from sensor_streams.rebuild import computed_stream
     from sensor_streams.rebuild import rebuild as compute
-    from sensor_streams.streams import BY_NAME
 
-    workspace = Workspace.open(local, {"sensors": sensors}, home=home)
-    model = None
-    kind = BY_NAME[name].model if name in BY_NAME else None
-    if kind is not None:
-        champion = workspace.registry.champion(kind)
-        model = None if champion is None else workspace.load_model(kind, champion.version)
-    writes = compute(workspace.catalog, workspace.fleet, name, _time(low, "--from"), _time(high, "--to"), model)
-    console.print(f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed", highlight=False)
+    kind = computed_stream(name).model
+    begin, end = _range(low, high)
+    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
+    fleet = workspace.fleet
+    with _only_writer(workspace, name):
+        model = None
+        if kind is not None:
+            champion = workspace.registry.champion(kind)
+            if champion is None:
+                raise ModelError(f"{name} cannot be rebuilt: no {kind} model has the alias champion; train first")
+            model = workspace.load_model(kind, champion.version)
+        writes = compute(workspace.catalog, fleet, name, begin, end, model)
+    _say(f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
+
+
+@contextmanager
+def _only_writer(workspace: Workspace, name: str) -> Iterator[None]:
+    """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""
+    settings = workspace.settings
+    run = f"rebuild-{uuid.uuid4().hex[:8]}"
+    lease = Lease([Path(settings.checkpoints) / name], this_process(run, 1), settings.lease_timeout)
+    lease.acquire()
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 @app.command()
@@ -214,9 +275,15 @@ def demo(
         workspace = Workspace.open(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
         Demo(workspace, console).simulated()
     else:
-        own = {"landing": str(folder.absolute()), "sensors": sensors}
-        where = home or Path(".local/own") / folder.absolute().name
+        own = {"landing": str(folder), "sensors": sensors}
+        where = home or _own_home(folder)
         Demo(Workspace.open(local, own, home=where, log_name="demo"), console).own(known)
+
+
+def _own_home(folder: Path) -> Path:
+    """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
+    whole = absolute(folder)
+    return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
 
 
 @app.command()
@@ -246,18 +313,35 @@ def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is wel
     }
     spark.stop()
     if not quiet:
-        console.print(", ".join(f"{k} {v}" for k, v in found.items()), highlight=False)
+        _say(", ".join(f"{k} {v}" for k, v in found.items()))
 
 
-def main() -> None:
-    """Run a command. Only here is an error turned into an exit code: 1 for what went wrong, 2 for wrong usage."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command. Only here is an error turned into an exit code.
+
+    0 success, 1 it failed (verify: rows differ), 2 wrong usage, 3 the machine, 130 interrupted. What nobody but us can
+    have caused is raised as it is.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
-        app()
+        app(words)
     except SensorStreamsError as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
+        _end(str(error), INTERRUPTED if isinstance(error, RunInterrupted) else error.exit_code)
+    except OSError as error:
+        if error.filename is None and error.errno not in _DISK_FULL:
+            raise
+        where = "the disk" if error.filename is None else error.filename
+        _end(f"{where}: {error.strerror}", EnvironmentProblem.exit_code)
+    except (Py4JError, PySparkException) as error:
+        if _DISK_FULL_IN_JAVA not in str(error):
+            raise
+        _end(f"the disk: {_DISK_FULL_IN_JAVA}", EnvironmentProblem.exit_code)
+
+
+def _end(message: str, code: int) -> None:
+    errors.print(Text.assemble(("error:", "red"), " ", message), highlight=False, soft_wrap=True)
+    raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ _SECONDS = {
     **dict.fromkeys(("d", "day", "days"), 86400),
     **dict.fromkeys(("week", "weeks"), 7 * 86400),
 }
+_LONGEST = 36500 * 86400
 
 
 def parse_duration(value: object) -> object:
@@ -26,6 +27,9 @@ def parse_duration(value: object) -> object:
         if not found or found.group(2) not in _SECONDS:
             raise ValueError(f"{value!r} is no duration: write 10 s, 5 min, 1 hour, 30 days or 2 weeks")
         seconds = float(found.group(1)) * _SECONDS[found.group(2)]
+        # Times with a thousand longer windows before them would be none that Spark can hold.
+        if seconds > _LONGEST:
+            raise ValueError(f"{value!r} is longer than 100 years: write a shorter one")
         if seconds != int(seconds) or seconds <= 0:
             raise ValueError(f"{value!r} must be whole seconds, at least one")
         return timedelta(seconds=seconds)

@@ -1,12 +1,20 @@
 """The errors of sensor-streams: one root, one child per thing that can be wrong."""
 
+import time
+from typing import ClassVar
+
 
 class SensorStreamsError(Exception):
     """Root of all errors that a user can do something about: the message says what, where, and what to do."""
 
+    # How a command ends with it: 1 it failed, 2 wrong usage, 3 the machine.
+    exit_code: ClassVar[int] = 1
+
 
 class ConfigurationError(SensorStreamsError):
-    """A setting or a configuration file is wrong."""
+    """A setting, an option or a configuration file is wrong."""
+
+    exit_code = 2
 
 
 class FleetError(ConfigurationError):
@@ -15,6 +23,8 @@ class FleetError(ConfigurationError):
 
 class EnvironmentProblem(SensorStreamsError):
     """The machine lacks something that is needed (Java, a jar, a folder that can be written)."""
+
+    exit_code = 3
 
 
 class InputError(SensorStreamsError):
@@ -61,6 +71,8 @@ class StreamFailure:
         self.batch = batch
         self.error_class = error_class
         self.cause = cause
+        # When it was seen, by the monotonic clock: of several failures the first one is the cause of the others.
+        self.at = time.monotonic()
 
     def __str__(self) -> str:
         batch = "before its first batch" if self.batch is None else f"batch {self.batch}"

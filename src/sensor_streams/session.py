@@ -8,13 +8,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
+
+# Lines of a stack trace say where in Spark it was; what happened stands above them.
+_STACK = re.compile(r"\s*(at |\.\.\. \d+ more|File \")")
+_TELLING = re.compile(r"error|exception|not found|could not|cannot|denied|no space", re.IGNORECASE)
 
 # Each setting with its reason; tests and demo use the same ones, so that what is tested is what runs.
 LOCAL_SETTINGS: dict[str, str] = {
@@ -68,7 +75,7 @@ def local_session(
 ) -> SparkSession:
     """A session with Delta on this machine; all that Spark and its JVM say goes to `log_file`.
 
-    Raises EnvironmentProblem when there is no Java that Spark can use.
+    Raises EnvironmentProblem when there is no Java that Spark can use, or Spark does not start.
     """
     check_java()
     # Python workers start with whatever "python3" is found first unless they are told.
@@ -80,13 +87,22 @@ def local_session(
     conf["spark.sql.warehouse.dir"] = str((warehouse or Path(".local/warehouse")).absolute())
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        java_options = f"-Dlog4j2.configurationFile={_log_settings(log_file)} {java_options}"
+        # As an address: whatever the folder is called, this holds no space, quote or comma.
+        java_options = f"-Dlog4j2.configurationFile={_log_settings(log_file).as_uri()} {java_options}"
     if java_options:
         conf["spark.driver.extraJavaOptions"] = java_options
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
-    with _output_to(log_file):
-        return builder.getOrCreate()
+    before = log_file.stat().st_size if log_file is not None and log_file.exists() else 0
+    try:
+        with _output_to(log_file):
+            return builder.getOrCreate()
+    except (PySparkException, Py4JError, OSError) as error:
+        told, where = str(error).strip() or type(error).__name__, ""
+        if log_file is not None:
+            told = _last_telling_line(log_file, before) or told
+            where = f"; all that it said is in {log_file.absolute()}"
+        raise EnvironmentProblem(f"Spark does not start: {told.splitlines()[0]}{where}") from None
 
 
 def java_executable() -> str | None:
@@ -105,7 +121,10 @@ def check_java() -> None:
     if java is None:
         where = "under JAVA_HOME" if os.environ.get("JAVA_HOME") else "on the path"
         raise EnvironmentProblem(f"Java {wanted} is needed and none was found {where}: install it or set JAVA_HOME")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise EnvironmentProblem(f"{java} does not start ({error.strerror}): set JAVA_HOME to Java {wanted}") from None
     found = re.search(r'version "(\d+)', said.stderr + said.stdout)
     if found is None or int(found.group(1)) not in JAVA_VERSIONS:
         version = found.group(1) if found else "no version"
@@ -119,12 +138,28 @@ def _log_settings(log_file: Path) -> Path:
         "rootLogger.appenderRef.file.ref = file\n"
         "appender.file.type = File\n"
         "appender.file.name = file\n"
-        f"appender.file.fileName = {log_file.absolute()}\n"
+        f"appender.file.fileName = {_in_properties(str(log_file.absolute()))}\n"
         "appender.file.layout.type = PatternLayout\n"
         "appender.file.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex\n",
         encoding="utf-8",
     )
     return settings.absolute()
+
+
+def _in_properties(text: str) -> str:
+    """A text as Java reads it from a file of properties: in Latin-1, with a backslash as the sign of an escape."""
+    units = text.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
+
+
+def _last_telling_line(log_file: Path, begin: int) -> str | None:
+    """The last line after so many bytes that says what went wrong, or else the last one."""
+    with log_file.open("rb") as log:
+        log.seek(begin)
+        text = log.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _STACK.match(line)]
+    return next((line for line in reversed(lines) if _TELLING.search(line)), lines[-1] if lines else None)
 
 
 @contextmanager
@@ -146,3 +181,37 @@ def _output_to(log_file: Path | None) -> Iterator[None]:
             os.dup2(kept[1], 2)
             os.close(kept[0])
             os.close(kept[1])
+
+
+def names_at(spark: SparkSession, location: str, most: int | None = None) -> list[str]:
+    """The names of what lies in a folder of any file system that Spark knows, at most so many; none where it is not.
+
+    Raises EnvironmentProblem when the file system cannot be asked.
+    """
+    with _asking(spark, location) as (system, path):
+        if not system.exists(path):
+            return []
+        return [str(status.getPath().getName()) for status in list(system.listStatus(path))[:most]]
+
+
+def remove_at(spark: SparkSession, location: str) -> None:
+    """Remove a folder with all that is in it. Raises EnvironmentProblem when the file system cannot be asked."""
+    with _asking(spark, location) as (system, path):
+        system.delete(path, True)
+
+
+@contextmanager
+def _asking(spark: SparkSession, location: str) -> Iterator[tuple[Any, Any]]:
+    """Hadoop's file system of a location, and the location as that takes it."""
+    try:
+        jvm: Any = spark._jvm
+        if jvm is None:
+            raise EnvironmentProblem(f"{location}: cannot be looked at: this session has no JVM of its own")
+        path = jvm.org.apache.hadoop.fs.Path(location)
+        yield path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+    except Py4JJavaError as error:
+        cause = str(error.java_exception.getMessage()).partition("\n")[0]
+        raise EnvironmentProblem(f"{location}: cannot be looked at: {cause}") from None
+    except PySparkException as error:
+        cause = str(error).partition("\n")[0]
+        raise EnvironmentProblem(f"{location}: cannot be looked at: {cause}") from None

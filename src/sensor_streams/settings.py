@@ -6,15 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sensor_streams.durations import parse_duration
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.marked_yaml import load_names
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")
 PREFIX = "SENSOR_STREAMS_"
+SESSION_CATALOG = "spark_catalog"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -45,7 +47,11 @@ class Settings(BaseSettings):
     progress_interval: Duration = Field(timedelta(seconds=30), description="how often figures go to the table")
     tracking_uri: str = Field("databricks", description="MLflow tracking store")
     registry_uri: str = Field("databricks-uc", description="MLflow model registry")
-    model_prefix: str = Field("", description="what stands before the names of the registered models")
+    model_prefix: str = Field(
+        "",
+        validate_default=True,
+        description="what stands before the names of the registered models; in Unity Catalog `catalog.schema.`",
+    )
     experiment: str = Field("sensor_streams", description="MLflow experiment")
     artifacts: str | None = Field(None, description="folder of the models' files, where the store has none of its own")
 
@@ -56,16 +62,45 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no plain name: letters, digits and _ only, a letter first")
         return value
 
+    @field_validator("tables", "catalog_file", "artifacts", mode="before")
+    @classmethod
+    def _nothing(cls, value: object) -> object:
+        """A job hands over every parameter, a variable without a value as an empty one."""
+        return None if value == "" else value
+
+    @field_validator("tables")
+    @classmethod
+    def _root(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/") and not _ADDRESS.match(value):
+            raise ValueError(f"{value!r} depends on where one stands: give an absolute folder, or an address (s3://…)")
+        return value
+
+    @field_validator("catalog_file")
+    @classmethod
+    def _entries(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Entries are made and dropped at will, which must never drop data: so that must lie in a folder of its own."""
+        if value is not None and info.data.get("tables", "") is None:
+            raise ValueError("needs the setting tables, the folder of their data: give it, or leave catalog_file out")
+        if value is not None and info.data.get("catalog", SESSION_CATALOG) != SESSION_CATALOG:
+            raise ValueError(f"its entries are {SESSION_CATALOG}'s: set catalog to that, or leave catalog_file out")
+        return value
+
     @field_validator("model_prefix")
     @classmethod
-    def _plain_names(cls, value: str) -> str:
+    def _plain_names(cls, value: str, info: ValidationInfo) -> str:
         if value and not re.fullmatch(r"[A-Za-z0-9_.]+", value):
             raise ValueError(f"{value!r} holds more than letters, digits, _ and the dots of a full name")
+        unity = str(info.data.get("registry_uri", "")).startswith("databricks-uc")
+        if not value and unity and {"catalog", "schema_name"} <= info.data.keys():
+            # A model in Unity Catalog is told by three names.
+            return f"{info.data['catalog']}.{info.data['schema_name']}."
         return value
 
     @field_validator("checkpoints", "landing")
     @classmethod
     def _folder(cls, value: str) -> str:
+        if not value:
+            raise ValueError("is empty: give a folder path")
         if "://" in value or value.startswith(("dbfs:", "file:")):
             raise ValueError(f"{value!r} is an address: give a folder path, on Databricks one of a volume (/Volumes/…)")
         return value
@@ -125,7 +160,7 @@ def load_settings(
 
     take(defaults or {}, "default")
     if file is not None:
-        take(_read(file), str(file))
+        take(load_names(file, "give the settings file's path"), str(file))
     for key, value in (environment or {}).items():
         name = key.removeprefix(PREFIX).lower()
         if key.startswith(PREFIX) and name in names:
@@ -143,19 +178,3 @@ def load_settings(
                 message = f"no such setting; there are: {', '.join(sorted(names))}"
             lines.append(f"setting {name} ({where}): {message}")
         raise ConfigurationError("\n".join(lines)) from None
-
-
-def _read(file: Path) -> Mapping[str, object]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}): give the settings file's path") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file}: not valid YAML: {error}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigurationError(
-            f"{file}: holds {type(content).__name__}, not settings: write one `name: value` a line"
-        )
-    return {str(k): v for k, v in content.items()}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,8 @@ from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from sensor_streams.errors import SchemaConflict, TableError
+from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.session import names_at, remove_at
 from sensor_streams.settings import NAME
 
 Columns = list[tuple[str, str]]
@@ -49,8 +50,14 @@ class Entries(Protocol):
     def register(self, spark: SparkSession) -> None:
         """Make every entry known to the session; never writes at a location."""
 
-    def add(self, identity: TableIdentity) -> None:
-        """Keep the entry of a table that was just created."""
+    def add(self, identity: TableIdentity, spark: SparkSession | None = None) -> None:
+        """Keep the entry of a table that was just created; `spark`: the session that has it already."""
+
+    def add_view(self, name: str, tables: Sequence[str]) -> None:
+        """Keep the entry of a view that unites tables; all names are `catalog.schema.table`."""
+
+    def names(self) -> list[str]:
+        """The names of all entries that are tables."""
 
     def location(self, name: str) -> str | None:
         """Where the entry `catalog.schema.table` leads, None when there is none."""
@@ -69,6 +76,13 @@ class Catalog:
     def __post_init__(self) -> None:
         for name in (self.catalog, self.schema):
             _checked(name)
+        if self.entries is not None and self.root is None:
+            # An entry is dropped when it changes; where the catalog manages the data, that would drop it too.
+            raise ConfigurationError("catalog entries of this machine need a folder of the tables: set tables")
+
+    def __str__(self) -> str:
+        kept = "" if self.entries is None else f" (entries in {self.entries})"
+        return f"schema {self.catalog}.{self.schema}{kept}"
 
     def full_name(self, table: str) -> str:
         """`catalog`.`schema`.`table`, each part checked to be a plain name. Raises TableError."""
@@ -93,20 +107,13 @@ class Catalog:
         """
         name = f"{self.catalog}.{self.schema}.{table}"
         if not self.exists(table):
-            raise TableError(f"table {name} is not in the catalog: start the stream that writes it")
-        location = self.entry_location(table)
+            raise self._unknown(table)
         try:
             row = DeltaTable.forName(self.spark, self.full_name(table)).detail().select("location", "id").first()
         except PySparkException as error:
-            row = None
-            cause = error.getCondition() or type(error).__name__
-        else:
-            cause = "no detail"
+            raise self._leads_nowhere(table, error.getCondition() or type(error).__name__) from None
         if row is None or not self._columns(table):
-            raise TableError(
-                f"table {name}: its catalog entry says {location}, and there is no Delta table there ({cause}). "
-                "Nothing was written. Find where the data is and correct the entry, or drop the entry to start anew"
-            )
+            raise self._leads_nowhere(table, "no detail")
         return TableIdentity(name, str(row["location"]), str(row["id"]))
 
     def entry_location(self, table: str) -> str:
@@ -114,8 +121,42 @@ class Catalog:
         known = None if self.entries is None else self.entries.location(f"{self.catalog}.{self.schema}.{table}")
         if known is not None:
             return known
-        rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
+        try:
+            rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
+        except AnalysisException as error:
+            # Where nothing lies there, all that is told of the entry is this error.
+            return str((error.getMessageParameters() or {}).get("path", "an unknown place"))
         return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), "an unknown place")
+
+    def tables_with_prefix(self, prefix: str) -> list[str]:
+        """The names of the schema's tables that begin so, sorted; views are not among them."""
+        if self.entries is not None:
+            before = f"{self.catalog}.{self.schema}."
+            names = [name.removeprefix(before) for name in self.entries.names() if name.startswith(before)]
+        elif self.spark.catalog.databaseExists(f"`{self.catalog}`.`{self.schema}`"):
+            schema = f"`{self.catalog}`.`{self.schema}`"
+            like = f"LIKE {sql_text(prefix + '*')}"
+            views = {row["viewName"] for row in self.spark.sql(f"SHOW VIEWS IN {schema} {like}").collect()}
+            rows = self.spark.sql(f"SHOW TABLES IN {schema} {like}").collect()
+            names = [row["tableName"] for row in rows if not row["isTemporary"] and row["tableName"] not in views]
+        else:
+            names = []
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def create_view(self, name: str, tables: Sequence[str]) -> None:
+        """Make or replace a view of all rows of some tables of this schema, which have the same columns.
+
+        Where entries are kept, the view is kept with them, so that every session has it. Raises TableError when no
+        table is given.
+        """
+        if not tables:
+            raise TableError(f"view {self.catalog}.{self.schema}.{name} has no tables")
+        if self.entries is not None:
+            self.entries.register(self.spark)
+        self.spark.sql(view_statement(self.full_name(name), [self.full_name(table) for table in tables]))
+        if self.entries is not None:
+            before = f"{self.catalog}.{self.schema}."
+            self.entries.add_view(before + name, [before + table for table in tables])
 
     def wait_for(self, table: str, seconds: float, stopped: Callable[[], bool] = lambda: False) -> TableIdentity:
         """The table's identity, once it exists. Raises TableError when the deadline passes or `stopped` says so."""
@@ -132,35 +173,91 @@ class Catalog:
     def create(self, spec: TableSpec) -> TableIdentity:
         """Open the table of a stream for writing; create it when there is neither entry nor data.
 
-        New columns that the specification has are added. Raises SchemaConflict when a column has another type, and
-        TableError when an entry leads to nothing, or data lies where a new table would go.
+        An empty table that lies there just as this stream makes it is taken for its own: that is what is left when
+        the process is killed before the entry is kept. New columns that the specification has are added. Raises
+        SchemaConflict when a column has another type, and TableError when an entry leads to nothing, or data lies
+        where a new table would go.
         """
         if self.exists(spec.name):
-            identity = self.identify(spec.name)
-            self._fit(spec)
-            return identity
+            return self.open(spec)
+        full_name = self.full_name(spec.name)
         location = None if self.root is None else f"{self.root.rstrip('/')}/{_checked(spec.name)}"
-        if location is not None and _holds_data(location):
-            raise TableError(
-                f"table {self.catalog}.{self.schema}.{spec.name} is not in the catalog, but {location} holds data: "
-                "register that table under this name if it is the right one, or move it away"
-            )
-        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{self.catalog}`.`{self.schema}`")
-        self.spark.sql(_create_statement(self.full_name(spec.name), spec, location))
+        statement = _create_statement(full_name, spec, location)
+        if location is not None and _holds_data(self.spark, location):
+            if not self._just_created(spec, location):
+                raise TableError(
+                    f"table {self.catalog}.{self.schema}.{spec.name} is not in the catalog, but {location} holds data: "
+                    "register that table under this name if it is the right one, or move it away"
+                )
+            statement = f"CREATE TABLE {full_name} USING delta LOCATION {sql_text(location)}"
+        create_schema(self.spark, self.catalog, self.schema)
+        self.spark.sql(statement)
         identity = self.identify(spec.name)
         if self.entries is not None:
-            self.entries.add(identity)
+            self.entries.add(identity, self.spark)
+        return identity
+
+    def open(self, spec: TableSpec) -> TableIdentity:
+        """Open a table that is there, for writing, with the new columns that the specification has.
+
+        Raises TableError when there is none, SchemaConflict when a column has another type.
+        """
+        identity = self.identify(spec.name)
+        self._fit(spec)
         return identity
 
     def read(self, table: str) -> DataFrame:
-        """The table as it is now, by name. For commands and checks; streams use `handle`."""
+        """The table as it is now, by name. For commands and checks; streams use `handle`. Raises TableError."""
         if self.entries is not None:
             self.entries.register(self.spark)
-        return self.spark.table(self.full_name(table))
+        try:
+            return self.spark.table(self.full_name(table))
+        except AnalysisException as error:
+            raise self._missing(table, error) from None
 
     def handle(self, table: str, session: SparkSession | None = None) -> DeltaTable:
-        """A handle that stays valid: reads and merges through it ask the catalog nothing more."""
-        return DeltaTable.forName(session or self.spark, self.full_name(table))
+        """A handle that stays valid: reads and merges through it ask the catalog nothing more. Raises TableError."""
+        try:
+            return DeltaTable.forName(session or self.spark, self.full_name(table))
+        except AnalysisException as error:
+            raise self._missing(table, error) from None
+
+    def _missing(self, table: str, error: AnalysisException) -> Exception:
+        """What it means that a name could not be opened; the error itself where it says something else."""
+        condition = error.getCondition() or ""
+        if not condition.startswith(("DELTA_", "TABLE_OR_VIEW_NOT_FOUND")):
+            return error
+        if not self.exists(table):
+            return self._unknown(table)
+        return self._leads_nowhere(table, condition)
+
+    def _unknown(self, table: str) -> TableError:
+        return TableError(f"table {table} is not in the catalog, {self}: start the stream that writes it")
+
+    def _leads_nowhere(self, table: str, cause: str) -> TableError:
+        return TableError(
+            f"table {self.catalog}.{self.schema}.{table}: its catalog entry says {self.entry_location(table)}, and "
+            f"there is no Delta table there ({cause}). Nothing was written. Find where the data is and correct the "
+            "entry, or drop the entry to start anew"
+        )
+
+    def _just_created(self, spec: TableSpec, location: str) -> bool:
+        """True when an empty table lies at the location that was made from this specification and nothing since."""
+        try:
+            table = DeltaTable.forPath(self.spark, location)
+            row = table.detail().select("numFiles", "partitionColumns", "properties").first()
+            version = table.history(1).select("version").first()
+            there = [(f.name, f.dataType.simpleString()) for f in table.toDF().schema.fields]
+        except PySparkException:
+            return False
+        partitions = [] if spec.partition is None else [spec.partition]
+        return (
+            row is not None
+            and version is not None
+            and (version[0], row["numFiles"], row["partitionColumns"]) == (0, 0, partitions)
+            and row["properties"].items() >= PROPERTIES.items()
+            and there == list(_simple(self.spark, spec.columns).items())
+        )
 
     def _columns(self, table: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(self.full_name(table)).schema.fields}
@@ -168,7 +265,7 @@ class Catalog:
     def _fit(self, spec: TableSpec) -> None:
         """Add the columns that are new, refuse the ones whose type differs."""
         there = self._columns(spec.name)
-        wanted = {n: _simple(self.spark, kind) for n, kind in spec.columns}
+        wanted = _simple(self.spark, spec.columns)
         wrong = [
             f"{n} is {there[n]} in the table and {k} in the configuration"
             for n, k in wanted.items()
@@ -207,15 +304,40 @@ def sql_text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _simple(spark: SparkSession, kind: str) -> str:
-    """The type as Spark prints it: `bigint` for LONG, and so on."""
-    field = spark.createDataFrame([], f"c {kind}").schema.fields[0]
-    return field.dataType.simpleString()
+def view_statement(full_name: str, tables: Sequence[str]) -> str:
+    """The statement that makes a view of all rows of some tables; the names are full ones."""
+    return f"CREATE OR REPLACE VIEW {full_name} AS {view_text(tables)}"
 
 
-def _holds_data(location: str) -> bool:
-    folder = Path(location)
-    return folder.is_dir() and any(folder.iterdir())
+def view_text(tables: Sequence[str]) -> str:
+    """What such a view selects."""
+    return " UNION ALL ".join(f"SELECT * FROM {table}" for table in tables)
+
+
+def create_schema(spark: SparkSession, catalog: str, schema: str) -> None:
+    """Make the schema when it is not there: only then does it take the privilege to make one."""
+    name = f"`{_checked(catalog)}`.`{_checked(schema)}`"
+    if not spark.catalog.databaseExists(name):
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+
+
+def _simple(spark: SparkSession, columns: Columns) -> dict[str, str]:
+    """The columns' types as Spark prints them: `bigint` for LONG, and so on."""
+    told = ", ".join(f"`{_checked(name)}` {kind}" for name, kind in columns)
+    return {f.name: f.dataType.simpleString() for f in spark.createDataFrame([], told).schema.fields}
+
+
+def _holds_data(spark: SparkSession, location: str) -> bool:
+    """True when something lies at the location. A log without a commit, of a creation that was killed, goes."""
+    names = names_at(spark, location, most=2)
+    if names != ["_delta_log"]:
+        return bool(names)
+    log = f"{location}/_delta_log"
+    if any(name[0].isdigit() or name == "_last_checkpoint" for name in names_at(spark, log)):
+        return True
+    # Delta makes a table in an empty folder only.
+    remove_at(spark, log)
+    return False
 
 
 def delta_log_entries(location: str) -> list[dict[str, object]]:

@@ -1,14 +1,29 @@
 """Names, locations and who may create what."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
-from sensor_streams.errors import BindingError, TableError
+from sensor_streams.errors import BindingError, ConfigurationError, EnvironmentProblem, TableError
 from sensor_streams.local.catalog import CatalogFile
+from sensor_streams.rebuild import rebuild
 from sensor_streams.streams import BY_NAME
-from sensor_streams.tables import Catalog, TableIdentity
+from sensor_streams.tables import Catalog, TableIdentity, TableSpec
+from sensor_streams.verify import left_out
 from tests.plant import Plant
+
+SMALL = TableSpec("small", [("device_id", "string"), ("day", "date"), ("n", "long")], ("device_id",), "day")
+
+
+def forget(plant: Plant, table: str) -> None:
+    """Leave the data of a table, without any entry: as after a kill, and in a session that knows nothing."""
+    CatalogFile(plant.folder / "catalog.json").remove(f"spark_catalog.{plant.schema}.{table}")
+    plant.catalog.exists(table)
 
 
 def test_registering_a_name_never_writes_at_a_location(plant: Plant, tmp_path: Path) -> None:
@@ -33,11 +48,123 @@ def test_a_stream_whose_entry_leads_nowhere_does_not_make_a_table_there(plant: P
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, tmp_path: Path) -> None:
+def test_a_kill_between_a_tables_creation_and_its_entry_locks_nobody_out(plant: Plant, tmp_path: Path) -> None:
+    created = plant.catalog.create(SMALL)
+    forget(plant, "small")
+    assert not plant.catalog.exists("small")
+    assert plant.catalog.create(SMALL) == created
+    assert CatalogFile(tmp_path / "catalog.json").location(created.name) == created.location
+    assert len(list((tmp_path / "tables/small/_delta_log").glob("*.json"))) == 1, "nothing was written"
+    # Killed earlier still: there is a folder of the log, and no commit.
+    half = tmp_path / "tables/half/_delta_log"
+    half.mkdir(parents=True)
+    (half / ".00000000000000000000.json.f00.tmp").write_text("{}", "utf-8")
+    assert plant.catalog.create(replace(SMALL, name="half")).location.endswith("/half")
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, scheme: str) -> None:
+    catalog = replace(plant.catalog, root=f"{scheme}{plant.folder}/tables")
+    catalog.create(SMALL)
+    # Empty, and yet not what this stream makes: other columns, another partition, a later version.
+    forget(plant, "small")
+    for other in (replace(SMALL, columns=[*SMALL.columns, ("more", "string")]), replace(SMALL, partition=None)):
+        with pytest.raises(TableError, match=r"is not in the catalog, but .* holds data"):
+            catalog.create(other)
+    catalog.create(SMALL)
+    plant.spark.sql(f"INSERT INTO {catalog.full_name('small')} VALUES ('a', DATE '2026-01-01', 1)")
+    forget(plant, "small")
+    with pytest.raises(TableError, match=r"is not in the catalog, but .*/small holds data"):
+        catalog.create(SMALL)
+    stray = plant.folder / "tables" / "stray" / "a.txt"
+    stray.parent.mkdir()
+    stray.touch()
+    with pytest.raises(TableError, match="holds data"):
+        catalog.create(replace(SMALL, name="stray"))
+
+
+def test_a_place_that_cannot_be_looked_at_is_told_in_one_line(plant: Plant) -> None:
+    catalog = Catalog(plant.spark, "spark_catalog", plant.schema, "nosuch://bucket/x")
+    with pytest.raises(EnvironmentProblem, match=r"^nosuch://bucket/x/small: cannot be looked at: No FileSystem .*$"):
+        catalog.create(SMALL)
+
+
+def test_without_a_catalog_file_an_entry_that_leads_nowhere_is_the_same_error(plant: Plant) -> None:
+    catalog = Catalog(plant.spark, "spark_catalog", plant.schema, str(plant.folder / "elsewhere"))
+    catalog.create(SMALL)
+    shutil.rmtree(plant.folder / "elsewhere" / "small")
+    for use in (catalog.identify, catalog.read, catalog.handle, lambda _: catalog.create(SMALL)):
+        with pytest.raises(
+            TableError, match=r"its catalog entry says \S+/elsewhere/small, and there is no Delta table"
+        ):
+            use("small")
+    assert not (plant.folder / "elsewhere" / "small").exists()
+
+
+def test_a_table_that_was_just_created_is_not_registered_once_more_and_its_schema_is_made_once(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.catalog.create(SMALL)
+    said: list[str] = []
+    real = SparkSession.sql
+
+    def recorded(self: SparkSession, text: str, *rest: Any, **more: Any) -> Any:
+        said.append(text)
+        return real(self, text, *rest, **more)
+
+    monkeypatch.setattr(SparkSession, "sql", recorded)
+    plant.catalog.identify("small")
+    plant.catalog.create(replace(SMALL, name="second"))
+    assert [text for text in said if text.startswith(("DROP", "CREATE SCHEMA"))] == []
+    assert len(said) == 1
+
+
+def test_entries_of_this_machine_need_a_folder_of_the_tables(plant: Plant) -> None:
+    # A managed table's data goes with its entry.
+    with pytest.raises(ConfigurationError, match="set tables"):
+        replace(plant.catalog, root=None)
+
+
+def test_every_session_sees_a_view_and_tables_are_found_by_prefix(plant: Plant, tmp_path: Path) -> None:
+    for name in ("part_b", "part_a", "other"):
+        plant.catalog.create(replace(SMALL, name=name))
+        plant.spark.sql(f"INSERT INTO {plant.catalog.full_name(name)} VALUES ('{name}', DATE '2026-01-01', 1)")
+    plant.catalog.create_view("part_all", ["part_a", "part_b"])
+    assert plant.count("part_all") == 2
+    assert plant.catalog.tables_with_prefix("part_") == ["part_a", "part_b"]
+    bare = replace(plant.catalog, entries=None)
+    assert bare.tables_with_prefix("part_") == ["part_a", "part_b"]
+    assert replace(bare, schema="nosuch").tables_with_prefix("part_") == []
+    # A session that starts with nothing but the file.
+    plant.spark.sql(f"DROP VIEW {plant.catalog.full_name('part_all')}")
+    plant.spark.sql(f"DROP TABLE {plant.catalog.full_name('part_a')}")
+    fresh = replace(plant.catalog, spark=plant.spark.newSession(), entries=CatalogFile(tmp_path / "catalog.json"))
+    assert {row["device_id"] for row in fresh.read("part_all").collect()} == {"part_a", "part_b"}
+    # A view that cannot be made harms nothing else, and what the file no longer names is gone.
+    entries = json.loads((tmp_path / "catalog.json").read_text("utf-8"))
+    entries[f"spark_catalog.{plant.schema}.broken"] = {"view_of": [f"spark_catalog.{plant.schema}.nosuch"]}
+    del entries[f"spark_catalog.{plant.schema}.part_all"]
+    (tmp_path / "catalog.json").write_text(json.dumps(entries), "utf-8")
+    assert fresh.read("other").count() == 1
+    with pytest.raises(TableError, match="part_all is not in the catalog"):
+        fresh.read("part_all")
+
+
+def test_verify_of_a_place_without_tables_is_an_error_that_names_it(plant: Plant, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=rf"nothing to verify: schema spark_catalog.{plant.schema} .*catalog.json"):
+        plant.verify()
     plant.create("readings")
-    CatalogFile(tmp_path / "catalog.json").remove(f"spark_catalog.{plant.schema}.readings")
-    with pytest.raises(TableError, match=r"is not in the catalog, but .* holds data"):
-        plant.create("readings")
+    assert [check.table for check in plant.verify()] == ["readings"]
+    assert left_out(plant.catalog, ["readings", "sensor_features"]) == {"sensor_features": ["sensor_features"]}
+    with pytest.raises(TableError, match="has no table for sensor_features"):
+        plant.verify("sensor_features")
+
+
+def test_a_rebuild_makes_no_table(plant: Plant) -> None:
+    plant.create("readings")
+    with pytest.raises(TableError, match=r"sensor_features is not in the catalog, .*: start the stream that writes it"):
+        rebuild(plant.catalog, plant.fleet, "sensor_features")
+    assert not plant.catalog.exists("sensor_features")
 
 
 def test_a_reader_waits_for_its_table_and_says_which_one_did_not_come(plant: Plant) -> None:
@@ -75,7 +202,7 @@ def test_a_stream_refuses_to_start_when_its_names_lead_to_other_data_than_its_ch
         plant.run("readings")
     text = str(refused.value)
     assert "stream readings does not start" in text
-    assert f"sink: location was {before.location} and is {created.location}" in text
-    assert f"sink: table id was {before.table_id} and is {created.table_id}" in text
+    assert f"sink readings: location was {before.location} and is {created.location}" in text
+    assert f"sink readings: table id was {before.table_id} and is {created.table_id}" in text
     assert name in text or "name" not in text
     assert not (tmp_path / "checkpoints" / "readings" / "holder.json").exists()

@@ -2,31 +2,46 @@
 
 import fcntl
 import json
+import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import TableError
 from sensor_streams.settings import NAME
-from sensor_streams.tables import TableIdentity
+from sensor_streams.tables import TableIdentity, create_schema, view_statement, view_text
+
+log = logging.getLogger("sensor_streams.local")
+
+Entry = Mapping[str, Any]
 
 
 class CatalogFile:
-    """Entries `catalog.schema.table` → location and table id, shared by all driver JVMs of this machine.
+    """Entries `catalog.schema.name`, shared by all driver JVMs of this machine.
 
-    Spark's own embedded catalog database takes one process at a time; a shared-nothing job has several.
+    A table's says location and table id, a view's says which tables it unites. Spark's own embedded catalog database
+    takes one process at a time; a shared-nothing job has several.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        # What each session has been told, by its application: registering again would cost a call per table.
-        self._known: dict[str, dict[str, str]] = {}
+        # What each session has been told, by its application: kind and definition of each name. Registering again
+        # would cost calls per table.
+        self._known: dict[str, dict[str, tuple[str, str]]] = {}
+        # Threads of one process share the session, and so its catalog.
+        self._registering = threading.RLock()
 
-    def read(self) -> dict[str, dict[str, str]]:
-        """All entries: name → {location, table_id}. Raises TableError when the file is no JSON object."""
+    def __str__(self) -> str:
+        return str(self.file)
+
+    def read(self) -> dict[str, Entry]:
+        """All entries: name → {location, table_id} or {view_of}. Raises TableError when the file holds none."""
         try:
             entries = json.loads(self.file.read_text("utf-8"))
         except FileNotFoundError:
@@ -37,19 +52,36 @@ class CatalogFile:
             ) from None
         if not isinstance(entries, dict):
             raise TableError(f"{self.file}: holds no catalog entries: restore it from a copy")
+        for name, entry in entries.items():
+            if not isinstance(entry, dict) or not (
+                isinstance(entry.get("location"), str) or isinstance(entry.get("view_of"), list)
+            ):
+                raise TableError(f"{self.file}: entry {name} has neither a location nor view_of: correct or remove it")
         return entries
 
-    def add(self, identity: TableIdentity) -> None:
-        """Add or replace one entry, under a lock that all processes of this machine respect."""
-        with self._lock():
-            entries = self.read()
-            entries[identity.name] = {"location": identity.location, "table_id": identity.table_id}
-            self._write(entries)
+    def add(self, identity: TableIdentity, spark: SparkSession | None = None) -> None:
+        """Add or replace one entry, under a lock that all processes of this machine respect.
+
+        spark: the session that has made the table, and so has it in its catalog already.
+        """
+        with self._registering:
+            self._put(identity.name, {"location": identity.location, "table_id": identity.table_id})
+            if spark is not None:
+                self._of(spark)[identity.name] = ("TABLE", identity.location)
+
+    def add_view(self, name: str, tables: Sequence[str]) -> None:
+        """Add or replace the entry of a view that unites tables."""
+        with self._registering:
+            self._put(name, {"view_of": list(tables)})
+
+    def names(self) -> list[str]:
+        """The names of all entries that are tables, sorted."""
+        return sorted(name for name, entry in self.read().items() if "location" in entry)
 
     def location(self, name: str) -> str | None:
         """Where an entry leads, None when there is none."""
-        entry = self.read().get(name)
-        return None if entry is None else entry["location"]
+        location = self.read().get(name, {}).get("location")
+        return None if location is None else str(location)
 
     def remove(self, name: str) -> None:
         """Forget one entry; its data stays."""
@@ -60,21 +92,30 @@ class CatalogFile:
 
     def register(self, spark: SparkSession) -> None:
         """Make the session's catalog equal to the file. Never writes at a location, wherever an entry points."""
-        known = self._known.setdefault(spark.sparkContext.applicationId, {})
-        entries = {name: entry["location"] for name, entry in self.read().items()}
-        for name, location in entries.items():
-            if known.get(name) == location:
-                continue
-            catalog, schema, table = _parts(name)
-            full = f"`{catalog}`.`{schema}`.`{table}`"
-            spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{catalog}`.`{schema}`")
-            spark.sql(f"DROP TABLE IF EXISTS {full}")
-            _register(spark, schema, table, location)
-            known[name] = location
-        for name in known.keys() - entries.keys():
-            catalog, schema, table = _parts(name)
-            spark.sql(f"DROP TABLE IF EXISTS `{catalog}`.`{schema}`.`{table}`")
-            del known[name]
+        with self._registering:
+            known = self._of(spark)
+            entries = self.read()
+            definitions = {name: _definition(entry, entries) for name, entry in entries.items()}
+            for name in [name for name, there in known.items() if definitions.get(name) != there]:
+                kind, _ = known.pop(name)
+                spark.sql(f"DROP {kind} IF EXISTS {_quoted(name)}")
+            # Views last: they are made of tables.
+            for name in sorted(definitions.keys() - known.keys(), key=lambda name: (definitions[name][0], name)):
+                catalog, schema, short = _parts(name)
+                create_schema(spark, catalog, schema)
+                if definitions[name][0] == "TABLE":
+                    spark.sql(f"DROP TABLE IF EXISTS {_quoted(name)}")
+                    _register(spark, schema, short, entries[name]["location"])
+                else:
+                    _make_view(spark, name, [_quoted(table) for table in entries[name]["view_of"]])
+                known[name] = definitions[name]
+
+    def _of(self, spark: SparkSession) -> dict[str, tuple[str, str]]:
+        return self._known.setdefault(spark.sparkContext.applicationId, {})
+
+    def _put(self, name: str, entry: Entry) -> None:
+        with self._lock():
+            self._write({**self.read(), name: entry})
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -83,10 +124,32 @@ class CatalogFile:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _write(self, entries: dict[str, dict[str, str]]) -> None:
+    def _write(self, entries: Mapping[str, Entry]) -> None:
         new = self.file.with_suffix(f".{os.getpid()}.new")
         new.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         new.replace(self.file)
+
+
+def _definition(entry: Entry, entries: Mapping[str, Entry]) -> tuple[str, str]:
+    """Kind and definition of an entry; a view is another one when one of its tables lies elsewhere."""
+    if "location" in entry:
+        return "TABLE", str(entry["location"])
+    tables = {str(table): entries.get(str(table), {}).get("location") for table in entry["view_of"]}
+    return "VIEW", json.dumps(tables)
+
+
+def _make_view(spark: SparkSession, name: str, tables: Sequence[str]) -> None:
+    """Make a view, unless the session has it. One that cannot be made harms nothing else: a warning says why."""
+    _, schema, view = _parts(name)
+    catalog = spark._jsparkSession.sharedState().externalCatalog()
+    if catalog.tableExists(schema, view):
+        text = catalog.getTable(schema, view).viewText()
+        if text.isDefined() and text.get() == view_text(tables):
+            return
+    try:
+        spark.sql(view_statement(_quoted(name), tables))
+    except AnalysisException as error:
+        log.warning("view %s cannot be made: %s", name, str(error).partition("\n")[0])
 
 
 def _register(spark: SparkSession, schema: str, table: str, location: str) -> None:
@@ -119,6 +182,10 @@ def _register(spark: SparkSession, schema: str, table: str, location: str) -> No
         *rest,
     )
     spark._jsparkSession.sharedState().externalCatalog().createTable(entry, False)
+
+
+def _quoted(name: str) -> str:
+    return ".".join(f"`{part}`" for part in _parts(name))
 
 
 def _parts(name: str) -> tuple[str, str, str]:

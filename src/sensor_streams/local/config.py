@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.marked_yaml import load_names
+from sensor_streams.settings import SESSION_CATALOG
 
 _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
 
@@ -15,14 +16,21 @@ _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    catalog: str = "spark_catalog"
-    schema_name: str = "plant"
+    catalog: str = SESSION_CATALOG
+    schema_name: str = Field("plant", alias="schema")
     tables: str = ".local/tables"
     catalog_file: str = ".local/catalog.json"
     models: str = ".local/models"
     log: str = ".local/log"
     volumes: dict[str, str] = {}
     variables: dict[str, str] = {}
+
+    @field_validator("catalog")
+    @classmethod
+    def _only_one(cls, value: str) -> str:
+        if value != SESSION_CATALOG:
+            raise ValueError(f"{value!r} is no catalog of this machine: it has one, write {SESSION_CATALOG}")
+        return value
 
 
 @dataclass(frozen=True)
@@ -88,19 +96,11 @@ class LocalConfig:
 def load_local(file: Path) -> LocalConfig:
     """Read `local.yml`. Raises ConfigurationError naming the file and the field."""
     try:
-        content = yaml.safe_load(file.read_text("utf-8")) or {}
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}): run in the project's folder") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file}: not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{file}: write one `name: value` a line")
-    if "schema" in content:
-        content["schema_name"] = content.pop("schema")
-    try:
-        read = _File(**content)
+        read = _File.model_validate(load_names(file, "run in the project's folder"))
     except ValidationError as error:
-        lines = [f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()]
+        lines = [
+            f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}" for p in error.errors()
+        ]
         raise ConfigurationError("\n".join(lines)) from None
     folder = file.absolute().parent
     return LocalConfig(

@@ -63,7 +63,7 @@ class Demo:
             try:
                 watch.train()
             except SensorStreamsError as error:
-                watch.say(f"[yellow]no models yet:[/yellow] {error}")
+                watch.say(f" {error}", "[yellow]no models yet:[/yellow]")
         watch.run(["inference"], "scores, alerts")
         self._finish(watch, None, None)
 

@@ -75,7 +75,7 @@ def _streams(console: Console, checks: Sequence[Check]) -> None:
     console.print(table)
     for check in checks:
         for example in check.examples:
-            console.print(f"  {check.table}: {example}")
+            console.print(f"  {check.table}: {example}", markup=False, highlight=False)
 
 
 def _sums(console: Console, workspace: Workspace) -> None:
@@ -97,7 +97,7 @@ def _sums(console: Console, workspace: Workspace) -> None:
     reasons = workspace.catalog.read("readings_rejected").groupBy("reason").count().orderBy(F.desc("count")).limit(8)
     told = ", ".join(f"{r['reason']} {r['count']:,}" for r in reasons.collect())
     if told:
-        console.print(f"rejected for: {told}", highlight=False, soft_wrap=True)
+        console.print(f"rejected for: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: datetime, high: datetime) -> None:
@@ -109,7 +109,7 @@ def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: da
         for _, row in alerts[alerts["device_id"] == device].iterrows():
             end = high if pd.isna(row["resolved_at"]) else _utc(row["resolved_at"])
             _mark(line, low, high, _utc(row["opened_at"]), end, "█" if row["rule"] == "unusual" else "▄")
-        console.print(f"  {device:<12} told  │{''.join(line)}│", highlight=False, soft_wrap=True)
+        console.print(f"  {device:<12} told  │{''.join(line)}│", markup=False, highlight=False, soft_wrap=True)
         if truth is not None:
             line = [" "] * _WIDTH
             for _, row in truth.faults[truth.faults["device_id"] == device].iterrows():
@@ -167,6 +167,7 @@ def _life(console: Console, workspace: Workspace, truth: Truth | None) -> None:
         console.print(
             f"  {row['device_id']:<12} {bars:<{_WIDTH}} {row['life_hours']:.0f} h "
             f"({row['low_hours']:.0f} to {row['high_hours']:.0f}){was}",
+            markup=False,
             highlight=False,
             soft_wrap=True,
         )

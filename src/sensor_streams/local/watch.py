@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
+from rich.markup import escape
 
 from sensor_streams.inference.training import TrainingReport
 from sensor_streams.local.workspace import Workspace
-from sensor_streams.runtime.progress import BatchFigures
+from sensor_streams.runtime.progress import BatchFigures, json_lines_to
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.verify import Check
 
@@ -26,26 +27,28 @@ class Watch:
         """Seconds since the beginning."""
         return time.monotonic() - self._start
 
-    def say(self, text: str) -> None:
-        """One line, with the time since the beginning."""
-        self.console.print(f"[dim]{self.elapsed():4.0f} s[/dim]  {text}", highlight=False, soft_wrap=True)
+    def say(self, text: str, head: str = "") -> None:
+        """One line, with the time since the beginning: the head in rich's markup, the text as it is."""
+        self.console.print(f"[dim]{self.elapsed():4.0f} s[/dim]  {head}{escape(text)}", highlight=False, soft_wrap=True)
 
     def busy(self, text: str) -> AbstractContextManager[object]:
         """A moving sign while something takes time; without a terminal, one line."""
         if self.console.is_terminal:
-            return self.console.status(text)
+            return self.console.status(escape(text))
         self.say(text)
         return nullcontext()
 
     def run(self, names: Sequence[str], title: str) -> TaskReport:
         """Run streams, a line for each batch."""
+        fleet = self.workspace.fleet
         with self.busy("starting Spark"):
             spark = self.workspace.spark
-        with self.busy(f"streaming: {title}"):
-            report = run_task(spark, self.workspace.settings, names, fleet=self.workspace.fleet, on_batch=self._batch)
+        lines = self.workspace.log_file.with_suffix(".batches.jsonl")
+        with self.busy(f"streaming: {title}"), lines.open("a", encoding="utf-8") as file, json_lines_to(file):
+            report = run_task(spark, self.workspace.settings, names, fleet=fleet, on_batch=self._batch)
         waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
         if waiting:
-            self.say(f"[yellow]WAITING_FOR_MODEL[/yellow]: {', '.join(waiting)}; their input is kept for later")
+            self.say(f": {', '.join(waiting)}; their input is kept for later", "[yellow]WAITING_FOR_MODEL[/yellow]")
         return report
 
     def train(self) -> TrainingReport:
@@ -72,8 +75,9 @@ class Watch:
     def _batch(self, figures: BatchFigures) -> None:
         self.figures.append(figures)
         rejected = f", {figures.rejected:,} rejected" if figures.rejected else ""
-        unit = "files" if figures.stream == "readings" else "changes"
+        unit = "lines" if figures.stream == "readings" else "changes"
         self.say(
-            f"[bold]{figures.stream:<16}[/bold] batch {figures.batch_id}: {figures.rows_in:,} {unit} in, "
-            f"{figures.rows_out:,} rows written{rejected}, {figures.seconds:.1f} s"
+            f" batch {figures.batch_id}: {figures.rows_in:,} {unit} in, "
+            f"{figures.rows_out:,} rows written{rejected}, {figures.seconds:.1f} s",
+            f"[bold]{figures.stream:<16}[/bold]",
         )

@@ -20,6 +20,11 @@ from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
 
 
+def absolute(path: str | Path) -> Path:
+    """The path from the root on, without `..`, as Spark too tells it of the files that it finds there."""
+    return Path(os.path.normpath(Path(path).absolute()))
+
+
 @dataclass
 class Workspace:
     """This machine in the place of a workspace."""
@@ -37,12 +42,16 @@ class Workspace:
         home: Path | None = None,
         log_name: str = "spark",
     ) -> "Workspace":
-        """Read `local.yml` and the settings; `home`: keep everything under that folder instead."""
+        """Read `local.yml` and the settings; `home`: keep everything under that folder instead.
+
+        Paths that are not absolute begin in the present folder. Raises ConfigurationError.
+        """
         local = load_local(file)
         if home is not None:
-            local = local.under(home.absolute())
+            local = local.under(absolute(home))
         settings = load_settings(arguments, os.environ, settings_file, local.settings())
-        mapped = {name: local.path(getattr(settings, name)) for name in ("landing", "checkpoints", "sensors")}
+        paths = ("landing", "checkpoints", "sensors")
+        mapped = {name: str(absolute(local.path(getattr(settings, name)))) for name in paths}
         return cls(local, settings.model_copy(update=mapped), log_name)
 
     @cached_property
@@ -75,9 +84,9 @@ class Workspace:
         return self.registry.load(self.spark, kind, version)
 
     def train(self) -> TrainingReport:
-        """Train on what the tables hold now."""
-        self.catalog.create(TABLE)
+        """Train on what the tables hold now. Raises TableError when there are no features yet."""
         features = self.catalog.handle("device_features")
+        self.catalog.create(TABLE)
         version = features.history(1).select("version").first()
         named = data_version(self.catalog.full_name("device_features"), 0 if version is None else int(version[0]))
         return train(

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -32,21 +33,30 @@ class Simulation:
     malformed: float = 0.002
 
     def all_devices(self) -> list[Device]:
-        """The devices, named by the first pattern of their type."""
+        """The devices, named by the patterns of their type. Raises ConfigurationError when these have too few names."""
         life = self.mean_life or (self.fleet.life.cap or timedelta(days=6)) * 1.2
         return [
             Device(
                 self.fleet,
                 self.seed,
-                _named(kind.devices[0], number + 1),
+                device,
                 name,
                 number,
                 int(self.origin.timestamp()),
                 life.total_seconds(),
             )
             for name, kind in self.fleet.device_types.items()
-            for number in range(self.devices)
+            for number, device in enumerate(self._named(name, kind.devices))
         ]
+
+    def _named(self, kind: str, patterns: Sequence[str]) -> list[str]:
+        names = list(islice(_names(patterns), self.devices))
+        if len(names) < self.devices:
+            raise ConfigurationError(
+                f"device type {kind} names {len(names)} devices, and {self.devices} are to be simulated: "
+                "ask for fewer devices, or give it a pattern with *"
+            )
+        return names
 
 
 @dataclass
@@ -92,10 +102,16 @@ def simulate(
     A later call that begins where this one ended goes on as if there had been one call. failures: a file of JSON
     lines (device_id, failed_at, kind) of all failures up to `end`, input for training. truth: a folder for what no
     real fleet tells (faults, lives, spans offline, counts by file). Raises ConfigurationError when a file is there
-    already, or `end` is not after `start`.
+    already, the landing folder is none, the fleet begins after `start`, or `end` is not after it.
     """
     if end <= start:
         raise ConfigurationError(f"nothing to simulate: the end {end} is not after the start {start}")
+    if start < simulation.origin:
+        raise ConfigurationError(f"the fleet begins to run at {simulation.origin}, after the start {start}")
+    if simulation.files_every < timedelta(seconds=1):
+        raise ConfigurationError(f"a file every {simulation.files_every}: it takes a second at least")
+    if landing.exists() and not landing.is_dir():
+        raise ConfigurationError(f"{landing} is no folder: give the one in which files are to arrive")
     report = SimulationReport(end=end)
     landing.mkdir(parents=True, exist_ok=True)
     devices = simulation.all_devices()
@@ -256,6 +272,24 @@ def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _named(pattern: str, number: int) -> str:
-    """A name that fits the pattern: `pump-*` becomes pump-01."""
-    return pattern.replace("*", f"{number:02d}", 1).replace("*", "").replace("?", "0")
+def _names(patterns: Sequence[str]) -> Iterator[str]:
+    """Names that fit the patterns, each once: `pump-*` gives pump-01, pump-02, …; `fan-??` fan-01 to fan-99."""
+    told: set[str] = set()
+    for pattern in patterns:
+        for name in _fitting(pattern):
+            if name not in told:
+                told.add(name)
+                yield name
+
+
+def _fitting(pattern: str) -> Iterator[str]:
+    if "*" in pattern:
+        for number in count(1):
+            yield pattern.replace("*", f"{number:02d}", 1).replace("*", "").replace("?", "0")
+    places = pattern.count("?")
+    if not places:
+        yield pattern
+        return
+    for number in range(1, 10**places):
+        digits = iter(f"{number:0{places}d}")
+        yield "".join(next(digits) if letter == "?" else letter for letter in pattern)
