@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.registry import Registry
+from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train
 from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.keyed.engine import Handles, Outcome, recompute
@@ -27,6 +27,8 @@ from tests.rows import FIXTURES
 
 # When files arrive unless a test says otherwise.
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
+# What a stream takes of a change: where to look.
+WHERE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
 COMPUTED = ("sensor_features", "device_features", "device_sessions")
 
 
@@ -146,6 +148,16 @@ class Plant:
                     recompute(stream, self.feed(source, since), self.fleet, self.handles(name), None, None)
                     self._seen[name, source] = version
 
+    def start_anew(self, name: str) -> Outcome:
+        """The first batch of a computed stream whose checkpoint was lost: all rows that its sources have come again."""
+        changes: DataFrame | None = None
+        for source in BY_NAME[name].sources:
+            rows = self.read(source)
+            told = rows.select(*[c for c in WHERE if c in rows.columns])
+            changes = told if changes is None else changes.unionByName(told)
+        assert changes is not None
+        return recompute(BY_NAME[name], changes, self.fleet, self.handles(name), None, Once("a new checkpoint", 0))
+
     def version(self, table: str) -> int:
         """The table's latest version."""
         row = self.catalog.handle(table).history(1).select("version").first()
@@ -167,10 +179,13 @@ class Plant:
         )
         return train(self.read("device_features"), rows, self.fleet, registry=self.registry, data_version="test")
 
-    def verify(self, *only: str) -> list[Check]:
+    def verify(self, *only: str, low: datetime | None = None, high: datetime | None = None) -> list[Check]:
         """Verify the tables that exist."""
-        load = self.registry.load
-        return verify(self.catalog, self.fleet, lambda kind, version: load(self.spark, kind, version), only=only)
+
+        def load(kind: str, version: str) -> LoadedModel:
+            return self.registry.load(self.spark, kind, version)
+
+        return verify(self.catalog, self.fleet, load, low, high, only=only)
 
     def differing(self, *only: str) -> list[str]:
         """What verify finds wrong, in words; empty when all is well."""

@@ -49,6 +49,18 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
         ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a name that the tables use"),
         ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: stands twice: remove one"),
         ("windows:", "windows: [", "not valid YAML"),
+        (
+            "period: 20 s",
+            "period: 99999999999999 days",
+            "line 3, sensors.power.period: '99999999999999 days' is longer",
+        ),
+        ("period: 20 s", "period: 2026-13-45", "line 3, sensors.power.period: '2026-13-45' is no value: month must"),
+        ("alerts:", "fields: {window_start: string}\nalerts:", "line 6, fields.window_start: is a name that the tab"),
+        (
+            "sensors:",
+            "sensors:\n  power_lookback: {period: 20 s}",
+            "line 3, sensors.power_lookback: has the column power_lookback_mean in common with the sensor power",
+        ),
         ("  pump:", "  pump: {}\n  fan:", "line 5, device_types.pump.devices: is missing: add it"),
     ],
 )
@@ -56,6 +68,12 @@ def test_a_mistake_is_told_with_line_and_field(old: str, new: str, message: str)
     with pytest.raises(FleetError) as told:
         parse_fleet(GOOD.replace(old, new, 1))
     assert message in str(told.value)
+
+
+def test_a_field_may_have_any_other_name() -> None:
+    names = ("kind", "json", "one_value", "time_text", "device_type", "problem", "old", "first", "type_x", "key_value")
+    fields = ", ".join(f"{name}: string" for name in names)
+    assert set(parse_fleet(f"{GOOD}fields: {{{fields}}}\n").fields) == set(names)
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -16,13 +16,14 @@ TABLE = TableSpec("failures", COLUMNS, ("device_id", "failed_at"))
 def load_failures(catalog: Catalog, file: Path) -> Writes:
     """Add the failures of a file of JSON lines (device_id, failed_at ISO 8601 with zone, kind) to table `failures`.
 
-    A failure that is there already is not added twice. Raises InputError with the first line that is none.
+    A failure that is there already is not added twice; blank lines are passed over. Raises InputError with the first
+    line that is none.
     """
     if not file.is_file():
         raise InputError(f"{file}: there is no such file: give one of JSON lines with device_id, failed_at, kind")
     spark = catalog.spark
     catalog.create(TABLE)
-    text = spark.read.text(str(file.absolute()))
+    text = spark.read.text(str(file.absolute())).where(F.col("value").rlike(r"\S"))
     given = "device_id string, failed_at string, kind string"
     rows = text.select("value", F.from_json("value", given).alias("f")).select(
         "value",

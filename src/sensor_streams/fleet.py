@@ -23,6 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 RESERVED = frozenset(
     {"device_id", "sensor", "event_time", "sequence", "value", "unit", "quality", "event_date", "arrived_at"}
     | {"source_file", "line_hash", "line_occurrence", "raw", "reason", "detail", "decision", "stored", "hour", "slot"}
+    | {"window_start"}
 )
 
 
@@ -231,6 +232,7 @@ def _across(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
     sessions, short = fleet.sessions, fleet.windows.short
     if sessions.longest % short or sessions.longest <= sessions.gap:
         found.append((("sessions", "longest"), "must be a multiple of windows.short and longer than the gap"))
+    found += _same_columns(fleet)
     for field in fleet.fields:
         if field in RESERVED:
             found.append((("fields", field), "is a name that the tables use themselves: choose another"))
@@ -243,4 +245,20 @@ def _across(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
         if len(loads) > 1:
             message = f"has {len(loads)} sensors with the role load ({', '.join(loads)}): sessions follow one"
             found.append((("device_types", name, "sensors"), message))
+    return found
+
+
+def _same_columns(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
+    """Sensors that would have a column of `device_features` in common: `flow` and `flow_lookback`, two means."""
+    found: list[tuple[tuple[int | str, ...], str]] = []
+    longer = [(a, b) for a in fleet.sensors for b in fleet.sensors if b.startswith(f"{a}_")]
+    if longer:
+        # Only then, for it takes PySpark with it.
+        from sensor_streams.features.device import STATISTICS
+
+        for short, long in longer:
+            both = {f"{short}_{s}" for s in STATISTICS} & {f"{long}_{s}" for s in STATISTICS}
+            if both:
+                message = f"has the column {', '.join(sorted(both))} in common with the sensor {short}: rename one"
+                found.append((("sensors", long), message))
     return found

@@ -15,6 +15,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.inference import alerts, events, scoring
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest import tables as ingest
+from sensor_streams.keyed.difference import Magnitudes
 from sensor_streams.keyed.region import Slots
 from sensor_streams.keyed.since import Since
 from sensor_streams.tables import Columns, TableSpec
@@ -49,7 +50,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream: its name (also its table's), sources, columns, key, what a change touches, and its function."""
+    """One stream: its name (also its table's), sources, columns, key, what a change touches, and its function.
+
+    magnitudes: of which size the numbers are that a column is a difference of, see `keyed.difference`.
+    """
 
     name: str
     task: Task
@@ -60,6 +64,7 @@ class Stream:
     compute: Callable[[Inputs], DataFrame] | None = None
     partition: str | None = None
     model: ModelKind | None = None
+    magnitudes: Callable[[Fleet], Magnitudes] = lambda _: {}
     # Tables that the same stream writes besides its own, in the same batch.
     beside: tuple[Callable[[Fleet], TableSpec], ...] = ()
 
@@ -89,7 +94,7 @@ def _rescored(inputs: Inputs, score: Callable[[DataFrame, LoadedModel, Fleet], D
     if inputs.model is None:
         raise ModelError("no model was given: train one, or set the alias of the registered model")
     features = inputs.rows["device_features"]
-    hashed = features.withColumn("input_hash", scoring.input_hash(features, inputs.fleet))
+    hashed = features.withColumn("input_hash", scoring.input_hash(features))
     same = [*_WINDOW, "input_hash"]
     changed = hashed.join(inputs.stored.select(*same), same, "left_anti")
     kept = inputs.stored.join(hashed.select(*same), same, "left_semi")
@@ -122,6 +127,7 @@ STREAMS: tuple[Stream, ...] = (
             dates=DATES,
         ),
         compute=lambda inputs: sensor.sensor_features(inputs.rows["readings"], inputs.fleet),
+        magnitudes=sensor.magnitudes,
     ),
     Stream(
         name="device_features",
@@ -140,6 +146,7 @@ STREAMS: tuple[Stream, ...] = (
             dates=DATES,
         ),
         compute=lambda inputs: device.device_features(inputs.rows["sensor_features"], inputs.fleet),
+        magnitudes=device.magnitudes,
     ),
     Stream(
         name="device_sessions",
@@ -158,6 +165,7 @@ STREAMS: tuple[Stream, ...] = (
             dates=DATES,
         ),
         compute=lambda inputs: sessions.device_sessions(inputs.rows["sensor_features"], inputs.fleet),
+        magnitudes=sessions.magnitudes,
     ),
     Stream(
         name="anomaly_scores",
@@ -169,6 +177,7 @@ STREAMS: tuple[Stream, ...] = (
         touches=Slots(("device_id",), "window_start", "window_start", _per_window, dates=DATES),
         compute=lambda inputs: _rescored(inputs, scoring.anomaly_scores),
         model="anomaly",
+        magnitudes=scoring.magnitudes,
     ),
     Stream(
         name="remaining_life",
@@ -180,6 +189,7 @@ STREAMS: tuple[Stream, ...] = (
         touches=Slots(("device_id",), "window_start", "window_start", _per_window, dates=DATES),
         compute=lambda inputs: _rescored(inputs, scoring.remaining_life),
         model="remaining_life",
+        magnitudes=scoring.magnitudes,
     ),
     Stream(
         name="alerts",
@@ -195,6 +205,7 @@ STREAMS: tuple[Stream, ...] = (
             inputs.trim(alerts.signals(inputs.rows["anomaly_scores"], inputs.rows["remaining_life"], inputs.fleet)),
             inputs.fleet,
         ),
+        magnitudes=alerts.magnitudes,
     ),
     Stream(
         name="alert_events",

@@ -7,12 +7,13 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.errors import ConfigurationError
+from sensor_streams.errors import ConfigurationError, TableError
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference import scoring
+from sensor_streams.inference.alerts import PEAK
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE, difference
-from sensor_streams.keyed.engine import Handles, changed_rows
+from sensor_streams.keyed.engine import Handles, changed_rows, checked_names
 from sensor_streams.keyed.region import Region, Slots
 from sensor_streams.keyed.since import Since
 from sensor_streams.streams import BY_NAME, STREAMS, Stream
@@ -46,24 +47,56 @@ def verify(
 
     low, high: the range of times (UTC), None = no limit; widened to whole windows. load: (kind, version) → model,
     for scores are checked with the version that their row names. Sums of floats are compared but for the last bits.
-    A table that does not exist yet is left out.
+    A table that does not exist yet is left out, see `left_out`. Raises TableError when nothing is left to compare.
     """
-    unknown = [name for name in only if name not in BY_NAME]
-    if unknown:
-        raise ConfigurationError(f"no stream is called {', '.join(unknown)}; there are: {', '.join(BY_NAME)}")
+    check_names(only)
+    missing = left_out(catalog, only)
     checks = []
     for stream in STREAMS:
         needed = [stream.name, *stream.sources]
-        if (only and stream.name not in only) or not all(catalog.exists(name) for name in needed):
+        if (only and stream.name not in only) or stream.name in missing:
             continue
         beside = [spec(fleet).name for spec in stream.beside]
         handles = Handles.open(catalog, [*needed, *beside])
         checks.append(_check(stream, fleet, handles, load, low, high, examples))
+    if not checks:
+        raise TableError(
+            f"nothing to verify: {catalog} has no table for {', '.join(missing)}. "
+            "Give the home, settings and names that the streams ran with, or run them first"
+        )
     return checks
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise ConfigurationError when one is not a stream's."""
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        raise ConfigurationError(f"no stream is called {', '.join(unknown)}; there are: {', '.join(BY_NAME)}")
+
+
+def left_out(catalog: Catalog, only: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Streams whose table cannot be compared yet, each with the tables that do not exist."""
+    found = {}
+    for stream in STREAMS:
+        if not only or stream.name in only:
+            missing = [name for name in (stream.name, *stream.sources) if not catalog.exists(name)]
+            if missing:
+                found[stream.name] = missing
+    return found
+
+
+def is_computed(stream: Stream) -> bool:
+    """True when the stream's table is a function of other tables, so that a range of it can be computed afresh."""
+    return isinstance(stream.touches, Slots | Since)
+
+
 def region_of(stream: Stream, fleet: Fleet, low: datetime | None, high: datetime | None) -> Region:
-    """The part of a computed stream's tables between two times."""
+    """The part of a computed stream's tables between two times.
+
+    Raises ConfigurationError when the range is empty, or the stream is not computed from tables.
+    """
+    if low is not None and high is not None and low >= high:
+        raise ConfigurationError(f"the range from {low} to {high} is empty: its end must be after its begin")
     if isinstance(stream.touches, Slots):
         return stream.touches.between(low, high, fleet, stream.name)
     if isinstance(stream.touches, Since):
@@ -94,11 +127,18 @@ def _check(
         rows = handles.read("alerts").count()
     else:
         region = region_of(stream, fleet, low, high)
-        rows = region.sink(handles.read(stream.name)).count()
         if stream.model is not None:
             found = _scores_that_differ(stream, fleet, handles, load, region)
         else:
             found = changed_rows(stream, fleet, handles, region, None)
+        keys = region.sink(handles.read(stream.name)).groupBy(*stream.key).count()
+        told = keys.agg(F.sum("count"), F.count_if(F.col("count") > 1)).first()
+        rows = int(told[0] or 0) if told is not None else 0
+        if told is not None and told[1]:
+            # Both of them meet the one computed row, and may well be equal to it.
+            twice = keys.where("count > 1").select(*stream.key, F.lit("stands twice").alias(OPERATION))
+            rest = found.join(twice, list(stream.key), "left_anti")
+            found = rest.select(*stream.key, OPERATION).unionByName(twice)
     found = found.localCheckpoint()
     differing = found.count()
     columns = [c for c in (*stream.key, "source_file") if c in found.columns]
@@ -148,7 +188,7 @@ def _events_that_do_not_fold(handles: Handles) -> DataFrame:
     last = events.groupBy(*key).agg(F.max_by(F.struct("kind", *names), "number").alias("last"))
     folded = last.where("last.kind != 'WITHDRAWN'").select(*key, *[F.col(f"last.{n}").alias(n) for n in names])
     columns = [("device_id", "string"), ("rule", "string"), ("opened_at", "timestamp"), *told]
-    differ = difference(folded, handles.read("alerts").select(*key, *names), columns, key)
+    differ = difference(folded, handles.read("alerts").select(*key, *names), columns, key, {"peak": PEAK})
     numbers = events.groupBy(*key).agg(
         F.count(F.lit(1)).alias("n"), F.max("number").alias("most"), F.countDistinct("number").alias("different")
     )
@@ -159,22 +199,30 @@ def _events_that_do_not_fold(handles: Handles) -> DataFrame:
 def _scores_that_differ(stream: Stream, fleet: Fleet, handles: Handles, load: LoadVersion, region: Region) -> DataFrame:
     """Scores that are not what the version on their row makes of the features, and rows without a score.
 
-    A row whose device type no model knew at the time has no score; that is no difference.
+    A row whose device type the model did not know at the time has no score; that is no difference. So a row is
+    missing only when each version of the table would score it. Raises TableError when the table lacks a column.
     """
-    stored = region.sink(handles.read(stream.name)).localCheckpoint()
-    versions = [row["model_version"] for row in stored.select("model_version").distinct().collect()]
-    columns = stream.columns(fleet)
-    names = [name for name, _ in columns]
+    key, columns = list(stream.key), stream.columns(fleet)
+    whole = handles.read(stream.name)
+    names = checked_names(stream, fleet, whole)
+    stored = region.sink(whole.select(*names)).localCheckpoint()
     features = region.sink(handles.read(stream.sources[0]))
-    key = list(stream.key)
-    empty = handles.session.createDataFrame([], stored.schema)
-    computed = empty.select(*names)
-    score = scoring.anomaly_scores if stream.model == "anomaly" else scoring.remaining_life
-    for version in sorted(versions):
-        rows = features.join(stored.where(F.col("model_version") == version).select(*key), key, "left_semi")
-        computed = computed.unionByName(score(rows, load(str(stream.model), version), fleet).select(*names))
-    newest = max(versions, key=int, default=None) if all(v.isdigit() for v in versions) else max(versions, default=None)
-    if newest is not None:
-        unscored = features.join(stored.select(*key), key, "left_anti")
-        computed = computed.unionByName(score(unscored, load(str(stream.model), newest), fleet).select(*names))
-    return difference(stored.select(*names), computed, columns, key)
+    function = scoring.anomaly_scores if stream.model == "anomaly" else scoring.remaining_life
+
+    def score(rows: DataFrame, version: str) -> DataFrame:
+        return function(rows, load(str(stream.model), version), fleet).select(*names)
+
+    computed = stored.limit(0)
+    for row in stored.select("model_version").distinct().orderBy("model_version").collect():
+        of_version = stored.where(F.col("model_version") == row["model_version"]).select(*key)
+        computed = computed.unionByName(score(features.join(of_version, key, "left_semi"), row["model_version"]))
+    unscored = features.join(stored.select(*key), key, "left_anti").localCheckpoint()
+    if not unscored.isEmpty():
+        # Of the whole table and not of the range: which versions there were does not depend on what is asked for.
+        missing: DataFrame | None = None
+        for row in whole.select("model_version").distinct().orderBy("model_version").collect():
+            scored = score(unscored, row["model_version"])
+            missing = scored if missing is None else missing.join(scored.select(*key), key, "left_semi")
+        if missing is not None:
+            computed = computed.unionByName(missing)
+    return difference(stored, computed, columns, key, stream.magnitudes(fleet))

@@ -6,8 +6,11 @@ from datetime import timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from sensor_streams.features.device import device_features
 from sensor_streams.features.sensor import columns, sensor_features
 from sensor_streams.fleet import Fleet
+from sensor_streams.keyed.difference import difference
+from sensor_streams.streams import BY_NAME
 from tests.features.same import same, same_in_part_as_whole
 from tests.rows import frame
 
@@ -84,6 +87,25 @@ def test_touched_windows_are_computed_as_the_whole_is(spark: SparkSession, fleet
         F.lit("2026-01-01").cast("date").alias("event_date"),
     )
     same_in_part_as_whole("sensor_features", rows, rows.where("id % 101 = 7"), fleet)
+
+
+def test_the_order_of_readings_changes_nothing_also_beside_a_large_offset(spark: SparkSession, fleet: Fleet) -> None:
+    # A meter that stands at 1e8 and moves by 1; two that cancel out; one in parts of a billionth.
+    rows = spark.range(4000).select(
+        F.format_string("pump-%d", F.col("id") % 4).alias("device_id"),
+        F.lit("power").alias("sensor"),
+        F.timestamp_seconds(F.lit(1767225600) + F.col("id") * 0.29).alias("event_time"),
+        F.col("id").alias("sequence"),
+        F.expr("sin(id) * CASE id % 4 WHEN 3 THEN 1e-10 ELSE 1 END + IF(id % 4 = 0, 1e8, 0)").alias("value"),
+    )
+    stream = BY_NAME["sensor_features"]
+    one = sensor_features(rows.orderBy("sequence").coalesce(1), fleet).localCheckpoint()
+    other = sensor_features(rows.orderBy(F.xxhash64("sequence")), fleet).localCheckpoint()
+    assert not one.select("deviation").exceptAll(other.select("deviation")).isEmpty(), "the last bits do differ"
+    assert difference(one, other, columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
+    stream = BY_NAME["device_features"]
+    wide = [device_features(side.orderBy(order), fleet) for side, order in ((one, "mean"), (other, "slope"))]
+    assert difference(*wide, stream.columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
 
 
 def test_readings_are_aggregated_by_hashing_and_never_sorted(delta: Table, fleet: Fleet) -> None:

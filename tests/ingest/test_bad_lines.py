@@ -1,5 +1,6 @@
 """Every kind of bad line is rejected for its reason, through Spark's own text source."""
 
+import gzip
 import json
 import math
 import random
@@ -39,6 +40,8 @@ BAD: dict[str, tuple[bytes | str, str]] = {
     "a line end in the name": (line(device_id="pump-1\n"), "unknown_device"),
     "a line end behind the time": (line(event_time="2026-01-01T00:00:00Z\n"), "time_malformed"),
     "the year 0": (line(event_time="0000-01-01T00:00:00Z"), "time_malformed"),
+    "the year 999": (line(event_time="0999-01-01T00:00:00Z"), "time_malformed"),
+    "the year 1899": (line(event_time="1899-12-31T23:59:59Z"), "time_malformed"),
     "the year 10000": (line(event_time="9999-12-31T23:59:59-05:00"), "time_malformed"),
     "no seconds": (line(event_time="2026-01-01T00:00Z"), "time_malformed"),
     "the same member twice": (GOOD[:-1] + ', "value": 6}', "malformed_json"),
@@ -116,6 +119,20 @@ def test_a_bad_line_is_rejected_for_its_reason(reasons: dict[str, str | None], c
 @pytest.mark.parametrize("case", FINE)
 def test_a_good_line_is_taken(reasons: dict[str, str | None], case: str) -> None:
     assert reasons[case] is None
+
+
+def test_a_byte_order_mark_is_taken_off_the_beginning_of_a_file_and_rejected_in_any_other_line(
+    spark: SparkSession, fleet: Fleet, tmp_path: Path
+) -> None:
+    # Windows editors begin a file with it: there it says how the file is written, and is no part of the first line.
+    mark = b"\xef\xbb\xbf"
+    data = b"\n".join([mark + GOOD.encode(), mark + line(sequence=1).encode(), line(sequence=2).encode()]) + b"\n"
+    (tmp_path / "plain.json").write_bytes(data)
+    (tmp_path / "packed.json.gz").write_bytes(gzip.compress(data))
+    for name in ("plain.json", "packed.json.gz"):
+        found = parsed(spark, fleet, tmp_path / name).select("reason", "raw").collect()
+        assert [row["reason"] for row in found] == [None, "byte_order_mark", None]
+        assert found[0]["raw"] == GOOD
 
 
 def oracle(text: bytes, fleet: Fleet) -> float | None:

@@ -2,12 +2,14 @@
 
 import bz2
 import gzip
+import os
 from datetime import timedelta
 
 import pytest
 
 from sensor_streams.fleet import parse_fleet
-from sensor_streams.keyed.write import Once
+from sensor_streams.ingest.tables import rejected_table
+from sensor_streams.keyed.write import LeftOut, Once, append
 from tests.plant import ARRIVAL, Plant, reading
 from tests.rows import FIXTURES
 
@@ -26,7 +28,7 @@ def test_lines_in_are_accepted_and_rejected_and_duplicates_per_file_and_in_sum(e
     empty.land("a.json", [A, A, B, "broken", "broken", ""])
     empty.land("b.json", [A, reading("pump-1", "power", "00:00:00", 6), reading("pump-2", "power", "00:00:00", 1)])
     empty.land("c.json", [])
-    empty.ingest()
+    assert empty.ingest().rows_in == 9, "lines, and not files"
     assert empty.sums() == (9, 3, 4, 2)
     assert empty.reasons() == {"malformed_json": 2, "empty_line": 1, "conflict": 1}
     assert empty.differing("readings") == []
@@ -50,8 +52,12 @@ def test_the_same_reading_again_a_day_later_in_another_file_changes_nothing(empt
 
 def test_the_same_batch_handed_over_again_counts_once(empty: Plant) -> None:
     empty.land("a.json", [A, A, B, "broken", reading("pump-1", "power", "00:00:00", 6)])
-    for _ in range(3):
+    for _ in range(2):
         empty.ingest("a.json")
+    # Restored from a copy, with a new time: rejected lines are kept by the date of their file's time.
+    later = (ARRIVAL + timedelta(days=4)).timestamp()
+    os.utime(empty.landing / "a.json", (later, later))
+    empty.ingest("a.json")
     assert empty.sums() == (5, 2, 2, 1)
     assert (empty.count("readings"), empty.count("readings_rejected"), empty.count("ingested_files")) == (2, 2, 1)
     assert empty.differing("readings") == []
@@ -118,27 +124,72 @@ def test_a_gzip_file_cut_short_contributes_no_row_is_named_and_set_aside_and_the
     assert empty.count("readings", "source_file IN ('cut.json.gz', 'flipped.json.gz', 'text.json.gz')") == 0
     aside = empty.read("ingested_files").where("state = 'SET_ASIDE'").collect()
     assert all(row["reason"].startswith("damaged: ") for row in aside)
-    empty.ingest()
+    empty.land("none.json", [])
+    assert empty.ingest().rows_in == 3601
     assert empty.sums() == (3601, 3601, 0, 0)
+    # Whole under the same names, and one that is cut still: the source knows the paths and does not hand them over.
+    before = empty.version("ingested_files")
+    late = [reading("pump-3", "power", f"00:00:{second}", 5) for second in ("00", "20")]
+    empty.land("next.json", late[:1])
+    empty.land_bytes("cut.json.gz", gzip.compress("\n".join(late).encode()), ARRIVAL + timedelta(hours=1))
+    empty.land_bytes("flipped.json.gz", whole[: len(whole) // 3], ARRIVAL + timedelta(hours=1))
+    empty.land("none.json", late[1:], ARRIVAL + timedelta(hours=1))
+    assert empty.ingest("next.json").rows_in == 4
+    assert empty.ingest("next.json", "cut.json.gz").rows_in == 3, "what is as it was recorded is not read again"
+    assert empty.version("ingested_files") == before + 1
+    assert empty.sums() == (3605, 3603, 0, 2)
+    assert empty.count("ingested_files", "state = 'SET_ASIDE'") == 4
+    assert empty.differing("readings") == []
 
 
 def test_names_that_look_like_patterns_and_addresses_are_taken_literally(empty: Plant) -> None:
     empty.land("a[1] {x} +%20.json", [A])
     empty.land("a1 x.json", [B])
+    empty.landing = empty.folder / "elsewhere" / ".." / "landing"
     empty.ingest("a\\[1\\] \\{x\\} +%20.json")
     assert [r["source_file"] for r in empty.read("readings").collect()] == ["a[1] {x} +%20.json"]
     assert empty.differing("readings") == []
 
 
-def test_a_write_with_a_pair_that_was_seen_is_left_out_so_a_late_twin_adds_nothing(empty: Plant) -> None:
+def test_a_write_with_a_pair_that_was_seen_is_left_out_and_says_so(empty: Plant) -> None:
     # A killed attempt's last job may still run in the driver while its successor repeats the batch.
-    empty.land("a.json", [A])
-    empty.land("b.json", [B])
-    empty.ingest("a.json", once=Once("query", 0))
-    empty.ingest("b.json", once=Once("query", 0))
-    assert empty.count("readings") == 1
-    empty.ingest("b.json", once=Once("query after a reset", 0))
-    assert empty.count("readings") == 2
+    columns = rejected_table(empty.fleet).columns
+    row = [f"CAST('1' AS {kind}) AS {name}" for name, kind in columns[:-2]]
+    rows = empty.spark.range(1).selectExpr(*row, "now() AS arrived_at", "current_date() AS arrived_date")
+    target = empty.handles("readings").tables["readings_rejected"]
+    append(target, rows, columns, Once("query", 0))
+    with pytest.raises(LeftOut):
+        append(target, rows, columns, Once("query", 0))
+    assert empty.count("readings_rejected") == 1
+    append(target, rows, columns, Once("query after a reset", 0))
+    assert empty.count("readings_rejected") == 2
+
+
+def test_a_replayed_batch_writes_what_its_killed_attempt_could_not_and_nothing_twice(empty: Plant) -> None:
+    packed = gzip.compress(f"{B}\nbroken\n".encode())
+    empty.land("a.json", [A, "half"])
+    empty.land_bytes("b.json.gz", packed[:-9])
+    empty.ingest(once=Once("query", 7))
+    assert (empty.count("readings"), empty.count("readings_rejected")) == (1, 1)
+    # Whole by the time of the replay: the pair of query and batch is known, and what it stands for is another content.
+    empty.land_bytes("b.json.gz", packed)
+    for _ in range(2):
+        empty.ingest(once=Once("query", 7))
+        assert empty.sums() == (4, 2, 2, 0)
+        assert empty.differing("readings") == []
+
+
+def test_fields_may_be_named_like_what_is_worked_out_on_the_way(plant: Plant) -> None:
+    names = ("kind", "json", "problem", "old", "first", "candidate", "type_value", "key_value", "raw_bytes", "row")
+    text = (FIXTURES / "fleet.yml").read_text("utf-8")
+    plant.fleet = parse_fleet(text.replace("{site: string}", f"{{{', '.join(f'{name}: string' for name in names)}}}"))
+    plant.create("readings")
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5, **{n: n for n in names}), "broken"])
+    plant.ingest()
+    row = plant.read("readings").first()
+    assert row is not None
+    assert [row[name] for name in names] == list(names)
+    assert plant.sums() == (2, 1, 1, 0)
 
 
 def test_the_bytes_of_a_line_that_is_no_text_are_kept(empty: Plant) -> None:

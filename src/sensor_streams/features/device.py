@@ -22,6 +22,24 @@ def columns(fleet: Fleet) -> Columns:
     ]
 
 
+def magnitudes(fleet: Fleet) -> dict[str, str]:
+    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    found: dict[str, str] = {}
+    for sensor in fleet.sensors:
+        size = f"greatest(abs(r.`{sensor}_min`), abs(r.`{sensor}_max`))"
+        before = f"greatest({size}, abs(r.`{sensor}_lookback_mean`))"
+        of = {
+            "mean": size,
+            "deviation": size,
+            "slope": f"{size} * {3600 / fleet.short_seconds}D",
+            "missing": "1D",
+            "lookback_mean": before,
+            "trend": f"{before} * {3600 / fleet.long_seconds}D",
+        }
+        found |= {f"{sensor}_{statistic}": magnitude for statistic, magnitude in of.items()}
+    return found
+
+
 def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     """One row per device and long window.
 

@@ -28,6 +28,13 @@ def columns(_: Fleet) -> Columns:
     ]
 
 
+def magnitudes(_: Fleet) -> dict[str, str]:
+    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    size = "greatest(abs(r.`min`), abs(r.`max`))"
+    span = "unix_micros(r.last_time) - unix_micros(r.first_time)"
+    return {"mean": size, "deviation": size, "slope": f"try_divide({size} * 3.6e9D, {span})"}
+
+
 def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
     """One row per device, sensor and short window.
 

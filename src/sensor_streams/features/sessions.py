@@ -24,6 +24,11 @@ def columns(_: Fleet) -> Columns:
     ]
 
 
+def magnitudes(_: Fleet) -> dict[str, str]:
+    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    return {"load_mean": "abs(r.load_max)"}
+
+
 def device_sessions(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     """One row per operating session of a device.
 

@@ -9,6 +9,9 @@ from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import AlertRule, Fleet
 from sensor_streams.tables import Columns
 
+# The magnitude of a peak, which is a score or hours of life: less than 1e-9 of either is nothing.
+PEAK = "1000D"
+
 
 def columns(_: Fleet) -> Columns:
     """The columns of `alerts`."""
@@ -23,6 +26,11 @@ def columns(_: Fleet) -> Columns:
         ("windows", "int"),
         ("opened_date", "date"),
     ]
+
+
+def magnitudes(_: Fleet) -> dict[str, str]:
+    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    return {"peak": PEAK}
 
 
 def signals(scores: DataFrame, life: DataFrame, fleet: Fleet) -> DataFrame:

@@ -4,6 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.inference.alerts import PEAK
 from sensor_streams.keyed.difference import same_number
 from sensor_streams.tables import Columns
 
@@ -27,6 +28,12 @@ def columns(_: Fleet) -> Columns:
         ("windows", "int"),
         ("recorded_at", "timestamp"),
     ]
+
+
+def not_withdrawn(events: DataFrame) -> DataFrame:
+    """device_id, rule, opened_at of the episodes that, as far as was told, are there."""
+    last = events.groupBy(*KEY).agg(F.max_by("kind", "number").alias("kind"))
+    return last.where(F.col("kind") != WITHDRAWN).select(*KEY)
 
 
 def alert_events(changed: DataFrame, events: DataFrame) -> DataFrame:
@@ -84,7 +91,7 @@ def _end() -> Column:
 def _same() -> Column:
     return (
         (F.col("state") == F.col("last.state"))
-        & same_number(F.col("peak"), F.col("last.peak"))
+        & F.expr(same_number("peak", "last.peak", PEAK))
         & F.col("peak_at").eqNullSafe(F.col("last.peak_at"))
         & F.col("resolved_at").eqNullSafe(F.col("last.resolved_at"))
     )

@@ -8,14 +8,15 @@ from pyspark.sql import functions as F
 
 from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.inputs import input_columns
 from sensor_streams.inference.registry import LoadedModel, model_in_worker
 from sensor_streams.tables import Columns
 
 _FRONT: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
 _BACK: Columns = [("model_version", "string"), ("input_hash", "bigint")]
-# Nine digits: a row that was computed again from readings in another order keeps its hash.
-_DIGITS = 9
+# 31 bits, which is nine digits: a row that was computed again from readings in another order keeps its hash, and one
+# whose stored values changed has another one (less than 1e-9 is no change, see `keyed.difference`).
+_SPLIT = 2**22 + 1
+_NUMBERS = ("double", "float", "bigint", "int")
 
 
 def anomaly_columns(_: Fleet) -> Columns:
@@ -28,11 +29,26 @@ def life_columns(_: Fleet) -> Columns:
     return [*_FRONT, ("life_hours", "double"), ("low_hours", "double"), ("high_hours", "double"), *_BACK]
 
 
-def input_hash(features: DataFrame, fleet: Fleet) -> Column:
-    """A hash of what the models read in a row, its last bits aside: the same hash, the same scores."""
-    there = [column for column in input_columns(fleet) if column in features.columns]
-    rounded = [F.coalesce(F.format_string(f"%.{_DIGITS - 1}e", F.col(c)), F.lit("-")) for c in there]
-    return F.xxhash64("device_type", *rounded)
+def magnitudes(_: Fleet) -> dict[str, str]:
+    """Less than 1e-9 of a score or an hour of life is nothing (see `keyed.difference`)."""
+    return dict.fromkeys(("score", "life_hours", "low_hours", "high_hours"), "1000D")
+
+
+def input_hash(features: DataFrame) -> Column:
+    """A hash of what a model can read in a row, its last bits aside: the same hash, the same scores.
+
+    Every number of the row counts, for a model may read any of them, by its name and in the order of the names: a
+    sensor that is silent in a row, or stands elsewhere in sensors.yml, changes nothing.
+    """
+    names = sorted(name for name, kind in features.dtypes if kind in _NUMBERS)
+    # SQL text and arrays, and not a Column object for each of hundreds of values: see `features.device`.
+    told = ", ".join(f"'{name}'" for name in names)
+    values = ", ".join(f"CAST(`{name}` AS DOUBLE)" for name in names)
+    # Dekker's (1971) way to round: printing the digits takes ten times as long.
+    rounded = f"x * {_SPLIT}D - (x * {_SPLIT}D - x)"
+    pairs = f"zip_with(array({told}), array({values}), (n, x) -> IF(x IS NULL, NULL, struct(n, {rounded})))"
+    # Nulls leave a hash as it is.
+    return F.expr(f"xxhash64(device_type, {pairs})" if names else "xxhash64(device_type)")
 
 
 def anomaly_scores(features: DataFrame, model: LoadedModel, fleet: Fleet) -> DataFrame:
@@ -41,7 +57,7 @@ def anomaly_scores(features: DataFrame, model: LoadedModel, fleet: Fleet) -> Dat
     score: 1.0 is the edge of what training took for normal. A row of a device type that the model has not seen gets
     no row.
     """
-    return _scored(features, model, fleet, anomaly_columns(fleet), "score")
+    return _scored(features, model, anomaly_columns(fleet), "score")
 
 
 def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> DataFrame:
@@ -49,10 +65,10 @@ def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> Dat
 
     The interval holds 9 of 10 devices' true remaining life (see `models.LifeEstimator`). Hours.
     """
-    return _scored(features, model, fleet, life_columns(fleet), "life_hours")
+    return _scored(features, model, life_columns(fleet), "life_hours")
 
 
-def _scored(features: DataFrame, model: LoadedModel, fleet: Fleet, columns: Columns, result: str) -> DataFrame:
+def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: str) -> DataFrame:
     front = [name for name, _ in _FRONT]
     results = [(n, k) for n, k in columns if n not in front and n not in dict(_BACK)]
     kind, version, packed = model.kind, model.version, model.packed
@@ -68,7 +84,7 @@ def _scored(features: DataFrame, model: LoadedModel, fleet: Fleet, columns: Colu
             out = rows[[*front, "input_hash"]].assign(**{name: scores[name].to_numpy() for name, _ in results})
             yield out[out[result].notna()]
 
-    rows = features.select(*front, input_hash(features, fleet).alias("input_hash"), *needed)
+    rows = features.select(*front, input_hash(features).alias("input_hash"), *needed)
     schema = ", ".join(f"{n} {k}" for n, k in [*_FRONT, ("input_hash", "bigint"), *results])
     return in_form(rows.mapInPandas(score, schema).withColumn("model_version", F.lit(version)), columns)
 

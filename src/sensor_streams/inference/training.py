@@ -71,7 +71,8 @@ def train(
     if rows.empty:
         raise ModelError("device_features holds no rows: let the streams of feature_extraction run first")
     rows["hours"] = hours_to_failure(rows, ends, None)
-    report = TrainingReport(len(rows), rows["device_id"].nunique(), len(ends))
+    rows, notes = _of_known_types(rows, fleet)
+    report = TrainingReport(len(rows), rows["device_id"].nunique(), len(ends), notes=notes)
     tags = {"data_version": data_version, "fleet": fleet.fingerprint}
     report.versions.append(_train_anomaly(rows, fleet, registry, tags, report))
     life = _train_life(rows, fleet, registry, tags, report)
@@ -79,6 +80,26 @@ def train(
         report.versions.append(life)
     registry.crown(report.versions)
     return report
+
+
+def _of_known_types(rows: pd.DataFrame, fleet: Fleet) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of the fleet's device types, and notes on others: a type that was renamed has rows of its old name.
+
+    Raises ModelError when no row is left.
+    """
+    unknown = sorted(set(rows["device_type"].dropna()) - set(fleet.device_types))
+    notes = [
+        f"rows of type {name} are left out: sensors.yml has no such device type. If it was renamed, rebuild "
+        "device_features"
+        for name in unknown
+    ]
+    known = rows[rows["device_type"].isin(list(fleet.device_types))].reset_index(drop=True)
+    if known.empty:
+        raise ModelError(
+            f"device_features holds rows of the types {', '.join(unknown) or 'none'} only, and sensors.yml has "
+            f"{', '.join(fleet.device_types)}: rebuild device_features"
+        )
+    return known, notes
 
 
 def _frame(features: DataFrame, columns: list[str]) -> pd.DataFrame:

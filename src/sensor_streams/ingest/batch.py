@@ -1,39 +1,38 @@
 """One batch of files: read, checked, decided, written; a damaged file is set aside as a whole."""
 
-import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
 from sensor_streams.ingest.damaged import damaged_files
-from sensor_streams.ingest.decide import decide
+from sensor_streams.ingest.decide import LINE, decide
+from sensor_streams.ingest.landed import (
+    DONE,
+    SET_ASIDE,
+    LandedFile,
+    Landing,
+    Recorded,
+    arrival_dates,
+    files_of_batch,
+    recorded_files,
+)
 from sensor_streams.ingest.parse import parse
 from sensor_streams.ingest.tables import files_table, readings_columns, rejected_table
 from sensor_streams.keyed.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, Outcome
-from sensor_streams.keyed.write import Once, Writes, append, apply
+from sensor_streams.keyed.write import LeftOut, Once, Writes, append, apply
 
 _HOUR = 3600
 # Up to this many device hours of a batch are sent to each task that looks for what is stored.
 _BROADCAST = 300_000
-
-
-@dataclass(frozen=True)
-class LandedFile:
-    """A file of a batch: its address as Spark names it, its name below the landing folder, arrival (UTC), size."""
-
-    path: str
-    name: str
-    arrived_at: datetime
-    size: int
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,27 @@ class _Counts:
     rejected: int = 0
     duplicates: int = 0
 
+    @property
+    def all(self) -> tuple[int, int, int, int]:
+        return self.lines, self.accepted, self.rejected, self.duplicates
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What all steps of a batch need: its files by name, what is recorded of them, and where to write."""
+
+    number: int
+    landing: Landing
+    files: Mapping[str, LandedFile]
+    known: Mapping[str, Recorded]
+    fleet: Fleet
+    handles: Handles
+    once: Once | None
+
+    def part(self, table: str) -> Once | None:
+        """The transaction of the write to a table."""
+        return None if self.once is None else self.once.of(table)
+
 
 def ingest_batch(
     files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, once: Once | None
@@ -51,43 +71,71 @@ def ingest_batch(
 
     A line that is stored already, accepted or rejected, is left as it is, so that the same files again, or a batch
     that was killed between two writes, change nothing and count once. The first write is the readings' and the last
-    one the files': a file that is recorded is complete.
+    one the files': a file that is recorded is complete. Raises InputError for a file outside of the landing folder.
     """
-    landed = [
-        LandedFile(row["path"], relative_name(row["path"], landing), _utc(row["modificationTime"]), int(row["length"]))
+    place = Landing.at(landing)
+    listed = [
+        LandedFile(row["path"], place.name(row["path"]), _utc(row["modificationTime"]), int(row["length"]))
         for row in files.collect()
     ]
-    landed += _empty_files(landing)
-    if not landed:
-        return Outcome()
-    parsed, aside = _read(landed, landing, fleet, handles)
-    decided = _decide(parsed, landed, handles).localCheckpoint()
-    figures = _count(decided)
-    aside = {**aside, **_hollow(landed, figures.by_file)}
+    stored = handles.read(files_table(fleet).name)
+    empty = place.empty_files()
+    known = recorded_files(stored, [*(file.name for file in listed), *empty])
+    found = files_of_batch(listed, empty, place, known)
+    if not found:
+        return Outcome(rows_in=0)
+    batch = _Batch(batch_id, place, found, known, fleet, handles, once)
+    parsed, aside = _read(batch)
+    done = Writes()
+    while True:
+        figures, left_out = _write(batch, parsed, aside)
+        done += Writes(inserted=figures.new_readings)
+        if not left_out or batch.once is None:
+            break
+        # An earlier attempt wrote something else than this one has: look again what is left to write.
+        again = recorded_files(stored, list(found))
+        batch = replace(batch, known=again, once=batch.once.again())
+    counts = figures.by_file.values()
+    return Outcome(
+        done,
+        rejected=sum(count.rejected for count in counts),
+        newest=figures.newest,
+        rows_in=sum(count.lines for count in counts),
+    )
+
+
+def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple["_Figures", bool]:
+    """Decide the lines and write what is new; the figures, and whether Delta left a write out as known."""
+    fleet, tables = batch.fleet, batch.handles.tables
+    decided = _decide(parsed, batch).localCheckpoint()
+    figures = _count(decided, batch.files)
     new = decided.where(~F.col("stored"))
-    writes = Writes()
-    if figures.new_readings:
-        columns = readings_columns(fleet)
-        rows = new.where(F.col("decision") == "accepted").withColumn("event_date", F.to_date("event_time"))
-        append(handles.tables["readings"], rows.select(*[n for n, _ in columns]), columns, _part(once, "readings"))
-        writes = Writes(inserted=figures.new_readings)
-    if figures.new_rejected:
-        columns = rejected_table(fleet).columns
-        valid = F.is_valid_utf8("raw")
-        rows = (
-            new.where(F.col("decision") == "rejected")
-            .withColumn("raw_bytes", F.when(~valid, F.col("raw").cast("binary")))
-            .withColumn("raw", F.when(valid, F.col("raw")).otherwise(F.make_valid_utf8("raw")))
-            .withColumn("arrived_date", F.to_date("arrived_at"))
-        )
-        target = handles.tables["readings_rejected"]
-        append(target, rows.select(*[n for n, _ in columns]), columns, _part(once, "readings_rejected"))
-    _record(landed, figures.by_file, aside, batch_id, fleet, handles, _part(once, "ingested_files"))
-    rejected = sum(c.rejected for c in figures.by_file.values())
-    return Outcome(writes, rejected=rejected, newest=figures.newest)
+    try:
+        if figures.new_readings:
+            columns = readings_columns(fleet)
+            rows = new.where(F.col("decision") == "accepted").withColumn("event_date", F.to_date("event_time"))
+            append(tables["readings"], rows.select(*[n for n, _ in columns]), columns, batch.part("readings"))
+    except LeftOut:
+        return replace(figures, new_readings=0), True
+    try:
+        if figures.new_rejected:
+            columns = rejected_table(fleet).columns
+            valid = F.is_valid_utf8("raw")
+            rows = (
+                new.where(F.col("decision") == "rejected")
+                .withColumn("raw_bytes", F.when(~valid, F.col("raw").cast("binary")))
+                .withColumn("raw", F.when(valid, F.col("raw")).otherwise(F.make_valid_utf8("raw")))
+                .withColumn("arrived_date", F.to_date("arrived_at"))
+            )
+            target = tables["readings_rejected"]
+            append(target, rows.select(*[n for n, _ in columns]), columns, batch.part("readings_rejected"))
+        _record(batch, figures.by_file, {**aside, **_hollow(batch.files.values(), figures.by_file)})
+    except LeftOut:
+        return figures, True
+    return figures, False
 
 
-def _hollow(landed: Sequence[LandedFile], counts: Mapping[str, _Counts]) -> dict[str, str]:
+def _hollow(landed: Collection[LandedFile], counts: Mapping[str, _Counts]) -> dict[str, str]:
     """The .bz2 files that hold no line: of what is no bzip2 at all, that codec reads nothing, without an error."""
     nothing = 14  # bytes of a bzip2 file without content
     return {
@@ -97,82 +145,51 @@ def _hollow(landed: Sequence[LandedFile], counts: Mapping[str, _Counts]) -> dict
     }
 
 
-def _empty_files(landing: str) -> list[LandedFile]:
-    """The files without content: Spark's sources leave them out, and someone may wait for what is in them."""
-    found = []
-    for folder, folders, names in os.walk(landing):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        for name in names:
-            file = Path(folder) / name
-            try:
-                status = file.stat()
-            except FileNotFoundError:
-                continue
-            if status.st_size == 0 and not name.startswith((".", "_")):
-                arrived = datetime.fromtimestamp(status.st_mtime, UTC)
-                found.append(LandedFile(str(file), relative_name(str(file), landing), arrived, 0))
-    return found
-
-
-def relative_name(path: str, landing: str) -> str:
-    """The file's name below the landing folder, whatever scheme and encoding the address has."""
-    folder = PurePosixPath(landing).as_posix().rstrip("/")
-    at = path.find(folder + "/")
-    return path if at < 0 else path[at + len(folder) + 1 :]
-
-
 def _utc(time: datetime) -> datetime:
     # Spark hands timestamps over in the machine's local time, without a zone.
     return time.astimezone(UTC)
 
 
-def _part(once: Once | None, table: str) -> Once | None:
-    return None if once is None else Once(f"{once.app}:{table}", once.version)
-
-
-def _read(
-    landed: Sequence[LandedFile], landing: str, fleet: Fleet, handles: Handles
-) -> tuple[DataFrame, Mapping[str, str]]:
+def _read(batch: _Batch) -> tuple[DataFrame, Mapping[str, str]]:
     """The files' lines, parsed, and those files that cannot be read to their end (name → reason)."""
-    good = [file for file in landed if file.size]
+    good = [file for file in batch.files.values() if file.size]
     if not good:
-        return _parse([], landing, fleet, handles), {}
+        return _parse([], batch), {}
     try:
-        return _parse(good, landing, fleet, handles), {}
+        return _parse(good, batch), {}
     except (PySparkException, Py4JJavaError):
-        damaged = damaged_files(handles.session, [file.path for file in good])
+        damaged = damaged_files(batch.handles.session, [file.path for file in good])
         if not damaged:
             raise
         aside = {file.name: damaged[file.path] for file in good if file.path in damaged}
-        return _parse([f for f in good if f.path not in damaged], landing, fleet, handles), aside
+        return _parse([f for f in good if f.path not in damaged], batch), aside
 
 
-def _parse(files: Sequence[LandedFile], landing: str, fleet: Fleet, handles: Handles) -> DataFrame:
-    spark = handles.session
+def _parse(files: Collection[LandedFile], batch: _Batch) -> DataFrame:
+    spark = batch.handles.session
     if files:
         # Names are taken literally: what looks like a pattern in one would match other files.
         text = spark.read.text([re.sub(r"([\\{}\[\]*?^])", r"\\\1", file.path) for file in files])
-        address = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
-        start = len(PurePosixPath(landing).as_posix().rstrip("/")) + 1
-        name = F.substr(address, F.instr(address, PurePosixPath(landing).as_posix()) + F.lit(start))
         lines = text.select(
             F.col("value").alias("raw"),
-            name.alias("source_file"),
+            batch.landing.name_of(F.col("_metadata.file_path")).alias("source_file"),
             F.col("_metadata.file_modification_time").alias("arrived_at"),
         )
     else:
         lines = spark.createDataFrame([], "raw string, source_file string, arrived_at timestamp")
-    return parse(lines, fleet).localCheckpoint()
+    return parse(lines, batch.fleet).localCheckpoint()
 
 
-def _decide(parsed: DataFrame, landed: Sequence[LandedFile], handles: Handles) -> DataFrame:
+def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     """Decide every line, next to those stored rows that share a device and an hour with the batch."""
     hour = F.floor(F.unix_seconds("event_time") / _HOUR).alias("hour")
     keyed = parsed.where(F.col("device_id").isNotNull() & F.col("event_time").isNotNull())
     hours = keyed.select("device_id", hour).distinct().localCheckpoint()
     dates = F.to_date(F.timestamp_seconds(F.col("hour") * _HOUR)).alias("date")
     days = [row["date"] for row in hours.select(dates).distinct().collect()]
-    there = handles.read("readings").where(F.col("event_date").isin(days) if days else F.lit(False))
+    # Not as Python's dates: PySpark writes them with strftime, and the year 999 with three digits.
+    dated = ", ".join(f"DATE'{day.isoformat()}'" for day in days)
+    there = batch.handles.read("readings").where(f"event_date IN ({dated})" if days else "false")
     span = hours.agg(F.min("hour"), F.max("hour"), F.count(F.lit(1))).first()
     if span is not None and span[0] is not None:
         there = there.where(
@@ -182,15 +199,13 @@ def _decide(parsed: DataFrame, landed: Sequence[LandedFile], handles: Handles) -
     small = span is not None and span[2] <= _BROADCAST
     wanted = F.broadcast(hours) if small else hours
     stored = there.withColumn("hour", hour).join(wanted, ["device_id", "hour"], "left_semi")
-    arrived = sorted({file.arrived_at.date() for file in landed})
-    rejected = handles.read("readings_rejected").where(
-        F.col("arrived_date").isin(arrived) & F.col("source_file").isin([file.name for file in landed])
+    rejected = batch.handles.read("readings_rejected").where(
+        arrival_dates(batch.files, batch.known) & F.col("source_file").isin(list(batch.files))
     )
-    line = ["source_file", "line_hash", "line_occurrence"]
-    before = rejected.select(*line, "reason")
+    before = rejected.select(*LINE, "reason").dropDuplicates(list(LINE))
     return decide(
         parsed,
-        stored.select("device_id", "sensor", "event_time", "sequence", "value", *line),
+        stored.select("device_id", "sensor", "event_time", "sequence", "value", *LINE),
         F.broadcast(before) if before.count() <= _BROADCAST else before,
     )
 
@@ -203,7 +218,7 @@ class _Figures:
     newest: datetime | None
 
 
-def _count(decided: DataFrame) -> _Figures:
+def _count(decided: DataFrame, files: Collection[str]) -> _Figures:
     rows = (
         decided.groupBy("source_file")
         .agg(
@@ -217,6 +232,9 @@ def _count(decided: DataFrame) -> _Figures:
         )
         .collect()
     )
+    strange = [row["source_file"] for row in rows if row["source_file"] not in files]
+    if strange:
+        raise InputError(f"{strange[0]}: lines came from a file of this name, which the batch does not have")
     times = [_utc(row["newest"]) for row in rows if row["newest"] is not None]
     return _Figures(
         {r["source_file"]: _Counts(r["lines"], r["accepted"], r["rejected"], r["duplicates"]) for r in rows},
@@ -226,34 +244,30 @@ def _count(decided: DataFrame) -> _Figures:
     )
 
 
-def _record(
-    landed: Sequence[LandedFile],
-    counts: Mapping[str, _Counts],
-    aside: Mapping[str, str],
-    batch_id: int,
-    fleet: Fleet,
-    handles: Handles,
-    once: Once | None,
-) -> None:
+def _record(batch: _Batch, counts: Mapping[str, _Counts], aside: Mapping[str, str]) -> None:
     """Write what came of each file; a file that is recorded already with the same figures stays as it is."""
-    spec = files_table(fleet)
-    names = [file.name for file in landed]
-    known = {
-        row["source_file"]: (row["lines"], row["accepted"], row["rejected"], row["duplicates"], row["state"])
-        for row in handles.read(spec.name).where(F.col("source_file").isin(names)).collect()
-    }
+    spec = files_table(batch.fleet)
     now = datetime.now(UTC)
     rows = []
-    for file in landed:
-        count = counts.get(file.name, _Counts())
-        state = "SET_ASIDE" if file.name in aside else "DONE"
+    for file in batch.files.values():
+        count, known = counts.get(file.name, _Counts()), batch.known.get(file.name)
+        state = SET_ASIDE if file.name in aside else DONE
         reason = aside.get(file.name) or (None if file.size else "empty file")
-        figures = (count.lines, count.accepted, count.rejected, count.duplicates, state)
-        if known.get(file.name) == figures:
+        arrived = file.arrived_at
+        if known is not None and known.lines:
+            # The rejected lines that are stored stand under the date that it had then, see `arrival_dates`.
+            arrived = min(arrived, known.arrived_at)
+        # Of a file that waits for its content, size and time say whether it came.
+        waits = state == SET_ASIDE or not file.size
+        if (
+            known is not None
+            and (known.counts, known.state) == (count.all, state)
+            and (not waits or known.of(file.arrived_at, file.size))
+        ):
             continue
-        operation = UPDATE if file.name in known else INSERT
-        rows.append((file.name, batch_id, file.arrived_at, file.size, *figures, reason, now, operation))
+        figures = (*count.all, state, reason, now, INSERT if known is None else UPDATE)
+        rows.append((file.name, batch.number, arrived, file.size, *figures))
     if rows:
         schema = ", ".join(f"{name} {kind}" for name, kind in [*spec.columns, (OPERATION, "string")])
-        changes = handles.session.createDataFrame(rows, schema)
-        apply(handles.tables[spec.name], changes, spec.columns, spec.key, "true", once)
+        changes = batch.handles.session.createDataFrame(rows, schema)
+        apply(batch.handles.tables[spec.name], changes, spec.columns, spec.key, "true", batch.part(spec.name))

@@ -20,13 +20,14 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
     arrived first (then by file name and hash). The same value again is a duplicate, another value a conflict.
     What was decided once stays: a line that is stored is accepted and one that was rejected is rejected, even if the
     configuration has changed since, so that the counts of a file never contradict the tables.
+    What is worked out on the way has names that begin with _, which no field of a fleet has.
     """
     numbered = _numbered(parsed)
     # The caller says whether it is small enough to be sent to every task.
-    before = rejected.select(*LINE, F.coalesce("reason", F.lit("rejected before")).alias("reason_before"))
+    before = rejected.select(*LINE, F.coalesce("reason", F.lit("rejected before")).alias("_reason_before"))
     known = numbered.join(before, list(LINE), "left")
-    grouped = known.withColumn("candidate", F.col("reason").isNull() & F.col("reason_before").isNull()).select(
-        "*", F.lit(False).alias("old"), *[F.col(name).alias(f"key_{name}") for name in KEY]
+    grouped = known.withColumn("_candidate", F.col("reason").isNull() & F.col("_reason_before").isNull()).select(
+        "*", F.lit(False).alias("_old"), *[F.col(name).alias(f"_key_{name}") for name in KEY]
     )
     there = stored.select(
         *[F.lit(None).cast(f.dataType).alias(f.name) for f in grouped.schema.fields if f.name not in _STORED],
@@ -34,33 +35,33 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
         "line_hash",
         "line_occurrence",
         "value",
-        F.lit(True).alias("candidate"),
-        F.lit(True).alias("old"),
-        *[F.col(name).alias(f"key_{name}") for name in KEY],
+        F.lit(True).alias("_candidate"),
+        F.lit(True).alias("_old"),
+        *[F.col(name).alias(f"_key_{name}") for name in KEY],
     )
     together = grouped.unionByName(there)
     # Lines without a key have nobody to compete with: their own hash spreads them.
-    keyless = F.col("key_device_id").isNull() | F.col("key_sensor").isNull() | F.col("key_event_time").isNull()
+    keyless = F.col("_key_device_id").isNull() | F.col("_key_sensor").isNull() | F.col("_key_event_time").isNull()
     lone = F.when(keyless, F.xxhash64("source_file", "line_hash", "line_occurrence"))
-    group = Window.partitionBy(*[f"key_{name}" for name in KEY], "lone")
+    group = Window.partitionBy(*[f"_key_{name}" for name in KEY], "_lone")
     order = group.orderBy(
-        F.col("candidate").desc(),
-        F.col("old").desc(),
+        F.col("_candidate").desc(),
+        F.col("_old").desc(),
         F.col("arrived_at"),
         F.col("source_file"),
         F.col("line_hash"),
         F.col("line_occurrence"),
     )
     line = F.struct(*LINE)
-    first = F.first(F.struct("old", "value", *LINE)).over(order)
-    competed = together.withColumn("lone", lone).withColumn("first", first).where("NOT old")
-    same_line = F.struct(*[F.col(f"first.{name}").alias(name) for name in LINE]) == line
-    is_stored = F.col("first.old") & same_line
-    is_first = F.col("candidate") & same_line
-    same_value = F.col("candidate") & F.col("value").eqNullSafe(F.col("first.value"))
+    first = F.first(F.struct("_old", "value", *LINE)).over(order)
+    competed = together.withColumn("_lone", lone).withColumn("_first", first).where("NOT _old")
+    same_line = F.struct(*[F.col(f"_first.{name}").alias(name) for name in LINE]) == line
+    is_stored = F.col("_first._old") & same_line
+    is_first = F.col("_candidate") & same_line
+    same_value = F.col("_candidate") & F.col("value").eqNullSafe(F.col("_first.value"))
     decision = (
         F.when(is_stored, "accepted")
-        .when(F.col("reason_before").isNotNull() | F.col("reason").isNotNull(), "rejected")
+        .when(F.col("_reason_before").isNotNull() | F.col("reason").isNotNull(), "rejected")
         .when(is_first, "accepted")
         .when(same_value, "duplicate")
         .otherwise("rejected")
@@ -69,23 +70,31 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
         F.lit("value "),
         F.col("value").cast("string"),
         F.lit(" where "),
-        F.col("first.value").cast("string"),
+        F.col("_first.value").cast("string"),
         F.lit(" is stored from "),
-        F.col("first.source_file"),
+        F.col("_first.source_file"),
     )
     told = competed.withColumn("decision", decision).withColumn(
-        "stored", F.coalesce(is_stored | F.col("reason_before").isNotNull(), F.lit(False))
+        "stored", F.coalesce(is_stored | F.col("_reason_before").isNotNull(), F.lit(False))
     )
     refused = F.col("decision") == "rejected"
-    fresh = F.col("reason").isNull() & F.col("reason_before").isNull()
+    fresh = F.col("reason").isNull() & F.col("_reason_before").isNull()
     return (
         told.withColumn("detail", F.when(refused, F.coalesce("detail", F.when(fresh, conflict))))
-        .withColumn("reason", F.when(refused, F.coalesce("reason_before", "reason", F.lit("conflict"))))
-        .drop("old", "candidate", "first", "lone", "reason_before", *[f"key_{name}" for name in KEY])
+        .withColumn("reason", F.when(refused, F.coalesce("_reason_before", "reason", F.lit("conflict"))))
+        .drop("_old", "_candidate", "_first", "_lone", "_reason_before", *[f"_key_{name}" for name in KEY])
     )
 
 
-_STORED = {"source_file", "line_hash", "line_occurrence", "value", "candidate", "old", *[f"key_{name}" for name in KEY]}
+_STORED = {
+    "source_file",
+    "line_hash",
+    "line_occurrence",
+    "value",
+    "_candidate",
+    "_old",
+    *[f"_key_{name}" for name in KEY],
+}
 
 
 def _numbered(parsed: DataFrame) -> DataFrame:

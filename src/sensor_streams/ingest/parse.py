@@ -13,6 +13,7 @@ _ZONE = r"([Zz]|[+-]\d{2}:\d{2})\z"
 _LONE = r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
 _NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
 _SHOWN = 80
+_FIRST, _LAST = "1900-01-01", "9999-12-30"
 
 FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
 _MUST = ("device_id", "sensor", "event_time", "value")
@@ -37,45 +38,49 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
     The first that applies is the reason: empty_line, line_too_long, invalid_utf8, byte_order_mark, nul_character,
     malformed_json, not_an_object, more_than_one_value, missing_field, null_field, wrong_type, not_finite,
     unknown_device, unknown_sensor, time_malformed, time_zone_missing, unit_mismatch, quality_refused, out_of_range,
-    in_future, too_old.
+    in_future, too_old. A time before 1900 or after 9999-12-30 counts as malformed.
 
     `from_json` would take NaN and the first of two objects without a word. Here the line stands in an array before
     its own hash, which no line can contain: if the hash is not the second element, the line is not one value.
+    What is worked out on the way has names that begin with _, which no field of a fleet has.
     """
     hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
     text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
     readable = F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
-    parsed = hashed.withColumn("json", F.when(readable, F.try_parse_json(text)))
-    one_value = F.expr("try_variant_get(json, '$[1]', 'bigint')").eqNullSafe(F.col("line_hash"))
-    opened = parsed.withColumn("one_value", one_value).withColumn(
-        "kind", F.expr("schema_of_variant(try_variant_get(json, '$[0]', 'variant'))")
+    parsed = hashed.withColumn("_json", F.when(readable, F.try_parse_json(text)))
+    one_value = F.expr("try_variant_get(_json, '$[1]', 'bigint')").eqNullSafe(F.col("line_hash"))
+    opened = parsed.withColumn("_one_value", one_value).withColumn(
+        "_kind", F.expr("schema_of_variant(try_variant_get(_json, '$[0]', 'variant'))")
     )
     names = [*_TYPES, *fleet.fields]
     typed = opened.select(
         "*",
-        *[F.expr(f"schema_of_variant(try_variant_get(json, '$[0].{n}', 'variant'))").alias(f"type_{n}") for n in names],
+        *[
+            F.expr(f"schema_of_variant(try_variant_get(_json, '$[0].{n}', 'variant'))").alias(f"_type_{n}")
+            for n in names
+        ],
     )
     read = typed.select(
         "raw",
         "source_file",
         "arrived_at",
         "line_hash",
-        "json",
-        "one_value",
-        "kind",
-        *[f"type_{name}" for name in names],
+        "_json",
+        "_one_value",
+        "_kind",
+        *[f"_type_{name}" for name in names],
         _text("device_id").alias("device_id"),
         _text("sensor").alias("sensor"),
-        _text("event_time").alias("time_text"),
+        _text("event_time").alias("_time_text"),
         _typed("sequence", "bigint", _TYPES["sequence"]).alias("sequence"),
         _value().alias("value"),
         _text("unit").alias("unit"),
         _text("quality").alias("quality"),
         *[_field(name, kind).alias(name) for name, kind in fleet.fields.items()],
     )
-    timed = read.withColumn("event_time", F.when(F.col("time_text").rlike(_TIME + _ZONE), _time()))
-    known = timed.withColumn("device_type", fleet.device_type_of(F.col("device_id")))
-    checked = known.withColumn("problem", _problem(fleet))
+    timed = read.withColumn("event_time", F.when(F.col("_time_text").rlike(_TIME + _ZONE), _time()))
+    known = timed.withColumn("_device_type", fleet.device_type_of(F.col("device_id")))
+    checked = known.withColumn("_problem", _problem(fleet))
     return checked.select(
         "raw",
         "source_file",
@@ -89,15 +94,15 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
         "unit",
         "quality",
         *fleet.fields,
-        F.col("problem.reason").alias("reason"),
-        F.col("problem.detail").alias("detail"),
+        F.col("_problem.reason").alias("reason"),
+        F.col("_problem.detail").alias("detail"),
     )
 
 
 def _typed(name: str, kind: str, pattern: str) -> Column:
     """The member as the given type, only when JSON says it is of that type: `"1"` is no number here."""
-    value = F.expr(f"try_variant_get(json, '$[0].{name}', '{kind}')")
-    return F.when(F.col("one_value") & F.col(f"type_{name}").rlike(pattern), value)
+    value = F.expr(f"try_variant_get(_json, '$[0].{name}', '{kind}')")
+    return F.when(F.col("_one_value") & F.col(f"_type_{name}").rlike(pattern), value)
 
 
 def _text(name: str) -> Column:
@@ -115,9 +120,9 @@ def _value() -> Column:
 
 
 def _time() -> Column:
-    """The time; null for years that a calendar in Python cannot hold, so that no line can stop a batch."""
-    time = F.expr("try_cast(upper(time_text) AS timestamp)")
-    return F.when(time.between(F.lit("0001-01-02").cast("timestamp"), F.lit("9999-12-30").cast("timestamp")), time)
+    """The time; null for years that no reading has and that not every calendar can hold: no line may stop a batch."""
+    time = F.expr("try_cast(upper(_time_text) AS timestamp)")
+    return F.when(time.between(F.lit(_FIRST).cast("timestamp"), F.lit(_LAST).cast("timestamp")), time)
 
 
 def _problem(fleet: Fleet) -> Column:
@@ -140,26 +145,26 @@ def _problem(fleet: Fleet) -> Column:
         (F.contains(raw, F.lit("\\u")) & raw.rlike(_LONE), "malformed_json", F.lit("half of a surrogate pair")),
         # By itself the parser stops after the first value: what it takes then has something behind it.
         (
-            F.col("json").isNull() & F.try_parse_json(raw).isNotNull(),
+            F.col("_json").isNull() & F.try_parse_json(raw).isNotNull(),
             "more_than_one_value",
             F.lit("text after the first JSON value"),
         ),
-        (F.col("json").isNull(), "malformed_json", F.lit("no valid JSON")),
-        (~F.col("one_value"), "more_than_one_value", F.lit("text after the first JSON value")),
-        (~F.coalesce(F.startswith("kind", F.lit("OBJECT")), F.lit(False)), "not_an_object", F.col("kind")),
+        (F.col("_json").isNull(), "malformed_json", F.lit("no valid JSON")),
+        (~F.col("_one_value"), "more_than_one_value", F.lit("text after the first JSON value")),
+        (~F.coalesce(F.startswith("_kind", F.lit("OBJECT")), F.lit(False)), "not_an_object", F.col("_kind")),
     ]
-    checks += [(F.col(f"type_{n}").isNull(), "missing_field", F.lit(n)) for n in _MUST]
-    checks += [(F.col(f"type_{n}") == "VOID", "null_field", F.lit(n)) for n in _MUST]
+    checks += [(F.col(f"_type_{n}").isNull(), "missing_field", F.lit(n)) for n in _MUST]
+    checks += [(F.col(f"_type_{n}") == "VOID", "null_field", F.lit(n)) for n in _MUST]
     patterns = _TYPES | {name: FIELD_PATTERNS[kind] for name, kind in fleet.fields.items()}
     for name, pattern in patterns.items():
-        kind = F.col(f"type_{name}")
+        kind = F.col(f"_type_{name}")
         wrong = kind.isNotNull() & (kind != "VOID") & ~kind.rlike(pattern)
         checks.append((wrong, "wrong_type", F.concat(F.lit(f"{name} is "), _short(kind))))
-    time = F.col("time_text")
+    time = F.col("_time_text")
     accept = fleet.accept
     checks += [
         (value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value), "not_finite", F.lit("value is not finite")),
-        (F.col("device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
+        (F.col("_device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
         (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
         (time.rlike(_TIME + r"\z"), "time_zone_missing", _short(time)),
         (F.col("event_time").isNull(), "time_malformed", _short(time)),
@@ -189,7 +194,7 @@ def _short(value: Column) -> Column:
 def _has_sensor(fleet: Fleet) -> Column:
     has = F.lit(False)
     for name, kind in fleet.device_types.items():
-        has = has | ((F.col("device_type") == name) & F.col("sensor").isin(list(kind.sensors)))
+        has = has | ((F.col("_device_type") == name) & F.col("sensor").isin(list(kind.sensors)))
     return F.coalesce(has, F.lit(False))
 
 

@@ -1,6 +1,6 @@
 """One batch of a stream: find what it touches, compute that afresh, write what differs. Also for whole ranges."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,14 +8,14 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from sensor_streams.errors import SensorStreamsError
+from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference import events
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.keyed.difference import difference
 from sensor_streams.keyed.region import Region, Slots
 from sensor_streams.keyed.since import Since
-from sensor_streams.keyed.write import Once, Writes, append, apply
+from sensor_streams.keyed.write import LeftOut, Once, Writes, append, apply
 from sensor_streams.streams import Episodes, Inputs, Stream
 from sensor_streams.tables import Catalog
 
@@ -40,26 +40,44 @@ class Handles:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch did: rows written, lines rejected, and the newest time that it touched."""
+    """What a batch did: rows written, lines rejected, the newest time that it touched, and lines read.
+
+    rows_in: None where the rows that the source counts are the batch's own.
+    """
 
     writes: Writes = field(default_factory=Writes)
     rejected: int = 0
     newest: datetime | None = None
+    rows_in: int | None = None
 
 
 def changed_rows(
     stream: Stream, fleet: Fleet, handles: Handles, region: Region, model: LoadedModel | None
 ) -> DataFrame:
-    """What differs between the stream's table and its function, within a region: rows with `operation`."""
+    """What differs between the stream's table and its function, within a region: rows with `operation`.
+
+    Raises TableError when the table lacks a column.
+    """
     stored = region.sink(handles.read(stream.name))
     rows = {table: region.source(table, handles.read(table)) for table in stream.sources}
     if stream.compute is None:
         raise SensorStreamsError(f"stream {stream.name} has no function that computes its table")
-    columns = stream.columns(fleet)
-    computed = stream.compute(Inputs(rows, stored, fleet, model, region.trim)).select(*[n for n, _ in columns])
-    if isinstance(stream.touches, Slots):
-        computed = region.sink(computed)
-    return difference(stored.select(*[n for n, _ in columns]), computed, columns, stream.key)
+    names = checked_names(stream, fleet, stored)
+    # What is computed may reach beyond the part that is compared: a function needs rows around it.
+    computed = region.sink(stream.compute(Inputs(rows, stored, fleet, model, region.trim)).select(*names))
+    return difference(stored.select(*names), computed, stream.columns(fleet), stream.key, stream.magnitudes(fleet))
+
+
+def checked_names(stream: Stream, fleet: Fleet, stored: DataFrame) -> list[str]:
+    """The names of the stream's columns. Raises TableError when its table lacks one."""
+    names = [name for name, _ in stream.columns(fleet)]
+    missing = [name for name in names if name not in stored.columns]
+    if missing:
+        raise TableError(
+            f"table {stream.name} has no column {', '.join(missing[:5])}{' …' if missing[5:] else ''}, which the fleet "
+            f"asks for: sensors.yml is newer than the table. Run the stream {stream.name} once, which adds them"
+        )
+    return names
 
 
 def recompute(
@@ -70,32 +88,70 @@ def recompute(
     The rows say only where to look: what is written is computed from the sources as they are now, so the same
     changes in another order, in other batches, or again, end in the same table.
     """
+    while True:
+        try:
+            return _recompute(stream, changes, fleet, handles, model, once)
+        except LeftOut:
+            if once is None:
+                raise
+            # An earlier attempt at this batch wrote, and the sources may have moved on since: look again.
+            once = once.again()
+
+
+def _recompute(
+    stream: Stream, changes: DataFrame, fleet: Fleet, handles: Handles, model: LoadedModel | None, once: Once | None
+) -> Outcome:
+    # The first batch of a checkpoint: before it another one may have been lost, and what it would have told of rows
+    # that are gone. All rows that are there come again; the stored ones that nothing stands behind are looked at too.
+    first = once is not None and once.version == 0
     if isinstance(stream.touches, Episodes):
-        return _tell(stream, changes, fleet, handles, once)
+        return _tell(stream, changes, first, fleet, handles, once)
     region: Region | None
+    if not isinstance(stream.touches, Slots | Since):
+        raise SensorStreamsError(f"stream {stream.name} is not computed from tables")
+    stored = handles.read(stream.name)
+    if first and not stored.isEmpty():
+        changes = _with_orphans(stream.touches, changes, stored, [handles.read(t) for t in stream.sources], fleet)
     if isinstance(stream.touches, Slots):
         region = stream.touches.touched(changes, fleet, stream.name)
-    elif isinstance(stream.touches, Since):
-        region = stream.touches.touched(changes, fleet, handles.read)
     else:
-        raise SensorStreamsError(f"stream {stream.name} is not computed from tables")
+        region = stream.touches.touched(changes, fleet, handles.read)
     if region is None:
         return Outcome()
     return Outcome(write_region(stream, fleet, handles, region, model, once), newest=region.newest)
 
 
+def _with_orphans(
+    touches: Slots | Since, changes: DataFrame, stored: DataFrame, sources: Sequence[DataFrame], fleet: Fleet
+) -> DataFrame:
+    """The changes, and those stored rows whose source rows are all gone, in the form of changes."""
+    if isinstance(touches, Slots):
+        orphans = touches.orphans(stored, sources, fleet)
+    else:
+        orphans = touches.orphans(stored, sources)
+    return changes.select(*orphans.columns).unionByName(orphans)
+
+
 def write_region(
     stream: Stream, fleet: Fleet, handles: Handles, region: Region, model: LoadedModel | None, once: Once | None = None
 ) -> Writes:
-    """Compute a region afresh and write what differs."""
+    """Compute a region afresh and write what differs. Raises LeftOut when the transaction is known."""
     changes = changed_rows(stream, fleet, handles, region, model)
     return apply(handles.tables[stream.name], changes, stream.columns(fleet), stream.key, region.condition, once)
 
 
-def _tell(stream: Stream, changes: DataFrame, fleet: Fleet, handles: Handles, once: Once | None) -> Outcome:
-    """Append the events that the changed episodes ask for, compared with those already written."""
-    key = ["device_id", "rule", "opened_at"]
-    touched = changes.select(*key).distinct().localCheckpoint()
+def _tell(
+    stream: Stream, changes: DataFrame, first: bool, fleet: Fleet, handles: Handles, once: Once | None
+) -> Outcome:
+    """Append the events that the changed episodes ask for, compared with those already written.
+
+    first: also those of episodes that were told and not withdrawn, whether they changed or are gone.
+    """
+    key = list(events.KEY)
+    asked = changes.select(*key)
+    if first:
+        asked = asked.unionByName(events.not_withdrawn(handles.read(stream.name)))
+    touched = asked.distinct().localCheckpoint()
     if touched.isEmpty():
         return Outcome()
     keys = F.broadcast(touched)

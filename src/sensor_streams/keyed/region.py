@@ -1,8 +1,9 @@
 """Which part of a table a change touches: the slots of time, or all since a point where nothing was open."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from math import ceil, floor
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
@@ -11,6 +12,10 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 
 Span = Callable[[Fleet], int]
+
+# No reading is from before or after (see `ingest.parse`): a look-back or look-ahead beyond needs no bound.
+_FIRST = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp())
+_LAST = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
 # Up to this many touched keys are sent to every task instead of sorting the table by them.
 _BROADCAST = 300_000
@@ -66,9 +71,10 @@ class Slots:
         steps = F.explode(F.array(*[F.col("slot") - n for n in range(margin + 1)]))
         needed = touched.select(*self.by, steps.alias("slot")).distinct() if margin else touched
         start, end = _time(low * length), _time((high + 1) * length)
+        first = _time(low * length - ahead)
 
         def source(table: str, rows: DataFrame) -> DataFrame:
-            span = self._between(table, self.source_time, start - timedelta(seconds=ahead), end)
+            span = self._between(table, self.source_time, first, end)
             return _semi(rows.where(span), needed, self.by, _slot(self.source_time, length), count * (margin + 1))
 
         def within(rows: DataFrame) -> DataFrame:
@@ -81,28 +87,43 @@ class Slots:
     def between(self, low: datetime | None, high: datetime | None, fleet: Fleet, sink: str) -> Region:
         """The region of all slots that hold times from `low` up to, not including, `high`; None means no limit."""
         length, ahead = self.length(fleet), self.ahead(fleet)
-        start = None if low is None else _time(int(low.timestamp()) // length * length)
-        end = None if high is None else _time(-(-int(high.timestamp()) // length) * length)
-        first = None if start is None else start - timedelta(seconds=ahead)
+        begin = None if low is None else floor(low.timestamp()) // length * length
+        start = None if begin is None else _time(begin)
+        end = None if high is None else _time(-(-ceil(high.timestamp()) // length) * length)
+        first = None if begin is None else _time(begin - ahead)
         return Region(
             lambda table, rows: rows.where(self._between(table, self.source_time, first, end)),
             lambda rows: rows.where(self._between(sink, self.sink_time, start, end)),
             self._condition(sink, self.sink_time, start, end),
         )
 
+    def orphans(self, stored: DataFrame, sources: Sequence[DataFrame], fleet: Fleet) -> DataFrame:
+        """`by` and time, in the form of source rows, of those stored rows in whose slot there is no source row."""
+        length = self.length(fleet)
+        there: DataFrame | None = None
+        for rows in sources:
+            slots = rows.select(*self.by, _slot(self.source_time, length).alias("slot"))
+            there = slots if there is None else there.unionByName(slots)
+        kept = stored.select(*self.by, F.col(self.sink_time).alias(self.source_time))
+        if there is None:
+            return kept
+        marked = kept.withColumn("slot", _slot(self.source_time, length))
+        return marked.join(there.distinct(), [*self.by, "slot"], "left_anti").drop("slot")
+
     def _bounds(
         self, table: str, time: str, start: datetime | None, end: datetime | None
     ) -> list[tuple[str, Literal[">=", "<", "<="], str]]:
         date = (self.dates or {}).get(table)
         bounds: list[tuple[str, Literal[">=", "<", "<="], str]] = []
+        # Not strftime: that writes the year 999 with three digits.
         if start is not None:
-            bounds.append((time, ">=", f"TIMESTAMP'{start:%Y-%m-%d %H:%M:%S}'"))
+            bounds.append((time, ">=", f"TIMESTAMP'{start.isoformat(' ', 'seconds')}'"))
             if date:
-                bounds.append((date, ">=", f"DATE'{start:%Y-%m-%d}'"))
+                bounds.append((date, ">=", f"DATE'{start.date().isoformat()}'"))
         if end is not None:
-            bounds.append((time, "<", f"TIMESTAMP'{end:%Y-%m-%d %H:%M:%S}'"))
+            bounds.append((time, "<", f"TIMESTAMP'{end.isoformat(' ', 'seconds')}'"))
             if date:
-                bounds.append((date, "<=", f"DATE'{end:%Y-%m-%d}'"))
+                bounds.append((date, "<=", f"DATE'{end.date().isoformat()}'"))
         return bounds
 
     def _between(self, table: str, time: str, start: datetime | None, end: datetime | None) -> Column:
@@ -119,7 +140,7 @@ def _slot(time: str, length: int, ahead: int = 0) -> Column:
 
 
 def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
 def _semi(rows: DataFrame, keys: DataFrame, by: tuple[str, ...], slot: Column, count: int) -> DataFrame:

@@ -1,8 +1,8 @@
 """The region of episodes: everything of a device and rule since a point where no episode can have been open."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -39,8 +39,9 @@ class Since:
             return None
         devices = F.broadcast(first)
         since = self._anchors(devices, fleet, read)
-        low = since.agg(F.min(F.coalesce("since", F.lit(datetime(1970, 1, 1, tzinfo=UTC))))).first()
-        start = None if low is None or low[0] is None else low[0]
+        low = since.agg(F.min("since"), F.count_if(F.col("since").isNull())).first()
+        # Where nothing was ever quiet all counts. Spark hands times over in the machine's local time, without a zone.
+        start = None if low is None or low[0] is None or low[1] else low[0].astimezone(UTC)
         anchors = F.broadcast(since)
 
         def source(_: str, rows: DataFrame) -> DataFrame:
@@ -60,6 +61,15 @@ class Since:
     def whole(self) -> Region:
         """All episodes of all devices."""
         return Region(lambda _, rows: rows, lambda rows: rows)
+
+    def orphans(self, stored: DataFrame, sources: Sequence[DataFrame]) -> DataFrame:
+        """device_id and time, in the form of source rows, of the stored episodes of devices without a source row."""
+        there: DataFrame | None = None
+        for rows in sources:
+            devices = rows.select("device_id")
+            there = devices if there is None else there.unionByName(devices)
+        kept = stored.select("device_id", F.col("opened_at").alias("window_start"))
+        return kept if there is None else kept.join(there.distinct(), "device_id", "left_anti")
 
     def _anchors(self, devices: DataFrame, fleet: Fleet, read: Read) -> DataFrame:
         """device_id, rule, since: the last quiet window before the one before the change; null when there is none."""

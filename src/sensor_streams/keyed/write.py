@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +27,14 @@ class Writes:
         """Rows written in all."""
         return self.inserted + self.updated + self.deleted
 
+    def __add__(self, other: "Writes") -> "Writes":
+        """The writes of both."""
+        return Writes(self.inserted + other.inserted, self.updated + other.updated, self.deleted + other.deleted)
+
+
+class LeftOut(Exception):
+    """Delta left a write out, because it knows the transaction: the batch must look again what is left to write."""
+
 
 @dataclass(frozen=True)
 class Once:
@@ -34,15 +43,29 @@ class Once:
     The id must come from the checkpoint: with a constant one, the first batches after a reset would be taken for
     old ones and be left out in silence. Two processes that write the same batch at once, a killed attempt whose
     last job still runs in the driver and its successor, conflict instead of both adding their rows.
+
+    That a transaction is known does not mean that it wrote what this one would write: a file may have come whole, or
+    the source may have moved on, since the attempt that was killed. So what is left out raises `LeftOut`, and the
+    batch is computed again from the tables as they are now: a twin finds that nothing is left, anything else is
+    written in the next `turn`. (A hash of the rows in the id would let two twins with some rows in common through.)
     """
 
     app: str
     version: int
+    turn: int = 0
+
+    def of(self, table: str) -> "Once":
+        """The transaction of this batch's write to one of several tables."""
+        return replace(self, app=f"{self.app}:{table}")
+
+    def again(self) -> "Once":
+        """The transaction of what the batch still has to write after one was left out."""
+        return replace(self, turn=self.turn + 1)
 
     @contextmanager
     def on(self, session: SparkSession) -> Iterator[None]:
         """Set the pair on the batch's own session, the only way in which it reaches a MERGE; unset it after."""
-        session.conf.set(_APP, self.app)
+        session.conf.set(_APP, f"{self.app}:{self.turn}" if self.turn else self.app)
         session.conf.set(_VERSION, str(self.version))
         try:
             yield
@@ -51,15 +74,26 @@ class Once:
             session.conf.unset(_VERSION)
 
 
-def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: Once | None) -> None:
-    """Add rows through a handle, which needs no name: a merge that matches nothing is an append."""
-    values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
-    merge = target.alias("t").merge(rows.alias("s"), "false").whenNotMatchedInsert(values=dict(values))
+def _execute(merge: Any, session: SparkSession, once: Once | None) -> None:
+    """Run a merge. Raises LeftOut when Delta knows its transaction: then it gives back no row of figures."""
     if once is None:
         merge.execute()
         return
-    with once.on(rows.sparkSession):
-        merge.execute()
+    with once.on(session):
+        figures = merge.execute()
+    # Runtimes that give back nothing at all do not tell: there a write that is left out stays unseen.
+    if figures is not None and figures.isEmpty():
+        raise LeftOut(f"transaction {once} is known")
+
+
+def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: Once | None) -> None:
+    """Add rows through a handle, which needs no name: a merge that matches nothing is an append.
+
+    Raises LeftOut when the transaction is known.
+    """
+    values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
+    merge = target.alias("t").merge(rows.alias("s"), "false").whenNotMatchedInsert(values=dict(values))
+    _execute(merge, rows.sparkSession, once)
 
 
 def apply(
@@ -67,7 +101,8 @@ def apply(
 ) -> Writes:
     """Write what `difference` found, in one commit or, when there is nothing, in none.
 
-    condition: SQL on alias `t` that holds for every stored row that the changes can match.
+    condition: SQL on alias `t` that holds for every stored row that the changes can match. Raises LeftOut when the
+    transaction is known.
     """
     changes = changes.localCheckpoint()
     counts = {row[OPERATION]: int(row["count"]) for row in changes.groupBy(OPERATION).count().collect()}
@@ -86,9 +121,5 @@ def apply(
         merge = merge.whenMatchedUpdate(f"s.{OPERATION} = '{UPDATE}'", dict(values))
     if writes.inserted:
         merge = merge.whenNotMatchedInsert(f"s.{OPERATION} = '{INSERT}'", dict(values))
-    if once is None:
-        merge.execute()
-        return writes
-    with once.on(changes.sparkSession):
-        merge.execute()
+    _execute(merge, changes.sparkSession, once)
     return writes

@@ -1,0 +1,162 @@
+"""The files of a batch: their names below the landing folder, the empty ones, and those that came whole later."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from posixpath import abspath, normpath
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.errors import InputError
+
+DONE, SET_ASIDE = "DONE", "SET_ASIDE"
+
+_SCHEME = r"^[A-Za-z][A-Za-z0-9+.-]*:"
+# `file:///a` and `file:/a` are the same place; `abfss://container@account/a` keeps its two slashes.
+_NO_HOST = r"^//(?=/)"
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file of a batch: its address as Spark names it, its name below the landing folder, arrival (UTC), bytes."""
+
+    path: str
+    name: str
+    arrived_at: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `ingested_files` holds of a file: arrival (UTC), bytes, (lines, accepted, rejected, duplicates), state."""
+
+    arrived_at: datetime
+    size: int
+    counts: tuple[int, int, int, int]
+    state: str
+
+    @property
+    def lines(self) -> int:
+        """How many lines it held."""
+        return self.counts[0]
+
+    def of(self, arrived_at: datetime, size: int) -> bool:
+        """True when it was recorded of the file as it is now. Sources tell times in whole milliseconds."""
+        return self.size == size and abs(self.arrived_at - arrived_at) < timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The landing folder: a path of this machine, or an address with a scheme; `folder` is it without the scheme."""
+
+    address: str
+    folder: str
+
+    @classmethod
+    def at(cls, landing: str) -> "Landing":
+        """The folder of the settings, made absolute and without `..`, as Spark makes the addresses of its files."""
+        scheme = re.match(_SCHEME, landing)
+        if scheme is None:
+            folder = abspath(landing)
+            return cls(folder, folder)
+        folder = normpath(re.sub(_NO_HOST, "", landing[scheme.end() :]))
+        return cls(f"{scheme.group()}{folder}", folder)
+
+    def name(self, path: str) -> str:
+        """A file's name below the folder, by its address without encoding. Raises InputError when it is not there."""
+        place = re.sub(_NO_HOST, "", re.sub(_SCHEME, "", path))
+        start = self.folder.rstrip("/") + "/"
+        if not place.startswith(start):
+            raise InputError(
+                f"{path}: is not below the landing folder {self.address}: start the stream with the folder that its "
+                "checkpoint was made for, or remove the checkpoint"
+            )
+        return place[len(start) :]
+
+    def name_of(self, address: Column) -> Column:
+        """The same for the encoded addresses that Spark gives with each line (`_metadata.file_path`)."""
+        plain = F.url_decode(F.replace(address, F.lit("+"), F.lit("%2B")))
+        place = F.regexp_replace(F.regexp_replace(plain, _SCHEME, ""), _NO_HOST, "")
+        return F.substr(place, F.lit(len(self.folder.rstrip("/")) + 2))
+
+    def file(self, name: str) -> LandedFile | None:
+        """The file as it is now; None when it is gone, or on storage that has no path on this machine."""
+        try:
+            status = Path(self.folder, name).stat()
+        except OSError:
+            return None
+        # In whole milliseconds, as Spark's sources tell it.
+        arrived = datetime.fromtimestamp(status.st_mtime_ns // 1_000_000 / 1000, UTC)
+        return LandedFile(f"{self.address.rstrip('/')}/{name}", name, arrived, status.st_size)
+
+    def empty_files(self) -> list[str]:
+        """The names of the files without content."""
+        found = []
+        for folder, folders, names in os.walk(self.folder):
+            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            for name in names:
+                path = Path(folder, name)
+                try:
+                    empty = path.stat().st_size == 0
+                except OSError:
+                    continue
+                if empty and not name.startswith((".", "_")):
+                    found.append(path.relative_to(self.folder).as_posix())
+        return found
+
+
+def files_of_batch(
+    listed: Sequence[LandedFile], empty: Sequence[str], landing: Landing, known: Mapping[str, Recorded]
+) -> dict[str, LandedFile]:
+    """name → file: those that the source hands over, and those that it leaves out.
+
+    Sources leave out empty files, and someone may wait for what is in them. They never hand over again a path that
+    they know, so a file that was set aside, or was empty, and came whole under the same name is looked for here.
+    empty: the files without content. known: what is recorded of these and the listed files, and of all that were set
+    aside or empty; what has the time and size that are recorded is left out.
+    """
+    found = {file.name: file for file in listed}
+    aside = [name for name, recorded in known.items() if recorded.state == SET_ASIDE or not recorded.size]
+    for name in dict.fromkeys([*aside, *empty]):
+        file = None if name in found else landing.file(name)
+        if file is not None and not (name in known and known[name].of(file.arrived_at, file.size)):
+            found[name] = file
+    return found
+
+
+def recorded_files(files: DataFrame, names: Sequence[str]) -> dict[str, Recorded]:
+    """What `ingested_files` holds of the named files, and of all that were set aside or empty."""
+    wanted = F.col("source_file").isin(list(names)) | (F.col("state") == SET_ASIDE) | (F.col("bytes") == 0)
+    return {
+        row["source_file"]: Recorded(
+            row["arrived_at"].astimezone(UTC),
+            int(row["bytes"]),
+            (row["lines"], row["accepted"], row["rejected"], row["duplicates"]),
+            row["state"],
+        )
+        for row in files.where(wanted).collect()
+    }
+
+
+def arrival_dates(files: Mapping[str, LandedFile], known: Mapping[str, Recorded]) -> Column:
+    """True for the values of `arrived_date` that rejected lines of these files can have.
+
+    That is the date of the file's time, or one of those that it had before: a folder that was restored has new ones.
+    """
+    spans = set()
+    for file in files.values():
+        dates = {file.arrived_at.date()} | ({known[file.name].arrived_at.date()} if file.name in known else set())
+        spans.add((min(dates), max(dates)))
+    single = [_date(low) for low, high in sorted(spans) if low == high]
+    there = [f"arrived_date IN ({', '.join(single)})"] if single else []
+    there += [f"arrived_date BETWEEN {_date(low)} AND {_date(high)}" for low, high in sorted(spans) if low < high]
+    return F.expr(" OR ".join(there) or "false")
+
+
+def _date(day: date) -> str:
+    # Not strftime: that writes the year 999 with three digits.
+    return f"DATE'{day.isoformat()}'"

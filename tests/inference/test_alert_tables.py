@@ -1,0 +1,54 @@
+"""Alerts and their events as tables: ranges, and rows that vanished while nobody looked."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from sensor_streams.fleet import Fleet
+from sensor_streams.keyed.write import append
+from sensor_streams.rebuild import rebuild
+from sensor_streams.streams import BY_NAME
+from tests.plant import Plant
+from tests.rows import rows
+
+
+@pytest.fixture(scope="module")
+def told(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """A plant with the scores of the fixture `signals` for devices `a` and `b`, their episodes and events."""
+    plant = Plant(spark, fleet, tmp_path_factory.mktemp("told"))
+    plant.create("anomaly_scores", "remaining_life", "alerts", "alert_events")
+    signals = rows(plant.spark, "signals").where("device_id = 'a'")
+    signals = signals.unionByName(signals.withColumn("device_id", F.lit("b")))
+    for table, rule, value in (("anomaly_scores", "unusual", "score"), ("remaining_life", "wearing_out", "life_hours")):
+        given = signals.where(F.col("rule") == rule).withColumnRenamed("value", value)
+        given = given.withColumn("window_date", F.to_date("window_start")).withColumn("model_version", F.lit("1"))
+        columns = BY_NAME[table].columns(plant.fleet)
+        missing = [(name, kind) for name, kind in columns if name not in given.columns]
+        given = given.select("*", *[F.lit(None).cast(kind).alias(name) for name, kind in missing])
+        append(plant.catalog.handle(table), given.select(*[name for name, _ in columns]), columns, None)
+    plant.start_anew("alerts")
+    plant.start_anew("alert_events")
+    return plant
+
+
+def test_a_range_of_alerts_is_verified_and_rebuilt_like_the_whole(told: Plant) -> None:
+    # Two episodes of one device and rule: 00:15 to 00:35, and from 00:40 on.
+    low = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
+    assert told.count("alerts", "rule = 'unusual' AND device_id = 'a'") == 2
+    assert [(check.rows, check.differing) for check in told.verify("alerts", low=low)] == [(2, 0)]
+    assert rebuild(told.catalog, told.fleet, "alerts", None, low).total == 0
+
+
+def test_an_episode_that_vanished_while_a_checkpoint_was_lost_goes_and_is_withdrawn(told: Plant) -> None:
+    # The feed of a new checkpoint begins with the rows that are there: none of it tells of those that went before.
+    for table in ("anomaly_scores", "remaining_life"):
+        told.catalog.handle(table).delete("device_id = 'b'")
+    told.start_anew("alerts")
+    assert told.count("alerts", "device_id = 'b'") == 0
+    assert told.count("alerts") == 3
+    told.start_anew("alert_events")
+    assert told.count("alert_events", "kind = 'WITHDRAWN' AND device_id = 'b'") == 3
+    assert told.count("alert_events", "kind = 'WITHDRAWN'") == 3
+    assert told.differing("alerts", "alert_events") == []

@@ -1,0 +1,108 @@
+"""Scores by version: what makes a row new, and what verify counts as missing."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sensor_streams.errors import ModelError
+from sensor_streams.failures import load_failures
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference.models import AnomalyModel, NormalState
+from sensor_streams.inference.registry import LoadedModel, Registry, _pack, quiet
+from sensor_streams.inference.scoring import anomaly_scores, input_hash
+from sensor_streams.inference.training import train
+from sensor_streams.keyed.write import append
+from sensor_streams.streams import BY_NAME
+from sensor_streams.verify import verify
+from tests.plant import Plant
+from tests.rows import frame
+
+
+def hashes(rows: DataFrame) -> list[int]:
+    """The hash of each row, by device."""
+    return [
+        row["hash"] for row in rows.select("device_id", input_hash(rows).alias("hash")).orderBy("device_id").collect()
+    ]
+
+
+def test_a_row_is_the_same_to_models_until_a_value_that_they_can_read_is_another(spark: SparkSession) -> None:
+    head = "device_id string|device_type string|count bigint|power_mean double|power_missing double|flow_mean double"
+    rows = frame(spark, f"{head}\na|pump|5|10|0.25|\nb|pump|5|10|0.25|1e8\nc|pump||||")
+    before = hashes(rows)
+    assert len(set(before)) == 3
+    silent = rows.withColumn("heat_mean", F.lit(None).cast("double")).withColumn("site", F.lit("x"))
+    assert hashes(silent) == before, "a sensor that was added is silent in old rows"
+    assert hashes(rows.select(*reversed(rows.columns))) == before, "sensors in another order"
+    assert hashes(rows.withColumn("power_mean", F.col("power_mean") * (1 + 1e-13))) == before, "the last bits"
+    for column, factor in (("power_missing", 1 + 2e-9), ("count", 2)):
+        after = hashes(rows.withColumn(column, (F.col(column) * factor).cast(rows.schema[column].dataType)))
+        assert [a == b for a, b in zip(after, before, strict=True)] == [False, False, True], column
+    swapped = rows.select("device_id", "device_type", "count", "flow_mean", F.col("power_missing").alias("power_mean"))
+    assert hashes(swapped)[0] != before[0], "the same values under other names"
+
+
+def version(spark: SparkSession, folder: Path, number: str, *types: str) -> LoadedModel:
+    """A model that knows these device types."""
+    one = np.ones(1)
+    state = NormalState(["power_mean"], ["power"], one, one, np.ones((1, 1)), one, 1.0, 1.0)
+    with quiet():
+        mlflow.pyfunc.save_model(
+            str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
+        )
+    columns = ("device_type", "power_mean")
+    return LoadedModel("anomaly", number, spark.sparkContext.broadcast(_pack(folder / number)), columns)
+
+
+def test_a_row_counts_as_missing_when_every_version_of_the_table_would_score_it(plant: Plant) -> None:
+    models = {
+        "1": version(plant.spark, plant.folder, "1", "pump"),
+        "2": version(plant.spark, plant.folder, "2", "pump", "fan"),
+    }
+    plant.create("device_features", "anomaly_scores")
+    head = "device_id string|device_type string|window_start timestamp|window_date date|count bigint|power_mean double"
+    times = [f"2026-01-{day} 0{hour}:00:00|2026-01-{day}" for day in ("01", "02") for hour in (0, 1)]
+    given = "\n".join(f"{d}|{d}|{time}|5|{n}" for n, time in enumerate(times) for d in ("pump", "fan"))
+    columns = BY_NAME["device_features"].columns(plant.fleet)
+    features = frame(plant.spark, f"{head}\n{given}")
+    missing = [F.lit(None).cast(kind).alias(name) for name, kind in columns if name not in features.columns]
+    whole = features.select("*", *missing).select(*[name for name, _ in columns])
+    append(plant.catalog.handle("device_features"), whole, columns, None)
+    stored = plant.read("device_features")
+    # The first day by version 1, which knew no fan; the second one by version 2.
+    for number, model in models.items():
+        of_day = stored.where(f"day(window_start) = {number}")
+        scores = anomaly_scores(of_day, model, plant.fleet)
+        append(plant.catalog.handle("anomaly_scores"), scores, BY_NAME["anomaly_scores"].columns(plant.fleet), None)
+
+    def differing(high: datetime | None = None) -> list[tuple[int, int]]:
+        checks = verify(plant.catalog, plant.fleet, lambda _, v: models[v], None, high, ["anomaly_scores"])
+        return [(check.rows, check.differing) for check in checks]
+
+    assert differing() == [(6, 0)]
+    # In the range is no score any more, and so no version: those of the whole table say what is missing.
+    plant.catalog.handle("anomaly_scores").delete("device_id = 'pump' AND window_start = '2026-01-01 00:00:00'")
+    assert differing(datetime(2026, 1, 1, 0, 5, tzinfo=UTC)) == [(0, 1)]
+
+
+def test_rows_of_a_device_type_that_was_renamed_are_told_and_not_learnt_from(
+    spark: SparkSession, fleet: Fleet, tmp_path: Path
+) -> None:
+    columns = BY_NAME["device_features"].columns(fleet)
+    rows = spark.createDataFrame([("a", "old_pump")], "device_id string, device_type string").select(
+        "*", *[F.lit(None).cast(kind).alias(name) for name, kind in columns[2:]]
+    )
+    failures = spark.createDataFrame([], "device_id string, failed_at timestamp")
+    registry = Registry(f"sqlite:///{tmp_path}/m.db", f"sqlite:///{tmp_path}/m.db")
+    with pytest.raises(ModelError, match=r"rows of the types old_pump only, and sensors.yml has pump: rebuild"):
+        train(rows, failures, fleet, registry=registry, data_version="test")
+
+
+def test_blank_lines_among_failures_are_passed_over(plant: Plant) -> None:
+    failure = '{"device_id": "pump-1", "failed_at": "2026-01-31T12:00:00Z", "kind": "wear"}'
+    (plant.folder / "failures.jsonl").write_text(f"\n{failure}\n \t\n\n", encoding="utf-8")
+    assert load_failures(plant.catalog, plant.folder / "failures.jsonl").inserted == 1
