@@ -18,13 +18,17 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session of this test process: the settings of `sensor_streams.session`, each with its reason there."""
-    folder = tmp_path_factory.mktemp("spark")
+    # A name as users have them: a space and a letter that is not ASCII must do no harm anywhere.
+    folder = tmp_path_factory.mktemp("spark and ü")
     session = local_session(
         "tests",
         folder / "spark.log",
         # Most of the time goes into planning, which one core does: two test processes with a core each are faster.
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
+        # Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and
+        # one thread for garbage leaves the cores to the tests.
+        java_options="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     )
     yield session
     session.stop()

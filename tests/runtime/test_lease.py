@@ -3,14 +3,18 @@
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sensor_streams.errors import CheckpointInUse, LeaseLost
+from sensor_streams.runtime import lease as lease_module
 from sensor_streams.runtime.files import read_json, write_json
-from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.lease import Lease, beat_file, this_process
 
 SOON = timedelta(seconds=0.6)
 
@@ -60,26 +64,82 @@ def test_a_holder_whose_process_is_dead_locks_nobody_out(tmp_path: Path) -> None
     after.release()
 
 
-def test_a_holder_on_another_machine_that_fell_silent_is_gone_and_one_that_beats_is_not(tmp_path: Path) -> None:
-    elsewhere = {"run": "far", "attempt": 1, "since": "then", "host": "another", "pid": 1, "token": "t", "beat": 0}
-    write_json(tmp_path / "holder.json", elsewhere)
-    after = lease(tmp_path, "run-2")
-    after.acquire()
-    after.release()
-    write_json(tmp_path / "holder.json", elsewhere)
+ELSEWHERE = {"run": "far", "attempt": 1, "since": "then", "host": "another", "machine": "another/1", "pid": 1}
+
+
+@contextmanager
+def beating(folders: list[Path], token: str) -> Iterator[None]:
+    """A holder elsewhere that lives: its beat changes."""
     done = threading.Event()
 
     def beat() -> None:
         number = 0
         while not done.wait(0.1):
             number += 1
-            write_json(tmp_path / "holder.json", elsewhere | {"beat": number})
+            for folder in folders:
+                write_json(beat_file(folder, token), {"beat": number})
 
-    beating = threading.Thread(target=beat)
-    beating.start()
+    thread = threading.Thread(target=beat)
+    thread.start()
     try:
-        with pytest.raises(CheckpointInUse, match="run far"):
-            lease(tmp_path, "run-3").acquire()
+        yield
     finally:
         done.set()
-        beating.join()
+        thread.join()
+
+
+def test_a_holder_on_another_machine_that_fell_silent_is_gone_and_one_that_beats_is_not(tmp_path: Path) -> None:
+    write_json(tmp_path / "holder.json", ELSEWHERE | {"token": "t"})
+    after = lease(tmp_path, "run-2")
+    after.acquire()
+    after.release()
+    write_json(tmp_path / "holder.json", ELSEWHERE | {"token": "t"})
+    with beating([tmp_path], "t"), pytest.raises(CheckpointInUse, match="run far"):
+        lease(tmp_path, "run-3").acquire()
+
+
+def test_eight_checkpoints_of_a_holder_that_fell_silent_are_waited_for_once(tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) for number in range(8)]
+    for folder in folders:
+        write_json(folder / "holder.json", ELSEWHERE | {"token": "t"})
+    begun = time.monotonic()
+    after = Lease(folders, this_process("run-2", 1), SOON)
+    after.acquire()
+    assert SOON.total_seconds() <= time.monotonic() - begun < 4 * SOON.total_seconds()
+    after.check()
+    after.release()
+    assert not [file for folder in folders for file in folder.iterdir()]
+
+
+def test_only_a_later_attempt_of_a_run_takes_over_from_a_living_one(tmp_path: Path) -> None:
+    second = lease(tmp_path, "run-1", 2)
+    second.acquire()
+    try:
+        for attempt in (1, 2):
+            with pytest.raises(CheckpointInUse, match="run run-1, attempt 2"):
+                lease(tmp_path, "run-1", attempt).acquire()
+        second.check()
+    finally:
+        second.release()
+
+
+def test_storage_that_fails_for_a_moment_ends_neither_the_lease_nor_its_beat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = lease(tmp_path, "run-1")
+    held.acquire()
+    failed = threading.Event()
+
+    def away(file: Path) -> None:
+        failed.set()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(lease_module, "read_json", away)
+    assert failed.wait(5)
+    held.check()
+    monkeypatch.undo()
+    try:
+        with pytest.raises(CheckpointInUse, match="run run-1, attempt 1"):
+            lease(tmp_path, "run-2").acquire()
+    finally:
+        held.release()

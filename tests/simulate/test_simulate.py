@@ -55,6 +55,22 @@ def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path
         assert file.stat().st_mtime == (told + timedelta(hours=6)).timestamp(), "a file's time is its arrival"
 
 
+def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are() -> None:
+    fleet = load_fleet(ROOT / "sensors.yml")
+
+    def names(count: int, *patterns: str) -> list[str]:
+        kind = fleet.device_types["pump"].model_copy(update={"devices": patterns})
+        named = fleet.model_copy(update={"device_types": {"pump": kind}})
+        return [device.name for device in Simulation(named, devices=count, origin=START).all_devices()]
+
+    assert names(3, "pump-*") == ["pump-01", "pump-02", "pump-03"]
+    assert names(2, "pump-??") == ["pump-01", "pump-02"]
+    assert names(3, "north", "south", "p?") == ["north", "south", "p1"]
+    assert names(3, "pump-01", "pump-*") == ["pump-01", "pump-02", "pump-03"]
+    with pytest.raises(ConfigurationError, match="device type pump names 2 devices, and 3 are to be simulated"):
+        names(3, "north", "south")
+
+
 def test_a_span_is_not_written_twice(tmp_path: Path) -> None:
     simulation = Simulation(load_fleet(ROOT / "sensors.yml"), devices=1, origin=START)
     simulate(simulation, tmp_path, START, START + timedelta(hours=6))

@@ -50,7 +50,14 @@ class Champion:
                 raise ModelError(f"no {self.kind} model has the alias champion: run `sensor-streams train`")
             return self._loaded
         if self._loaded is None or self._loaded.version != version.version:
-            old, self._loaded = self._loaded, self.registry.load(self.spark, self.kind, version.version)
+            old = self._loaded
+            try:
+                self._loaded = self.registry.load(self.spark, self.kind, version.version)
+            except ModelError as error:
+                if old is None:
+                    raise
+                log.warning("scoring goes on with version %s: %s", old.version, error)
+                return old
             log.info("%s model: version %s", self.kind, version.version)
             if old is not None:
                 old.release()

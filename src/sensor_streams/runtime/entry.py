@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import job_session
 from sensor_streams.settings import load_settings
@@ -45,8 +46,11 @@ def parse_parameters(words: Sequence[str]) -> dict[str, str]:
 
 
 def _task(names: list[str], words: Sequence[str]) -> TaskReport:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Where the driver has set up logging already, this adds nothing but the level.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("sensor_streams").setLevel(logging.INFO)
     arguments = parse_parameters(words)
     file = arguments.pop("settings", None)
     settings = load_settings(arguments, os.environ, None if file is None else Path(file))
-    return run_task(job_session(), settings, names)
+    with json_lines_to(sys.stdout):
+        return run_task(job_session(), settings, names)

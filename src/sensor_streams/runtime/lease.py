@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from sensor_streams.errors import CheckpointInUse, LeaseLost
 from sensor_streams.runtime.files import read_json, write_json
 
+FILE = "holder.json"
 _BEATS = 4
 
 
@@ -23,24 +25,26 @@ class Holder:
     attempt: int
     since: str
     host: str
+    machine: str
     pid: int
     token: str
-
-    def __str__(self) -> str:
-        return f"run {self.run}, attempt {self.attempt}, since {self.since} (process {self.pid} on {self.host})"
 
 
 def this_process(run: str, attempt: int) -> Holder:
     """The holder that this process would be."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return Holder(run, attempt, since, socket.gethostname(), os.getpid(), uuid.uuid4().hex)
+    host = socket.gethostname()
+    # Two machines may have one name; a process id says something on its own machine only.
+    machine = f"{host}/{uuid.getnode():x}"
+    return Holder(run, attempt, since, host, machine, os.getpid(), uuid.uuid4().hex)
 
 
 class Lease:
-    """Holds the checkpoints of some streams: a file each, with a beat that another run can see.
+    """Holds the checkpoints of some streams: a file each that says who, and one beside it that beats.
 
-    A file and not a lock: a lock of the operating system ends with the process and is unknown to other machines,
-    and no clock is compared: whoever waits looks whether the beat changes.
+    Files and not a lock: a lock of the operating system ends with the process and is unknown to other machines; and
+    no clock is compared: whoever waits looks whether the beat changes. The beat has a file of its own, named by its
+    holder, so that an old attempt's last beat never overwrites the name of the new one.
     """
 
     def __init__(self, folders: list[Path], holder: Holder, timeout: timedelta) -> None:
@@ -55,19 +59,25 @@ class Lease:
 
     def acquire(self) -> None:
         """Take all checkpoints. Raises CheckpointInUse when another run is alive on one of them."""
-        try:
-            for folder in self.folders:
-                self._take(folder)
-        except CheckpointInUse:
-            self.release()
-            raise
+        others: dict[Path, Mapping[str, object]] = {}
+        for folder in self.folders:
+            there = read_json(folder / FILE)
+            if there is not None and not self._yields(there):
+                others[folder] = there
+        self._wait_for_silence(others)
+        for folder in self.folders:
+            self._take(folder)
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
         """Raise LeaseLost when another attempt has taken over."""
         for folder in self._held:
-            there = read_json(folder / "holder.json")
+            try:
+                there = read_json(folder / FILE)
+            except OSError:
+                # Storage that is away for a moment says nothing about who holds the checkpoint.
+                continue
             if there is not None and there.get("token") != self.holder.token:
                 self.lost = (
                     f"checkpoint {folder} was taken over by run {there.get('run')}, attempt {there.get('attempt')}: "
@@ -82,37 +92,45 @@ class Lease:
         if self._thread is not None:
             self._thread.join(timeout=5)
         for folder in self._held:
-            file = folder / "holder.json"
-            if (read_json(file) or {}).get("token") == self.holder.token:
-                file.unlink(missing_ok=True)
+            try:
+                if (read_json(folder / FILE) or {}).get("token") == self.holder.token:
+                    (folder / FILE).unlink(missing_ok=True)
+                beat_file(folder, self.holder.token).unlink(missing_ok=True)
+            except OSError:
+                # What cannot be given back falls silent, and is free after the timeout.
+                continue
         self._held = []
 
-    def _take(self, folder: Path) -> None:
-        file = folder / "holder.json"
-        there = read_json(file)
-        if there is not None and there.get("run") != self.holder.run and not self._gone(file, there):
-            raise CheckpointInUse(
-                f"checkpoint {folder} is in use by {_describe(there)}. Two runs on one checkpoint would write the same "
-                "batches twice: stop that run, or wait for its end"
-            )
-        self._write(folder)
-        self._held.append(folder)
-
-    def _gone(self, file: Path, there: dict[str, object]) -> bool:
-        if there.get("host") == self.holder.host and not _alive(there.get("pid")):
+    def _yields(self, there: Mapping[str, object]) -> bool:
+        """True when the holder need not be waited for: an earlier attempt of this run, or a dead process here."""
+        attempt = there.get("attempt")
+        if there.get("run") == self.holder.run and isinstance(attempt, int) and attempt < self.holder.attempt:
             return True
-        deadline = time.monotonic() + self.timeout.total_seconds()
-        while time.monotonic() < deadline:
-            now = read_json(file)
-            if now is None:
-                return True
-            if (now.get("beat"), now.get("token")) != (there.get("beat"), there.get("token")):
-                return False
-            time.sleep(0.1)
-        return True
+        return there.get("machine") == self.holder.machine and not _alive(there.get("pid"))
 
-    def _write(self, folder: Path) -> None:
-        write_json(folder / "holder.json", asdict(self.holder) | {"beat": self._beat})
+    def _wait_for_silence(self, others: Mapping[Path, Mapping[str, object]]) -> None:
+        """Return when none of the holders has beaten for the timeout; all are watched at once."""
+        first = {folder: _beat_of(folder, there) for folder, there in others.items()}
+        waiting = dict(others)
+        deadline = time.monotonic() + self.timeout.total_seconds()
+        while waiting and time.monotonic() < deadline:
+            for folder, there in list(waiting.items()):
+                now = read_json(folder / FILE)
+                if now is None:
+                    del waiting[folder]
+                elif now.get("token") != there.get("token") or _beat_of(folder, there) != first[folder]:
+                    raise CheckpointInUse(
+                        f"checkpoint {folder} is in use by {_describe(now)}. Two runs on one checkpoint would write "
+                        "the same batches twice: stop that run, or wait for its end"
+                    )
+            self._stop.wait(0.1)
+
+    def _take(self, folder: Path) -> None:
+        for old in folder.glob(".beat-*"):
+            old.unlink(missing_ok=True)
+        write_json(beat_file(folder, self.holder.token), {"beat": self._beat})
+        write_json(folder / FILE, asdict(self.holder))
+        self._held.append(folder)
 
     def _run(self) -> None:
         every = self.timeout.total_seconds() / _BEATS
@@ -124,10 +142,20 @@ class Lease:
             self._beat += 1
             for folder in self._held:
                 try:
-                    self._write(folder)
+                    write_json(beat_file(folder, self.holder.token), {"beat": self._beat})
                 except OSError:
                     # The storage may be away for a moment; a beat that is missed is not a lease that is lost.
                     continue
+
+
+def beat_file(folder: Path, token: str) -> Path:
+    """The file that a holder writes again and again while it lives."""
+    return folder / f".beat-{token}"
+
+
+def _beat_of(folder: Path, holder: Mapping[str, object]) -> object:
+    found = read_json(beat_file(folder, str(holder.get("token"))))
+    return None if found is None else found.get("beat")
 
 
 def _alive(pid: object) -> bool:
@@ -142,7 +170,7 @@ def _alive(pid: object) -> bool:
     return True
 
 
-def _describe(there: dict[str, object]) -> str:
+def _describe(there: Mapping[str, object]) -> str:
     return (
         f"run {there.get('run')}, attempt {there.get('attempt')}, since {there.get('since')} "
         f"(process {there.get('pid')} on {there.get('host')})"

@@ -3,13 +3,19 @@
 import json
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TextIO
+
+from delta.tables import DeltaTable
 
 from sensor_streams.keyed.write import append
 from sensor_streams.tables import Catalog, Columns, TableSpec
 
 log = logging.getLogger("sensor_streams.progress")
+warnings = logging.getLogger("sensor_streams.runtime")
 
 COLUMNS: Columns = [
     ("stream", "string"),
@@ -27,11 +33,13 @@ COLUMNS: Columns = [
 ]
 VIEW = "stream_progress"
 PREFIX = "progress_"
+# Rows that wait for a store that is away.
+_KEPT = 10_000
 
 
 @dataclass(frozen=True)
 class BatchFigures:
-    """One batch: rows in (as the source counts them), rows written, lines rejected, durations, lag.
+    """One batch: rows in (lines of files, changes of a table), rows written, lines rejected, durations, lag.
 
     lag_seconds: from the newest time that the batch touched to its end. heap_mb: what the driver's heap held then.
     """
@@ -55,56 +63,98 @@ class BatchFigures:
 
 
 class ProgressTable:
-    """The progress table of one process; only this process writes it, so that nothing can conflict."""
+    """The progress table of one process; only this process writes it, so that nothing can conflict.
 
-    def __init__(self, catalog: Catalog, task: str) -> None:
+    Rows are written by a thread of its own: the first write makes a table, which takes seconds, and whoever watches
+    the streams must not wait for it.
+    """
+
+    def __init__(self, catalog: Catalog, task: str, interval: float) -> None:
         self.catalog = catalog
-        self.task = task
+        self.interval = interval
         self._waiting: list[BatchFigures] = []
         self._lock = threading.Lock()
         self._table = f"{PREFIX}{task}"
+        self._handle: DeltaTable | None = None
         self._failed = False
-        self._opened = False
+        self._some = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write now and then."""
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, in no more than these seconds."""
+        self._stop.set()
+        self._some.set()
+        if self._thread is not None:
+            self._thread.join(max(0.0, seconds))
 
     def add(self, figures: BatchFigures) -> None:
-        """Log one batch; its row is written with the next flush. Never raises: figures may be lost, a stream not."""
+        """Log one batch; its row is written a little later. Never raises: figures may be lost, a stream not."""
         try:
             log.info(figures.line())
             with self._lock:
                 self._waiting.append(figures)
+            self._some.set()
         except Exception as error:
             self._warn(error)
 
-    def flush(self) -> None:
-        """Write what waits. Never raises."""
+    def _run(self) -> None:
+        # The first figures at once: the table and the view are there from then on, whatever end the run takes.
+        self._some.wait()
+        self._flush()
+        while not self._stop.wait(self.interval):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
         with self._lock:
             rows, self._waiting = self._waiting, []
         if not rows:
             return
         try:
-            if not self._opened:
-                self.catalog.create(TableSpec(self._table, COLUMNS, ("stream", "run", "attempt", "batch_id")))
-                self._opened = True
             schema = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
             values = [tuple(asdict(figures).values()) for figures in rows]
             frame = self.catalog.spark.createDataFrame(values, schema)
-            append(self.catalog.handle(self._table), frame, COLUMNS, None)
+            append(self._open(), frame, COLUMNS, None)
         except Exception as error:
             self._warn(error)
+            with self._lock:
+                self._waiting = [*rows, *self._waiting][-_KEPT:]
+
+    def _open(self) -> DeltaTable:
+        """The table's handle: made, and united with the others in the view, when it is first asked for."""
+        if self._handle is None:
+            self.catalog.create(TableSpec(self._table, COLUMNS, ("stream", "run", "attempt", "batch_id")))
+            self._handle = self.catalog.handle(self._table)
+            self.catalog.create_view(VIEW, self.catalog.tables_with_prefix(PREFIX))
+        return self._handle
 
     def _warn(self, error: Exception) -> None:
         # Once: a store that is away would otherwise fill the log that one needs to see why.
         if not self._failed:
             self._failed = True
-            log.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, error)
+            warnings.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, error)
 
 
-def create_view(catalog: Catalog, tasks: list[str]) -> None:
-    """The view `stream_progress` over the progress tables that exist."""
-    names = [f"{PREFIX}{task}" for task in tasks if catalog.exists(f"{PREFIX}{task}")]
-    if names:
-        union = " UNION ALL ".join(f"SELECT * FROM {catalog.full_name(name)}" for name in names)
-        catalog.spark.sql(f"CREATE OR REPLACE VIEW {catalog.full_name(VIEW)} AS {union}")
+@contextmanager
+def json_lines_to(stream: TextIO) -> Iterator[None]:
+    """Let each batch's figures go to the stream as a line of JSON, and nowhere else."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.level, log.propagate = before
 
 
 def now() -> datetime:

@@ -9,20 +9,47 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from sensor_streams.errors import StreamFailed, StreamFailure
+from sensor_streams.errors import ModelError, StreamFailed, StreamFailure
+from sensor_streams.runtime.causes import describe
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
-from sensor_streams.runtime.worker import Worker, describe
+from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
+from sensor_streams.streams import ModelKind
 
 log = logging.getLogger("sensor_streams.runtime")
 
 # How often the queries are looked at: a failure must be reported within two seconds.
 POLL_SECONDS = 0.25
+# What writing the last figures may take: after a failure, and at a good end.
+_LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
 
 class RunInterrupted(StreamFailed):
     """The run was asked to stop before its end."""
+
+
+class _Asked:
+    """Whether there is a champion of one kind, asked in a thread: the watching goes on while a registry is slow."""
+
+    def __init__(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
+        self.at = time.monotonic()
+        self.found: bool | None = None
+        self.error: ModelError | None = None
+        self._thread = threading.Thread(target=self._ask, args=(kind, ready), name=f"champion {kind}", daemon=True)
+        self._thread.start()
+
+    @property
+    def answered(self) -> bool:
+        return self.found is not None or self.error is not None
+
+    def _ask(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
+        try:
+            self.found = ready(kind)
+        except ModelError as error:
+            self.error = error
+        except Exception as error:
+            self.error = ModelError(f"the model registry cannot be asked: {error}")
 
 
 class Supervisor:
@@ -39,7 +66,7 @@ class Supervisor:
         lease: Lease,
         progress: ProgressTable,
         closing: threading.Event,
-        model_ready: Callable[[Worker], bool],
+        model_ready: Callable[[ModelKind], bool],
     ) -> None:
         self.workers = list(workers)
         self.settings = settings
@@ -48,8 +75,7 @@ class Supervisor:
         self.closing = closing
         self.model_ready = model_ready
         self.interrupted = False
-        self._flushed = time.monotonic()
-        self._next_model_check = 0.0
+        self._asked: dict[ModelKind, _Asked] = {}
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
@@ -59,13 +85,13 @@ class Supervisor:
         """
         tick = threading.Event()
         with self._signals(tick):
+            self.progress.start()
             try:
                 while not self._finished():
                     self._start_what_can()
                     self._observe()
                     if self._failures() or self.interrupted or self.lease.lost:
                         break
-                    self._flush_now_and_then()
                     tick.wait(POLL_SECONDS)
             finally:
                 self._close()
@@ -80,15 +106,21 @@ class Supervisor:
         for worker in self.workers:
             if worker.state not in ("WAITING", "WAITING_FOR_MODEL") or not self._sources_drained(worker):
                 continue
-            if not self._model_there(worker):
+            if not self.model_there(worker) or self.interrupted:
                 continue
             try:
                 worker.start()
                 log.info("stream %s started", worker.stream.name)
             except Exception as error:
-                worker.state = "FAILED"
-                worker.failure = describe(worker.stream.name, None, error)
+                self._failed(worker, error)
+            # Starting one takes a second: those that run are looked at in between.
+            self._observe()
+            if self._failures():
                 return
+
+    def _failed(self, worker: Worker, error: Exception) -> None:
+        worker.state = "FAILED"
+        worker.failure = describe(worker.stream.name, None, error)
 
     def _sources_drained(self, worker: Worker) -> bool:
         """Available-now ends when its input is drained, so a stream starts when the ones it reads from are done."""
@@ -98,22 +130,27 @@ class Supervisor:
         before = [w for w in self.workers if w.stream.name in worker.stream.sources]
         return all(w.state in over for w in before)
 
-    def _model_there(self, worker: Worker) -> bool:
-        if worker.stream.model is None:
+    def model_there(self, worker: Worker) -> bool:
+        """True when the stream's model is there; asked again at an interval, in a run that has no end."""
+        kind = worker.stream.model
+        if kind is None:
             return True
-        if worker.state == "WAITING_FOR_MODEL":
-            if self.settings.bounded or time.monotonic() < self._next_model_check:
-                return False
-            self._next_model_check = time.monotonic() + self.settings.model_interval.total_seconds()
-        if self.model_ready(worker):
+        asked = self._asked.get(kind)
+        waits = worker.state == "WAITING_FOR_MODEL"
+        over = asked is not None and time.monotonic() - asked.at > self.settings.model_interval.total_seconds()
+        if asked is None or (asked.answered and waits and over and not self.settings.bounded):
+            asked = self._asked[kind] = _Asked(kind, self.model_ready)
+        if not asked.answered:
+            return False
+        if asked.found:
             return True
-        if worker.state != "WAITING_FOR_MODEL":
+        if asked.error is not None and self.settings.bounded:
+            self._failed(worker, asked.error)
+            return False
+        if not waits:
             worker.state = "WAITING_FOR_MODEL"
-            log.warning(
-                "stream %s: WAITING_FOR_MODEL: no %s model has the alias champion yet; its input is kept for later",
-                worker.stream.name,
-                worker.stream.model,
-            )
+            why = asked.error or f"no {kind} model has the alias champion yet"
+            log.warning("stream %s: WAITING_FOR_MODEL: %s; its input is kept for later", worker.stream.name, why)
         return False
 
     def _observe(self) -> None:
@@ -121,12 +158,9 @@ class Supervisor:
             worker.observe()
 
     def _failures(self) -> list[StreamFailure]:
-        return [worker.failure for worker in self.workers if worker.failure is not None and worker.state == "FAILED"]
-
-    def _flush_now_and_then(self) -> None:
-        if time.monotonic() - self._flushed > self.settings.progress_interval.total_seconds():
-            self.progress.flush()
-            self._flushed = time.monotonic()
+        """All failures, the first in time first."""
+        found = [worker.failure for worker in self.workers if worker.failure is not None and worker.state == "FAILED"]
+        return sorted(found, key=lambda failure: failure.at)
 
     def _close(self) -> None:
         """Stop what still runs, upstream first, within the deadline; the batch in hand may finish in it."""
@@ -136,6 +170,7 @@ class Supervisor:
         deadline = time.monotonic() + self.settings.stop_deadline.total_seconds()
         running = [worker for worker in self.workers if worker.active]
         for worker in running:
+            worker.asked_to_stop = time.monotonic()
             worker.state = "STOPPING" if worker.state == "RUNNING" else worker.state
         if self.interrupted:
             waiter = threading.Event()
@@ -145,17 +180,17 @@ class Supervisor:
             if not worker.stop(deadline - time.monotonic()):
                 log.warning("stream %s did not stop in time and is abandoned", worker.stream.name)
         self._observe()
-        self.progress.flush()
+        self.progress.close(_ALL_FIGURES if self._finished() else _LAST_FIGURES)
 
     def _report(self) -> None:
-        self.lease.check()
         failures = self._failures()
         if failures:
             lines = [str(failure) for failure in failures]
             head = f"{len(lines)} of {len(self.workers)} streams failed:" if len(lines) > 1 else "a stream failed:"
             # The one that failed first comes last: the last line of a log is the one that is read.
-            ordered = [*lines[1:], lines[0]]
+            ordered = lines[::-1]
             raise StreamFailed("\n".join([head, *ordered]), tuple(failures))
+        self.lease.check()
         if self.interrupted:
             raise RunInterrupted("stopped by a signal: the batches in hand were finished or will be repeated")
 

@@ -13,14 +13,14 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import Registry
 from sensor_streams.local.catalog import CatalogFile
-from sensor_streams.runtime.binding import bind
+from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
 from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.progress import BatchFigures, ProgressTable, create_view
+from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
-from sensor_streams.streams import BY_NAME, STREAMS, Files, Stream
+from sensor_streams.streams import BY_NAME, STREAMS, Files, ModelKind, Stream
 from sensor_streams.tables import Catalog, TableIdentity
 
 log = logging.getLogger("sensor_streams.runtime")
@@ -88,8 +88,7 @@ def run_task(
     try:
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
-        task = "_".join(sorted({s.task for s in streams})) if len(streams) > 1 else streams[0].name
-        progress = ProgressTable(catalog, task)
+        progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())
         registry = registry_of(settings)
         interval = settings.model_interval.total_seconds()
         champions = {s.model: Champion(spark, registry, s.model, interval) for s in streams if s.model is not None}
@@ -110,36 +109,53 @@ def run_task(
         if on_start is not None:
             on_start(workers)
 
-        def ready(worker: Worker) -> bool:
-            return worker.stream.model is None or champions[worker.stream.model].there()
+        def ready(kind: ModelKind) -> bool:
+            return champions[kind].there()
 
         Supervisor(workers, settings, lease, progress, closing, ready).run()
-        create_view(catalog, progress_tasks())
         return TaskReport({worker.stream.name: worker.state for worker in workers})
     finally:
         lease.release()
 
 
-def progress_tasks() -> list[str]:
-    """The names under which processes keep progress: the tasks, both at once, and single streams."""
-    return [*TASKS, "_".join(sorted(TASKS)), *BY_NAME]
+def _progress_name(streams: Sequence[Stream]) -> str:
+    """A name that no other process has at the same time, since leases of streams exclude each other."""
+    names = {stream.name for stream in streams}
+    whole = [task for task in TASKS if names >= {stream.name for stream in STREAMS if stream.task == task}]
+    if names == {stream.name for stream in STREAMS if stream.task in whole}:
+        return "_".join(whole)
+    return "_".join(stream.name for stream in streams)
 
 
 def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequence[Stream]) -> None:
-    """Create or open every table, wait for those of others, and check what the checkpoints are bound to.
+    """Check what the checkpoints are bound to, then create or open every table and wait for those of others.
 
-    All own tables first: a stream that reads another one of the same task must not wait for what comes after it.
+    The bindings first: a name that leads to other data must not be written at, not even to add a column. And all own
+    tables before any other: a stream that reads another one of the same task must not wait for what comes after it.
     """
-    own: dict[str, TableIdentity] = {}
+
+    def identify(table: str) -> TableIdentity | None:
+        return catalog.identify(table) if catalog.exists(table) else None
+
+    bindings = [_binding(stream, settings, fleet) for stream in streams]
+    for binding in bindings:
+        binding.check(identify)
+    there: dict[str, TableIdentity] = {}
     for stream in streams:
-        own[stream.name] = catalog.create(stream.table(fleet))
-        for spec in stream.beside:
-            table = spec(fleet)
-            own[table.name] = catalog.create(table)
+        for table in (stream.table(fleet), *[spec(fleet) for spec in stream.beside]):
+            there[table.name] = catalog.create(table)
     seconds = settings.table_deadline.total_seconds()
-    others = {name for stream in streams for name in stream.sources} - own.keys()
-    there = own | {name: catalog.wait_for(name, seconds) for name in sorted(others)}
-    for stream in streams:
-        sources = {name: there[name] for name in stream.sources}
-        landing = settings.landing if isinstance(stream.touches, Files) else None
-        bind(Path(settings.checkpoints) / stream.name, stream.name, sources, own[stream.name], landing)
+    others = {name for stream in streams for name in stream.sources} - there.keys()
+    there |= {name: catalog.wait_for(name, seconds) for name in sorted(others)}
+    for binding in bindings:
+        binding.write(there)
+
+
+def _binding(stream: Stream, settings: Settings, fleet: Fleet) -> Binding:
+    return Binding(
+        folder=Path(settings.checkpoints) / stream.name,
+        stream=stream.name,
+        sinks=[stream.name, *[spec(fleet).name for spec in stream.beside]],
+        sources=stream.sources,
+        landing=settings.landing if isinstance(stream.touches, Files) else None,
+    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -20,6 +19,7 @@ from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.keyed.engine import Handles, Outcome, recompute
 from sensor_streams.keyed.write import Once
+from sensor_streams.runtime.causes import describe, first_line
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, now
 from sensor_streams.settings import Settings
@@ -55,10 +55,12 @@ class Worker:
     batch: int | None = None
     in_batch: bool = False
     last_sign: float = field(default_factory=time.monotonic)
+    # When the supervisor asked it to stop: what fails after that is a consequence.
+    asked_to_stop: float | None = None
     _handles: Handles | None = None
     _outcomes: dict[int, tuple[Outcome, float]] = field(default_factory=dict)
     _reported: int = -1
-    _stamp: str = ""
+    _newest: str = ""
     _app: str = ""
 
     @property
@@ -93,9 +95,12 @@ class Worker:
         """Report the batches that ended since the last look, and see whether the query is still alive and moving."""
         if self.query is None or self.state not in ("RUNNING", "STOPPING"):
             return
-        for event in self.query.recentProgress:
-            self.last_sign = max(self.last_sign, self._seen(json.loads(event.json)))
-        if not self.query.isActive:
+        # Asked first: what a query that is over has done is all there to be fetched.
+        active = self.query.isActive
+        for entry in self._new_progress():
+            self.last_sign = time.monotonic()
+            self._report(entry)
+        if not active:
             self._ended()
         elif self.state == "RUNNING":
             self._stalled()
@@ -114,7 +119,7 @@ class Worker:
             if self.query is not None:
                 self.query.stop()
         except Exception as error:
-            log.warning("stream %s: stopping it failed: %s", self.stream.name, _first_line(str(error)))
+            log.warning("stream %s: stopping it failed: %s", self.stream.name, first_line(str(error)))
 
     def _source(self) -> DataFrame:
         spark = self.catalog.spark
@@ -144,7 +149,8 @@ class Worker:
             self.lease.check()
             outcome = self._process(rows, batch_id)
         except Exception as error:
-            self.failure = describe(self.stream.name, batch_id, error)
+            # A query that is stopped because it hung ends with an interruption: that it hung is what counts.
+            self.failure = self.failure or describe(self.stream.name, batch_id, error)
             raise
         finally:
             self.in_batch = False
@@ -167,14 +173,28 @@ class Worker:
             self._app = str(metadata["id"])
         return self._handles
 
-    def _seen(self, entry: dict[str, object]) -> float:
-        """Take one progress event of the query into account; the time at which it was new."""
+    def _new_progress(self) -> list[dict[str, object]]:
+        """The query's progress events since the last look; an idle query has one every ten seconds, a sign of life.
+
+        From the newest backwards and by time stamp first: to fetch all that are kept, each time, costs a core.
+        """
+        assert self.query is not None
+        recent = self.query._jsq.recentProgress()
+        found: list[dict[str, object]] = []
+        for at in range(len(recent) - 1, -1, -1):
+            if str(recent[at].timestamp()) <= self._newest:
+                break
+            found.append(json.loads(recent[at].json()))
+        if found:
+            self._newest = str(found[0]["timestamp"])
+        return found[::-1]
+
+    def _report(self, entry: dict[str, object]) -> None:
+        """Hand on the figures of a batch that ended."""
         batch = int(str(entry["batchId"]))
         outcome = self._outcomes.pop(batch, None)
         if outcome is None or batch <= self._reported:
-            # An idle query says so every ten seconds: a new time stamp is a sign of life too.
-            stamp, self._stamp = self._stamp, str(entry["timestamp"])
-            return self.last_sign if stamp == self._stamp else time.monotonic()
+            return
         self._reported = batch
         done, seconds = outcome
         duration = entry.get("durationMs")
@@ -187,7 +207,7 @@ class Worker:
             attempt=self.settings.attempt,
             batch_id=batch,
             started_at=started,
-            rows_in=int(str(entry.get("numInputRows", 0))),
+            rows_in=done.rows_in if done.rows_in is not None else int(str(entry.get("numInputRows", 0))),
             rows_out=done.writes.total,
             rejected=done.rejected,
             seconds=total,
@@ -198,28 +218,31 @@ class Worker:
         self.progress.add(figures)
         if self.on_batch is not None:
             self.on_batch(figures)
-        return time.monotonic()
 
     def _ended(self) -> None:
         """The query is over: decide whether that is a failure."""
         assert self.query is not None
         error = self.query.exception()
-        if self.closing.is_set() and (error is None or _Closing.__name__ in str(error)):
+        if self.asked_to_stop is not None and (self.failure is None or self.failure.at > self.asked_to_stop):
+            # A query that is stopped in the middle of something ends with an error, which is no failure of its own.
             self.state, self.failure = "STOPPED", None
             return
         if error is not None:
             self.state = "FAILED"
             self.failure = self.failure or describe(self.stream.name, self.batch, error)
-        elif self.settings.bounded or self.state == "STOPPING":
-            self.state = "DONE" if self.state == "RUNNING" else "STOPPED"
+        elif self.settings.bounded:
+            self.state = "DONE"
         else:
             self.state = "FAILED"
             cause = "the query ended without an error, in a run that has no end"
             self.failure = StreamFailure(self.stream.name, self.batch, "SILENT_END", cause)
 
     def _stalled(self) -> None:
-        """Fail a query whose trigger has been at work for too long without a sign of life."""
+        """Fail a query that has given no sign of life for too long, although a trigger or input is there."""
         limit = self.settings.stall_after.total_seconds()
+        if self.settings.interval is not None:
+            # Between two triggers nothing moves, however long the interval is.
+            limit = max(limit, 2 * self.settings.interval.total_seconds())
         if self.query is None or time.monotonic() - self.last_sign < limit:
             return
         status = self.query.status
@@ -227,19 +250,6 @@ class Worker:
             self.state = "FAILED"
             cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
             self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
-
-
-def describe(stream: str, batch: int | None, error: BaseException) -> StreamFailure:
-    """The failure in four parts; the error class is Spark's own where it has one."""
-    name = type(error).__name__
-    if isinstance(error, PySparkException):
-        name = error.getCondition() or name
-    return StreamFailure(stream, batch, name, _first_line(str(error)) or "no message")
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:500] if lines else ""
 
 
 def heap_in_use(spark: SparkSession) -> float:

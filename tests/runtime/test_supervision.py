@@ -1,0 +1,154 @@
+"""A stream that fails, ends or hangs is told of within two seconds, by name, with what is really wrong."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from sensor_streams.errors import ModelError, StreamFailed
+from sensor_streams.keyed.engine import Outcome
+from sensor_streams.runtime import worker
+from sensor_streams.runtime.causes import describe
+from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.progress import ProgressTable
+from sensor_streams.runtime.supervisor import Supervisor
+from sensor_streams.runtime.task import run_task
+from sensor_streams.runtime.worker import Worker
+from sensor_streams.streams import BY_NAME, ModelKind, Stream
+from tests.plant import Plant, all_names, reading
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the supervisor asked streams to stop: it has reported the failure then."""
+    asked: list[float] = []
+    stop = Worker.stop
+
+    def stopped(self: Worker, seconds: float) -> bool:
+        asked.append(time.monotonic())
+        return stop(self, seconds)
+
+    monkeypatch.setattr(Worker, "stop", stopped)
+    return asked
+
+
+def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_cause(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
+) -> None:
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
+    real = worker.recompute
+    failed: list[float] = []
+
+    def failing(stream: Stream, changes: DataFrame, *rest: Any) -> Outcome:
+        if stream.name == "device_sessions" and not changes.isEmpty():
+            failed.append(time.monotonic())
+            raise ZeroDivisionError("the sessions are broken")
+        return real(stream, changes, *rest)
+
+    monkeypatch.setattr(worker, "recompute", failing)
+    with pytest.raises(StreamFailed) as report:
+        plant.run("feature_extraction", trigger="1 s")
+    assert stops[0] - failed[0] < 2
+    last = str(report.value).splitlines()[-1]
+    assert re.fullmatch(r"stream device_sessions, batch \d: ZeroDivisionError: the sessions are broken", last)
+    assert len(report.value.failures) == 1, "streams that were stopped did not fail"
+    assert not [query for query in plant.spark.streams.active if query.name in all_names()]
+    # An endless run ends no other way: its figures are in the view all the same.
+    assert plant.count("stream_progress", "stream = 'readings' AND rows_in = 1") == 1
+
+
+def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
+) -> None:
+    real = worker.ingest_batch
+    hung: list[float] = []
+    let_go = threading.Event()
+
+    def hanging(rows: Any, landing: str, batch: int, *rest: Any) -> Outcome:
+        if batch == 2:
+            hung.append(time.monotonic())
+            let_go.wait(60)
+        return real(rows, landing, batch, *rest)
+
+    monkeypatch.setattr(worker, "ingest_batch", hanging)
+    files: Iterator[int] = iter(range(2, 10))
+
+    def next_file(_: object) -> None:
+        plant.land(f"{next(files)}.json", [reading("pump-1", "power", "00:00:00", 5)])
+
+    plant.land("0.json", [reading("pump-1", "power", "00:00:00", 5)])
+    # The first batch of a process is a slow one: let it pass before anything is measured.
+    plant.run("readings")
+    plant.land("1.json", [reading("pump-1", "power", "00:00:00", 5)])
+    # Two triggers are farther apart than what counts as a stall, and that is no stall.
+    settings = plant.settings(trigger="4 s", stall_after="1 s", stop_deadline="1 s")
+    try:
+        with pytest.raises(StreamFailed, match="readings, batch 2: STALLED: no progress for 8 s while input waits"):
+            run_task(plant.spark, settings, ["readings"], fleet=plant.fleet, on_batch=next_file)
+    finally:
+        let_go.set()
+    assert 8 <= stops[0] - hung[0] < 10
+    # The abandoned query ends by itself, and nothing of it is left for the next test.
+    for query in plant.spark.streams.active:
+        query.stop()
+
+
+def test_a_model_that_comes_later_wakes_its_stream_though_another_one_waits(plant: Plant) -> None:
+    settings = plant.settings(trigger="1 s", model_interval="1 s")
+    lease = Lease([], this_process("run", 1), timedelta(seconds=1))
+    progress = ProgressTable(plant.catalog, "none", 60)
+    closing = threading.Event()
+    there: set[ModelKind] = set()
+
+    def ready(kind: ModelKind) -> bool:
+        if kind == "anomaly" and not there:
+            raise ModelError("the registry is away")
+        return kind in there
+
+    workers = [
+        Worker(BY_NAME[name], settings, plant.fleet, plant.catalog, lease, progress, None, closing)
+        for name in ("anomaly_scores", "remaining_life")
+    ]
+    supervisor = Supervisor(workers, settings, lease, progress, closing, ready)
+
+    def look(until: str) -> None:
+        deadline = time.monotonic() + 10
+        wait = threading.Event()
+        while True:
+            found = [supervisor.model_there(one) for one in workers]
+            if until in (str(found), ", ".join(one.state for one in workers)):
+                return
+            assert time.monotonic() < deadline, (found, until)
+            wait.wait(0.05)
+
+    look("WAITING_FOR_MODEL, WAITING_FOR_MODEL")
+    there.add("remaining_life")
+    look("[False, True]")
+    there.add("anomaly")
+    look("[True, True]")
+
+
+def test_the_cause_of_a_failure_is_what_went_wrong_and_not_that_something_did(spark: SparkSession) -> None:
+    def told(do: Any) -> str:
+        try:
+            do()
+        except Exception as error:
+            return str(describe("s", 3, error))
+        raise AssertionError("nothing was raised")
+
+    def broken(batches: Any) -> Any:
+        raise ValueError("the true cause")
+
+    jvm: Any = spark._jvm
+    java = told(lambda: jvm.java.io.FileInputStream("/nowhere/at/all"))
+    assert java == "stream s, batch 3: FileNotFoundException: /nowhere/at/all (No such file or directory)"
+    python = told(lambda: spark.range(1).mapInPandas(broken, "id bigint").collect())
+    assert python == "stream s, batch 3: ValueError: the true cause"
+    sql = told(lambda: spark.sql("SELECT 1 / 0").collect())
+    assert sql.startswith("stream s, batch 3: DIVIDE_BY_ZERO: [DIVIDE_BY_ZERO] Division by zero")
+    assert told(lambda: {}["x"]) == "stream s, batch 3: KeyError: 'x'"
