@@ -42,10 +42,10 @@ cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder S
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
 test: setup ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadgroup $(ARGS)
 
-test-slow: setup ## faults with real processes: kill -9, signals, two runs at once
-	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+test-slow: setup ## faults with real processes, replays, lost checkpoints
+	@$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadgroup $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -27,8 +27,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
         # Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and
-        # one thread for garbage leaves the cores to the tests.
-        java_options="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # one thread for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code,
+        # which a few tests fill: from then on methods are thrown out and compiled again, and all takes much longer.
+        java_options="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     )
     yield session
     session.stop()

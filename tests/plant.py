@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import TaskReport, registry_of, run_task
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.streams import BY_NAME, STREAMS
-from sensor_streams.tables import Catalog
+from sensor_streams.tables import Catalog, TableIdentity, TableSpec
 from sensor_streams.verify import Check, verify
 from tests.rows import FIXTURES
 
@@ -29,6 +30,8 @@ from tests.rows import FIXTURES
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
 # What a stream takes of a change: where to look.
 WHERE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
+# Empty tables as their streams create them, made once: what they look like → folder, table id.
+_EMPTY: dict[str, tuple[Path, str]] = {}
 COMPUTED = ("sensor_features", "device_features", "device_sessions")
 
 
@@ -115,9 +118,26 @@ class Plant:
     def create(self, *names: str) -> None:
         """Create the tables of streams, without running them."""
         for name in names or BY_NAME:
-            self.catalog.create(BY_NAME[name].table(self.fleet))
-            for spec in BY_NAME[name].beside:
-                self.catalog.create(spec(self.fleet))
+            for spec in (BY_NAME[name].table(self.fleet), *[made(self.fleet) for made in BY_NAME[name].beside]):
+                self._create(spec)
+
+    def _create(self, spec: TableSpec) -> None:
+        """Create a table as its stream does; one that is the same as another plant's, by a copy of its empty folder."""
+        template = _EMPTY.get(repr(spec))
+        assert self.catalog.root is not None
+        place = Path(self.catalog.root) / spec.name
+        if template is None or place.exists():
+            fresh = not place.exists()
+            made = self.catalog.create(spec)
+            if fresh:
+                kept = self.folder.parent / f"empty-{len(_EMPTY)}-{spec.name}"
+                shutil.copytree(place, kept)
+                _EMPTY[repr(spec)] = (kept, made.table_id)
+            return
+        shutil.copytree(template[0], place)
+        name = f"{self.catalog.catalog}.{self.catalog.schema}.{spec.name}"
+        CatalogFile(self.folder / "catalog.json").add(TableIdentity(name, f"file:{place}", template[1]))
+        assert self.catalog.exists(spec.name), "the session knows it from now on"
 
     def handles(self, name: str) -> Handles:
         """The handles that a batch of the stream has."""

@@ -41,6 +41,11 @@ LOCAL_SETTINGS: dict[str, str] = {
     "spark.databricks.delta.merge.materializeSource": "none",
     # Nothing listens beyond loopback, and no page is needed.
     "spark.ui.enabled": "false",
+    # What the page would show is kept all the same, plans of wide rows among it: hundreds of megabytes after a while.
+    "spark.ui.retainedJobs": "5",
+    "spark.ui.retainedStages": "5",
+    "spark.ui.retainedTasks": "50",
+    "spark.sql.ui.retainedExecutions": "5",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     # Batches are kept in the progress until the supervisor has read them.

@@ -13,6 +13,9 @@ from sensor_streams.streams import BY_NAME
 from tests.plant import Plant
 from tests.rows import rows
 
+# One process runs them all: they share a plant that takes a minute to run.
+pytestmark = pytest.mark.xdist_group("alerts")
+
 
 @pytest.fixture(scope="module")
 def told(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
@@ -41,6 +44,7 @@ def test_a_range_of_alerts_is_verified_and_rebuilt_like_the_whole(told: Plant) -
     assert rebuild(told.catalog, told.fleet, "alerts", None, low).total == 0
 
 
+@pytest.mark.slow
 def test_an_episode_that_vanished_while_a_checkpoint_was_lost_goes_and_is_withdrawn(told: Plant) -> None:
     # The feed of a new checkpoint begins with the rows that are there: none of it tells of those that went before.
     for table in ("anomaly_scores", "remaining_life"):

@@ -58,6 +58,7 @@ def version(spark: SparkSession, folder: Path, number: str, *types: str) -> Load
     return LoadedModel("anomaly", number, spark.sparkContext.broadcast(_pack(folder / number)), columns)
 
 
+@pytest.mark.slow
 def test_a_row_counts_as_missing_when_every_version_of_the_table_would_score_it(plant: Plant) -> None:
     models = {
         "1": version(plant.spark, plant.folder, "1", "pump"),

@@ -93,6 +93,7 @@ def test_one_key_with_and_without_a_sequence_number_is_two_readings(empty: Plant
     assert empty.sums() == (3, 3, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_gzip_file_cut_short_contributes_no_row_is_named_and_set_aside_and_the_stream_goes_on(empty: Plant) -> None:
     whole = gzip.compress(
         "".join(
@@ -165,6 +166,7 @@ def test_a_write_with_a_pair_that_was_seen_is_left_out_and_says_so(empty: Plant)
     assert empty.count("readings_rejected") == 2
 
 
+@pytest.mark.slow
 def test_a_replayed_batch_writes_what_its_killed_attempt_could_not_and_nothing_twice(empty: Plant) -> None:
     packed = gzip.compress(f"{B}\nbroken\n".encode())
     empty.land("a.json", [A, "half"])

@@ -28,6 +28,7 @@ def hour(device: str, at: int, minutes: range, value: float = 10) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_order_batches_lateness_a_day_offline_and_a_wrong_clock_change_no_result(followed: Plant) -> None:
     lines = [line for at in range(4) for line in hour("pump-1", at, range(60))]
     shuffled = random.Random(1).sample(lines, len(lines))
@@ -77,6 +78,7 @@ def test_a_late_reading_joins_two_sessions_and_moves_the_trends_that_look_back_o
     assert followed.differing() == []
 
 
+@pytest.mark.slow
 def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_mends_it(followed: Plant) -> None:
     from sensor_streams.rebuild import rebuild
 
@@ -103,6 +105,7 @@ def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_m
     assert check.examples[0].endswith("stands twice")
 
 
+@pytest.mark.slow
 def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) -> None:
     # Killed after its write and before it was known as done; until the replay the source moved on.
     def replay() -> Writes:

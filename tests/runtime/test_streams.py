@@ -17,6 +17,9 @@ from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
 
+# One process runs them all: they share a plant that takes a minute to run.
+pytestmark = pytest.mark.xdist_group("streams")
+
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +86,7 @@ def test_every_batch_is_a_line_of_json(running: Plant) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_lost_checkpoint_costs_time_and_nothing_else(running: Plant) -> None:
     tables = [*all_names(), "readings_rejected", "ingested_files"]
     before = {name: running.version(name) for name in tables}

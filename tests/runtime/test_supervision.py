@@ -62,6 +62,7 @@ def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_c
     assert plant.count("stream_progress", "stream = 'readings' AND rows_in = 1") == 1
 
 
+@pytest.mark.slow
 def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
 ) -> None:

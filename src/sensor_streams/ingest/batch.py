@@ -267,7 +267,12 @@ def _record(batch: _Batch, counts: Mapping[str, _Counts], aside: Mapping[str, st
             continue
         figures = (*count.all, state, reason, now, INSERT if known is None else UPDATE)
         rows.append((file.name, batch.number, arrived, file.size, *figures))
-    if rows:
-        schema = ", ".join(f"{name} {kind}" for name, kind in [*spec.columns, (OPERATION, "string")])
-        changes = batch.handles.session.createDataFrame(rows, schema)
+    if not rows:
+        return
+    schema = ", ".join(f"{name} {kind}" for name, kind in [*spec.columns, (OPERATION, "string")])
+    changes = batch.handles.session.createDataFrame(rows, schema)
+    if all(row[-1] == INSERT for row in rows):
+        # What is new is known here: nothing has to be counted first.
+        append(batch.handles.tables[spec.name], changes, spec.columns, batch.part(spec.name))
+    else:
         apply(batch.handles.tables[spec.name], changes, spec.columns, spec.key, "true", batch.part(spec.name))
