@@ -1,10 +1,8 @@
 """Tables by name: created by their own stream only, opened by their readers, looked up at start and not again."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from delta.tables import DeltaTable
@@ -158,11 +156,11 @@ class Catalog:
             before = f"{self.catalog}.{self.schema}."
             self.entries.add_view(before + name, [before + table for table in tables])
 
-    def wait_for(self, table: str, seconds: float, stopped: Callable[[], bool] = lambda: False) -> TableIdentity:
-        """The table's identity, once it exists. Raises TableError when the deadline passes or `stopped` says so."""
+    def wait_for(self, table: str, seconds: float) -> TableIdentity:
+        """The table's identity, once it exists. Raises TableError when the deadline passes."""
         deadline = time.monotonic() + seconds
         while not self.exists(table):
-            if stopped() or time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise TableError(
                     f"table {self.catalog}.{self.schema}.{table} did not appear within {seconds:.0f} s: "
                     "only the stream of that name creates it, so start that one (or look why it did not)"
@@ -338,9 +336,3 @@ def _holds_data(spark: SparkSession, location: str) -> bool:
     # Delta makes a table in an empty folder only.
     remove_at(spark, log)
     return False
-
-
-def delta_log_entries(location: str) -> list[dict[str, object]]:
-    """The actions of a local table's log, oldest first: what tests and checks count commits with."""
-    log = Path(location.removeprefix("file:")) / "_delta_log"
-    return [json.loads(line) for file in sorted(log.glob("*.json")) for line in file.read_text("utf-8").splitlines()]

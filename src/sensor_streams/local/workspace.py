@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -96,10 +96,3 @@ class Workspace:
     def verify(self) -> list[Check]:
         """Verify everything."""
         return verify(self.catalog, self.fleet, self.load_model)
-
-    def with_settings(self, **changes: object) -> "Workspace":
-        """The same workspace with other settings and the same session."""
-        other = replace(self, settings=self.settings.model_copy(update=changes))
-        if "spark" in self.__dict__:
-            other.__dict__["spark"] = self.spark
-        return other
