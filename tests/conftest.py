@@ -13,6 +13,10 @@ from tests.plant import Plant
 from tests.rows import FIXTURES, rows
 
 ROOT = Path(__file__).parents[1]
+# Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and one thread
+# for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code, which a few tests
+# fill: from then on methods are thrown out and compiled again, and all takes much longer.
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +30,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Most of the time goes into planning, which one core does: two test processes with a core each are faster.
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
-        # Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and
-        # one thread for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code,
-        # which a few tests fill: from then on methods are thrown out and compiled again, and all takes much longer.
-        java_options="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+        java_options=QUICK,
     )
     yield session
     session.stop()

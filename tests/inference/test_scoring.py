@@ -1,11 +1,14 @@
 """Scores by version: what makes a row new, and what verify counts as missing."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
+from mlflow.tracking import MlflowClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -13,7 +16,7 @@ from sensor_streams.errors import ModelError
 from sensor_streams.failures import load_failures
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.models import AnomalyModel, NormalState
-from sensor_streams.inference.registry import LoadedModel, Registry, _pack, quiet
+from sensor_streams.inference.registry import LoadedModel, Registry, _pack, hush
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
 from sensor_streams.keyed.write import append
@@ -50,10 +53,10 @@ def version(spark: SparkSession, folder: Path, number: str, *types: str) -> Load
     """A model that knows these device types."""
     one = np.ones(1)
     state = NormalState(["power_mean"], ["power"], one, one, np.ones((1, 1)), one, 1.0, 1.0)
-    with quiet():
-        mlflow.pyfunc.save_model(
-            str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
-        )
+    hush()
+    mlflow.pyfunc.save_model(
+        str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
+    )
     columns = ("device_type", "power_mean")
     return LoadedModel("anomaly", number, spark.sparkContext.broadcast(_pack(folder / number)), columns)
 
@@ -107,3 +110,24 @@ def test_blank_lines_among_failures_are_passed_over(plant: Plant) -> None:
     failure = '{"device_id": "pump-1", "failed_at": "2026-01-31T12:00:00Z", "kind": "wear"}'
     (plant.folder / "failures.jsonl").write_text(f"\n{failure}\n \t\n\n", encoding="utf-8")
     assert load_failures(plant.catalog, plant.folder / "failures.jsonl").inserted == 1
+
+
+def test_models_are_looked_up_in_threads_and_what_the_process_says_meanwhile_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    registry = Registry(store, store)
+    registry.client().create_registered_model(registry.name("anomaly"))
+    said, heard = sys.stderr, []
+    asked = MlflowClient.get_model_version_by_alias
+
+    def look(client: MlflowClient, *names: str) -> object:
+        heard.append(sys.stderr)
+        return asked(client, *names)
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", look)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(registry.champion, ["anomaly"] * 8))
+    assert found == [None] * 8
+    assert heard == [said] * 8
+    assert sys.stderr is said

@@ -13,11 +13,14 @@ import pytest
 
 from sensor_streams.errors import CheckpointInUse
 from sensor_streams.simulate import Simulation, simulate
+from tests.conftest import QUICK
 from tests.plant import ARRIVAL, Plant, all_names, reading
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# What every JVM takes, whoever starts it.
+QUICKLY = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
 
 
 def until(condition: Callable[[], bool], seconds: float, process: subprocess.Popen[str]) -> None:
@@ -37,7 +40,11 @@ def endless(plant: Plant, run: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "sensor_streams.cli", "stream", "readings", "sensor_features", "--trigger", "1 s"]
     where = ["--run", run, "--settings", str(plant.settings_file()), "--local", str(ROOT / "local.yml")]
     return subprocess.Popen(
-        [*command, *where, "--home", str(plant.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *where, "--home", str(plant.folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=QUICKLY,
     )
 
 
@@ -77,7 +84,7 @@ def test_kill_9_between_any_two_writes_of_a_batch_loses_nothing_and_writes_nothi
     killed = 0
     for attempt, writes in enumerate([1, 1, 1, 1, 2, 2, 2, 99, 99]):
         command = [sys.executable, "-m", "tests.slow.killed", str(settings), str(writes), str(attempt + 1)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240, env=QUICKLY)
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL, ended.stderr[-2000:]

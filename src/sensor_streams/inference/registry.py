@@ -4,13 +4,13 @@ import atexit
 import contextlib
 import io
 import logging
+import os
 import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,8 @@ def model_in_worker(kind: str, version: str, packed: Broadcast[bytes]) -> Any:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         with zipfile.ZipFile(io.BytesIO(packed.value)) as archive:
             archive.extractall(folder)
-        with quiet():
-            model = mlflow.pyfunc.load_model(str(folder))
+        hush()
+        model = mlflow.pyfunc.load_model(str(folder))
         # One version of a kind at a time: the one before is not asked for again.
         for known in [k for k in _loaded if k[0] == kind]:
             del _loaded[known]
@@ -86,8 +86,8 @@ class Registry:
         """A client of this registry."""
         if self.tracking_uri.startswith("sqlite:///"):
             Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
+        hush()
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
 
     def champion(self, kind: str) -> ModelVersion | None:
         """The version that has the alias champion; None when there is no such model, or no such alias.
@@ -100,8 +100,7 @@ class Registry:
         ):
             return None
         try:
-            with quiet():
-                found = self.client().get_model_version_by_alias(self.name(kind), ALIAS)
+            found = self.client().get_model_version_by_alias(self.name(kind), ALIAS)
         except MlflowException as error:
             if error.error_code in _MISSING:
                 return None
@@ -112,15 +111,15 @@ class Registry:
 
     def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
         """Fetch a version's files once and hand them to the workers. Raises ModelError when that fails."""
+        hush()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                with quiet():
-                    path = mlflow.artifacts.download_artifacts(
-                        artifact_uri=f"models:/{self.name(kind)}/{version}", dst_path=folder
-                    )
-                    info = mlflow.models.Model.load(path)
+                path = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"models:/{self.name(kind)}/{version}", dst_path=folder
+                )
+                info = mlflow.models.Model.load(path)
             except Exception as error:
                 raise ModelError(f"model {self.name(kind)} version {version} cannot be fetched: {error}") from None
             packed = _pack(Path(path))
@@ -141,7 +140,8 @@ class Registry:
     ) -> ModelVersion:
         """Log a model and register it, without an alias yet."""
         client = self.client()
-        with quiet():
+        # What it prints; only training comes here, which is alone in its process.
+        with contextlib.redirect_stderr(io.StringIO()):
             mlflow.set_tracking_uri(self.tracking_uri)
             mlflow.set_registry_uri(self.registry_uri)
             known = client.get_experiment_by_name(self.experiment)
@@ -166,10 +166,9 @@ class Registry:
 
     def crown(self, versions: list[ModelVersion]) -> None:
         """Give each version the alias champion; from then on streams score with it."""
-        with quiet():
-            client = self.client()
-            for version in versions:
-                client.set_registered_model_alias(version.name, ALIAS, version.version)
+        client = self.client()
+        for version in versions:
+            client.set_registered_model_alias(version.name, ALIAS, version.version)
 
 
 def _pack(folder: Path) -> bytes:
@@ -180,18 +179,15 @@ def _pack(folder: Path) -> bytes:
     return packed.getvalue()
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """MLflow's and its database's chatter is none of the user's business; warnings of ours are not touched."""
-    names = ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.models.model", "mlflow.pyfunc")
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
+@cache
+def hush() -> None:
+    """MLflow's and its database's chatter is none of the user's business: what goes wrong is raised.
+
+    Once and for good. To switch it off for a while is not safe: models are looked up in several threads, and what one
+    of them takes away and brings back is what another one has put there. Whatever the process said after that, the
+    cause of a failure among it, went nowhere.
+    """
+    for name in ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.models.model", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        # Some of it is printed, and some comes as warnings: what goes wrong is raised, and that goes through.
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)\b")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -12,6 +12,7 @@ from typing import TextIO
 from delta.tables import DeltaTable
 
 from sensor_streams.keyed.write import append
+from sensor_streams.runtime.causes import first_line
 from sensor_streams.tables import Catalog, Columns, TableSpec
 
 log = logging.getLogger("sensor_streams.progress")
@@ -138,7 +139,8 @@ class ProgressTable:
         # Once: a store that is away would otherwise fill the log that one needs to see why.
         if not self._failed:
             self._failed = True
-            warnings.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, error)
+            told = first_line(str(error))
+            warnings.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, told)
 
 
 @contextmanager
