@@ -59,7 +59,11 @@ def say(what: str) -> None:
 
 
 class Memory:
-    """Resident memory of this process and its children (JVM, Python workers), the greatest by what was running."""
+    """Memory of this process and its children (JVM, Python workers), the greatest by what was running.
+
+    What processes share counts once where the system tells (Linux): for an instant, a child that the JVM forks has all
+    of the JVM's memory.
+    """
 
     def __init__(self, running: Callable[[], list[str]]) -> None:
         self.running = running
@@ -81,8 +85,9 @@ class Memory:
             total = 0.0
             for process in [own, *own.children(recursive=True)]:
                 try:
-                    total += process.memory_info().rss / 1e6
-                except psutil.NoSuchProcess:
+                    told = process.memory_full_info()
+                    total += getattr(told, "pss", told.rss) / 1e6
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
             for name in self.running():
                 self.peaks[name] = max(self.peaks.get(name, 0.0), total)
