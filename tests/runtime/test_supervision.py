@@ -62,6 +62,19 @@ def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_c
     assert plant.count("stream_progress", "stream = 'readings' AND rows_in = 1") == 1
 
 
+def test_a_query_that_ends_without_an_error_is_a_failure_in_a_run_that_has_no_end(plant: Plant) -> None:
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
+
+    def stop(_: object) -> None:
+        for query in plant.spark.streams.active:
+            if query.name == "readings":
+                threading.Thread(target=query.stop, daemon=True).start()
+
+    settings = plant.settings(trigger="1 s")
+    with pytest.raises(StreamFailed, match=r"stream readings, batch 0: SILENT_END: the query ended without an error"):
+        run_task(plant.spark, settings, ["readings"], fleet=plant.fleet, on_batch=stop)
+
+
 @pytest.mark.slow
 def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
