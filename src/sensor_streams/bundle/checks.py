@@ -1,0 +1,169 @@
+"""What the CLI checks before and after it has made a bundle of the files."""
+
+import re
+from pathlib import Path as FilePath
+
+from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text, refuse
+from sensor_streams.bundle.typed import REFERENCE, Warn, quoted
+from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
+
+_JOB: Path = ("resources", "jobs", ANY_KEY)
+_TASK: Path = (*_JOB, "tasks", ANY_INDEX)
+_INNER: Path = (*_TASK, "for_each_task", "task")
+_VERSION = r"(\d+\.\d+\.\d+(-\w+)?|\d+\.\d+.\*|\d+\.\*)"
+_CONSTRAINT = re.compile(rf"(>=|<=|>|<|!=)? ?{_VERSION}(, (>=|<=|>|<|!=)? {_VERSION})?", re.ASCII)
+_COMPUTE = ("job_cluster_key", "environment_key", "existing_cluster_id", "new_cluster")
+_NEEDS_COMPUTE = ("python_wheel_task", "dbt_task", "spark_jar_task", "spark_submit_task", "spark_python_task")
+_SINGLE_NODE = """num_workers should be 0 only for single-node clusters. To create a
+valid single node cluster please ensure that the following properties
+are correctly set in the cluster specification:
+
+  spark_conf:
+    spark.databricks.cluster.profile: singleNode
+    spark.master: local[*]
+
+  custom_tags:
+    ResourceClass: SingleNode
+  """
+
+
+def check_settings(root: Node, warn: Warn) -> None:
+    """The section bundle, empty resources, scripts.
+
+    Raises BundleError for what the CLI refuses, and for source-linked deployment, which needs a workspace.
+    """
+    wrong = []
+    for path, node in root.find(("resources", ANY_KEY, ANY_KEY)):
+        if node.kind == "nil":
+            what = f"{str(path[1]).removesuffix('s')} {path[2]} is not defined"
+            places = (node.key,) if node.key else node.positions
+            wrong.append(Problem(what, path_text(path), places, remedy="fill it, or remove its key"))
+    for path, node in root.find(("artifacts", ANY_KEY)):
+        if node.kind == "nil":
+            what = "Artifact not properly configured"
+            wrong.append(Problem(what, path_text(path), node.positions, remedy="please specify artifact properties"))
+        elif not node.text_at("build") and node.get("files") is None and node.text_at("type") != "whl":
+            what = "misconfigured artifact"
+            remedy = "please specify 'build' or 'files' property"
+            wrong.append(Problem(what, path_text(path), node.positions, remedy=remedy))
+    for path, node in root.find(("scripts", ANY_KEY)):
+        content = node.get("content")
+        if content is None or not content.text:
+            wrong.append(Problem(f"Script {path[1]} has no content", path_text(path), node.positions))
+        elif found := REFERENCE.search(content.text):
+            what = f"Found {found[0]} in script {path[1]}.content. Interpolation syntax ${{...}} is not supported in"
+            remedy = "put it into the script's env, and use $NAME"
+            wrong.append(Problem(f"{what} script content", path_text(path), content.positions, remedy=remedy))
+    if wrong:
+        raise BundleError(wrong)
+    _check_bundle(root.get("bundle") or Node({}), warn)
+    linked = root.get("presets", "source_linked_deployment")
+    if linked is not None and linked.data is True:
+        what = "source-linked deployment is not read here: it works in a workspace only"
+        raise refuse(what, "take it out", at=("presets", "source_linked_deployment"), positions=linked.positions[:1])
+
+
+def _check_bundle(bundle: Node, warn: Warn) -> None:
+    name, engine = bundle.get("name") or Node(""), bundle.get("engine") or Node("")
+    version = bundle.get("databricks_cli_version") or Node("")
+    if REFERENCE.search(name.text):
+        what = (
+            "Please do not use variable interpolation in the name of your bundle. The name of your bundle\nis a part of"
+            " the path at which your bundle state is stored at by default. Parameterizing it at\nruntime can have"
+            " unexpected consequences like duplicate deployments or resources not being\ncleaned up during bundle"
+            " destroy."
+        )
+        warn(Problem(what, "bundle.name", name.positions))
+    if engine.text not in ("", "direct", "terraform"):
+        what = f'invalid value {quoted(engine.text)} for bundle.engine (expected "terraform" or "direct")'
+        raise refuse(what, "write one of these", positions=engine.positions[:1])
+    if engine.text == "terraform":
+        what = "the terraform deployment engine is deprecated and will stop working in a future version of the CLI"
+        see = "https://docs.databricks.com/aws/en/dev-tools/bundles/direct"
+        detail = f"See {see} for how to migrate to the direct deployment engine"
+        warn(Problem(what, "", engine.positions[:1], detail))
+    if version.text and not _CONSTRAINT.fullmatch(version.text):
+        what = f"invalid version constraint {quoted(version.text)} specified"
+        raise refuse(what, "write (>=) 0.0.0(, <= 1.0.0)", positions=version.positions[:1])
+
+
+def check_single_nodes(root: Node, warn: Warn) -> None:
+    """Warns of clusters without workers that are not set up as a single node."""
+    jobs = [(*_JOB, "job_clusters", ANY_INDEX), _TASK, _INNER]
+    for pattern in jobs:
+        for path, node in root.find((*pattern, "new_cluster")):
+            workers, single = node.get("num_workers"), node.get("is_single_node")
+            if workers is None or workers.kind != "int" or workers.data not in range(-(2**63), 1):
+                continue
+            if (single is not None and single.data is True) or node.text_at("policy_id"):
+                continue
+            profile = node.text_at("spark_conf", "spark.databricks.cluster.profile") == "singleNode"
+            local = node.text_at("spark_conf", "spark.master").startswith("local")
+            if not (profile and local and node.text_at("custom_tags", "ResourceClass") == "SingleNode"):
+                what = "Single node cluster is not correctly configured"
+                warn(Problem(what, path_text(path), node.positions, _SINGLE_NODE))
+
+
+def check_grants(root: Node) -> None:
+    """A grant needs a principal and privileges. Raises BundleError."""
+    wrong = []
+    for path, node in root.find(("resources", ANY_KEY, ANY_KEY, "grants", ANY_INDEX)):
+        for name in ("principal", "privileges"):
+            value = node.get(name)
+            if value is None or value.data in ("", ()):
+                wrong.append(Problem(f"grant {name} is required", path_text(path), node.positions, remedy="write it"))
+    if wrong:
+        raise BundleError(sorted(wrong, key=lambda one: (one.summary, one.positions)))
+
+
+def check_tasks(root: Node, warn: Warn) -> None:
+    """Every task has compute, and every job cluster that a task names is there (a warning, as in the CLI).
+
+    Raises BundleError for tasks without compute.
+    """
+    wrong = []
+    for pattern in (_TASK, _INNER):
+        for path, task in root.find(pattern):
+            job = root.get(*path[:3]) or Node({})
+            known = {one.text_at("job_cluster_key") for _, one in job.find(("job_clusters", ANY_INDEX))}
+            key = task.get("job_cluster_key")
+            if key is not None and key.text and key.text not in known:
+                at = path_text((*path, "job_cluster_key"))
+                warn(Problem(f"job_cluster_key {key.text} is not defined", at, key.positions))
+            if _needs_compute(task) and not any(name in task.children for name in _COMPUTE):
+                detail = f"Task {quoted(task.text_at('task_key'))} requires a cluster or an environment to run.\n"
+                detail += f"Specify one of the following fields: {', '.join(_COMPUTE)}."
+                what = "Missing required cluster or environment settings"
+                wrong.append(Problem(what, path_text(path), task.positions, detail))
+    if wrong:
+        raise BundleError(wrong)
+
+
+def _needs_compute(task: Node) -> bool:
+    """A notebook can do without: it runs on serverless compute."""
+    return "notebook_task" not in task.children and any(name in task.children for name in _NEEDS_COMPUTE)
+
+
+def finish_artifacts(root: Node, folder: FilePath) -> Node:
+    """Artifacts with absolute folders, and a wheel with the command and the files that the CLI takes by default.
+
+    Raises BundleError for a folder that is not there.
+    """
+
+    def artifact(path: Path, node: Node) -> Node:
+        written = node.get("path")
+        place = folder / written.text if written is not None and written.text else folder
+        if written is not None and not place.is_dir():
+            what = f"directory {written.text} not found"
+            raise refuse(what, "name the project's folder", at=(*path, "path"), positions=written.positions[:1])
+        base = FilePath(node.positions[0].file).parent if node.positions else FilePath()
+        node = node.put(("path",), Node(str(place.resolve()), (written or node).positions))
+        if node.text_at("type") == "whl" and node.get("files") is None:
+            if not node.text_at("build"):
+                node = node.put(("build",), Node("python3 setup.py bdist_wheel"))
+            return node.put(("files",), Node((Node({"source": Node(str(place.resolve() / "dist" / "*.whl"))}),)))
+        return node.change(
+            ("files", ANY_INDEX, "source"), lambda _, one: one.with_data(str((folder / base / one.text).resolve()))
+        )
+
+    return root.change(("artifacts", ANY_KEY), artifact)
