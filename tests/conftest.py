@@ -9,14 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.session import local_session
-from tests.plant import Plant
+from tests.plant import QUICK, Plant
 from tests.rows import FIXTURES, rows
 
 ROOT = Path(__file__).parents[1]
-# Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and one thread
-# for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code, which a few tests
-# fill: from then on methods are thrown out and compiled again, and all takes much longer.
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,12 +21,17 @@ from sensor_streams.keyed.write import Once
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import TaskReport, registry_of, run_task
+from sensor_streams.session import LOCAL_SETTINGS
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.tables import Catalog, TableIdentity, TableSpec
 from sensor_streams.verify import Check, verify
 from tests.rows import FIXTURES
 
+# Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and one thread
+# for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code, which a few tests
+# fill: from then on methods are thrown out and compiled again, and all takes much longer.
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 # When files arrive unless a test says otherwise.
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
 # What a stream takes of a change: where to look.
@@ -93,6 +99,45 @@ class Plant:
         file.write_text(yaml.safe_dump(told), encoding="utf-8")
         return file
 
+    def as_parameters(self, named: Mapping[str, str], run: str = "1", attempt: int = 1) -> dict[str, str]:
+        """A deployed task's parameters with this plant's places, as the platform fills in its own."""
+        mine = self.settings()
+        here = {
+            "catalog": mine.catalog,
+            "schema": mine.schema_name,
+            "landing": mine.landing,
+            "checkpoints": mine.checkpoints,
+            "sensors": mine.sensors,
+            "run": run,
+            "attempt": str(attempt),
+        }
+        return {name: here.get(name, value) for name, value in named.items()}
+
+    def cluster_environment(self) -> dict[str, str]:
+        """The environment of a task's process here: what a cluster has of itself, what stands in for its catalog."""
+        conf = self.folder / "conf"
+        conf.mkdir(exist_ok=True)
+        settings = {
+            **LOCAL_SETTINGS,
+            "spark.master": "local[2]",
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+        }
+        (conf / "spark-defaults.conf").write_text(
+            "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"
+        )
+        mine = self.settings()
+        given = {n: getattr(mine, n) for n in ("tables", "catalog_file", "tracking_uri", "registry_uri", "artifacts")}
+        told = {f"SENSOR_STREAMS_{name.upper()}": str(value) for name, value in given.items()}
+        return {
+            **os.environ,
+            **told,
+            "SENSOR_STREAMS_TABLE_DEADLINE": "120 s",
+            "SENSOR_STREAMS_MODEL_INTERVAL": "2 s",
+            "SPARK_CONF_DIR": str(conf),
+            "PYSPARK_PYTHON": sys.executable,
+            "JAVA_TOOL_OPTIONS": QUICK,
+        }
+
     @property
     def registry(self) -> Registry:
         """The model registry of this plant."""
@@ -105,7 +150,8 @@ class Plant:
 
     def land_bytes(self, name: str, data: bytes, arrival: datetime = ARRIVAL) -> Path:
         """Let a file of these bytes arrive."""
-        file, new = self.landing / name, self.landing / f".{name}"
+        file = self.landing / name
+        new = file.with_name(f".{file.name}")
         new.write_bytes(data)
         os.utime(new, (arrival.timestamp(), arrival.timestamp()))
         new.rename(file)

@@ -247,6 +247,34 @@ def rebuild(
     _say(f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
 
 
+@app.command()
+def maintain(
+    archive: Annotated[str | None, typer.Option(help="folder that ingested files go to")] = None,
+    archive_after: Annotated[str | None, typer.Option(help="how long they stay where they landed: 7 days")] = None,
+    keep: Annotated[str | None, typer.Option(help="how long files that a table has replaced are kept: 7 days")] = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """OPTIMIZE, VACUUM that leaves what streams have still to read, and the archive of landed files."""
+    from sensor_streams.maintenance import maintain as keep_in_order
+
+    asked = {"archive": archive, "archive_after": archive_after, "keep": keep, "sensors": sensors}
+    workspace = Workspace.open(local, asked, settings, home)
+    fleet = workspace.fleet
+    with errors.status("maintenance") as status:
+        report = keep_in_order(
+            workspace.catalog, workspace.settings, fleet, on_table=lambda table: status.update(f"table {table}")
+        )
+    if as_json:
+        print(json.dumps(report.as_dict()))
+        return
+    for line in report.lines():
+        _say(line)
+
+
 @contextmanager
 def _only_writer(workspace: Workspace, name: str) -> Iterator[None]:
     """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""

@@ -40,6 +40,8 @@ LOCAL_SETTINGS: dict[str, str] = {
     "spark.sql.adaptive.enabled": "false",
     # Delta's own state is a few files here: one partition is enough (the default of 50 costs seconds a commit).
     "spark.databricks.delta.snapshotPartitions": "1",
+    # VACUUM lists folders in this many tasks, whatever there is: the default of 10,000 is minutes for each table.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     # What is merged is checkpointed before, so Delta need not materialise it once more.
     "spark.databricks.delta.merge.materializeSource": "none",
     # Nothing listens beyond loopback, and no page is needed.

@@ -16,6 +16,7 @@ from sensor_streams.marked_yaml import load_names
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")
 PREFIX = "SENSOR_STREAMS_"
 SESSION_CATALOG = "spark_catalog"
+_LEAST_KEPT = timedelta(days=7)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
@@ -32,7 +33,14 @@ class Settings(BaseSettings):
     landing: str = Field(description="folder in which files of readings arrive")
     checkpoints: str = Field(description="folder of the checkpoints, one below it per stream")
     sensors: str = Field("sensors.yml", description="the file that describes the fleet")
-    tables: str | None = Field(None, description="folder of the tables; without it they are managed by the catalog")
+    tables_root: str | None = Field(
+        None, description="address below which each schema has a folder of its own for its tables; empty: managed ones"
+    )
+    tables: str | None = Field(
+        None,
+        validate_default=True,
+        description="folder of the tables; without it, and without tables_root, they are managed by the catalog",
+    )
     catalog_file: str | None = Field(None, description="file of catalog entries, on a machine without a catalog")
     trigger: str = Field("available-now", description="available-now, or an interval such as 30 s")
     source: str = Field("auto", pattern="^(auto|files|auto-loader)$", description="how new files are found")
@@ -45,6 +53,9 @@ class Settings(BaseSettings):
     lease_timeout: Duration = Field(timedelta(seconds=20), description="a silent holder of a checkpoint is gone after")
     model_interval: Duration = Field(timedelta(minutes=1), description="how often the champion is looked up")
     progress_interval: Duration = Field(timedelta(seconds=30), description="how often figures go to the table")
+    archive: str | None = Field(None, description="folder that landed files go to once they are ingested")
+    archive_after: Duration = Field(timedelta(days=7), description="how long an ingested file stays where it landed")
+    keep: Duration = Field(timedelta(days=7), description="how long maintenance keeps files that a table has replaced")
     tracking_uri: str = Field("databricks", description="MLflow tracking store")
     registry_uri: str = Field("databricks-uc", description="MLflow model registry")
     model_prefix: str = Field(
@@ -62,15 +73,23 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no plain name: letters, digits and _ only, a letter first")
         return value
 
-    @field_validator("tables", "catalog_file", "artifacts", mode="before")
+    @field_validator("tables_root", "tables", "catalog_file", "artifacts", "archive", mode="before")
     @classmethod
     def _nothing(cls, value: object) -> object:
         """A job hands over every parameter, a variable without a value as an empty one."""
         return None if value == "" else value
 
-    @field_validator("tables")
+    @field_validator("tables_root", "tables")
     @classmethod
-    def _root(cls, value: str | None) -> str | None:
+    def _root(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (
+            value is None
+            and info.field_name == "tables"
+            and info.data.get("tables_root")
+            and "schema_name" in info.data
+        ):
+            # A folder for each schema: in development mode everyone has one, and nobody meets anybody.
+            return f"{str(info.data['tables_root']).rstrip('/')}/{info.data['schema_name']}"
         if value is not None and not value.startswith("/") and not _ADDRESS.match(value):
             raise ValueError(f"{value!r} depends on where one stands: give an absolute folder, or an address (s3://…)")
         return value
@@ -96,9 +115,18 @@ class Settings(BaseSettings):
             return f"{info.data['catalog']}.{info.data['schema_name']}."
         return value
 
-    @field_validator("checkpoints", "landing")
+    @field_validator("keep")
     @classmethod
-    def _folder(cls, value: str) -> str:
+    def _at_least(cls, value: timedelta) -> timedelta:
+        if value < _LEAST_KEPT:
+            raise ValueError("less than 7 days: readers and streams that lag would find their files gone")
+        return value
+
+    @field_validator("checkpoints", "landing", "archive")
+    @classmethod
+    def _folder(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not value:
             raise ValueError("is empty: give a folder path")
         if "://" in value or value.startswith(("dbfs:", "file:")):

@@ -13,8 +13,7 @@ import pytest
 
 from sensor_streams.errors import CheckpointInUse
 from sensor_streams.simulate import Simulation, simulate
-from tests.conftest import QUICK
-from tests.plant import ARRIVAL, Plant, all_names, reading
+from tests.plant import ARRIVAL, QUICK, Plant, all_names, reading
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,12 @@ from pyspark.sql import functions as F
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sensor_streams.errors import ModelError
+from sensor_streams.failures import TABLE
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.inputs import input_columns, inputs
 from sensor_streams.inference.models import AnomalyModel, LifeEstimator, LifeModel, NormalState, Numbers
 from sensor_streams.inference.registry import ModelVersion, Registry
+from sensor_streams.tables import Catalog
 
 # Rows that training looks at; of more, devices' windows are sampled evenly.
 MOST_ROWS = 1_000_000
@@ -80,6 +82,15 @@ def train(
         report.versions.append(life)
     registry.crown(report.versions)
     return report
+
+
+def train_on_tables(catalog: Catalog, fleet: Fleet, registry: Registry) -> TrainingReport:
+    """Train on what the tables hold now, failures included. Raises TableError when there are no features yet."""
+    features = catalog.handle("device_features")
+    catalog.create(TABLE)
+    version = features.history(1).select("version").first()
+    named = data_version(catalog.full_name("device_features"), 0 if version is None else int(version[0]))
+    return train(features.toDF(), catalog.read(TABLE.name), fleet, registry=registry, data_version=named)
 
 
 def _of_known_types(rows: pd.DataFrame, fleet: Fleet) -> tuple[pd.DataFrame, list[str]]:

@@ -64,7 +64,7 @@ class LocalConfig:
     def settings(self) -> dict[str, object]:
         """The settings that follow from this file, for `load_settings(defaults=…)`."""
         volumes: dict[str, object] = {
-            name: str(self.volumes[name]) for name in ("landing", "checkpoints") if name in self.volumes
+            name: str(self.volumes[name]) for name in ("landing", "checkpoints", "archive") if name in self.volumes
         }
         return {
             "catalog": self.catalog,

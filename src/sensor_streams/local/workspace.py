@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sensor_streams.failures import TABLE
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
-from sensor_streams.inference.training import TrainingReport, data_version, train
+from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, load_local
 from sensor_streams.runtime.task import catalog_of, registry_of
 from sensor_streams.session import local_session
@@ -52,6 +51,8 @@ class Workspace:
         settings = load_settings(arguments, os.environ, settings_file, local.settings())
         paths = ("landing", "checkpoints", "sensors")
         mapped = {name: str(absolute(local.path(getattr(settings, name)))) for name in paths}
+        if settings.archive is not None:
+            mapped["archive"] = str(absolute(local.path(settings.archive)))
         return cls(local, settings.model_copy(update=mapped), log_name)
 
     @cached_property
@@ -85,13 +86,7 @@ class Workspace:
 
     def train(self) -> TrainingReport:
         """Train on what the tables hold now. Raises TableError when there are no features yet."""
-        features = self.catalog.handle("device_features")
-        self.catalog.create(TABLE)
-        version = features.history(1).select("version").first()
-        named = data_version(self.catalog.full_name("device_features"), 0 if version is None else int(version[0]))
-        return train(
-            features.toDF(), self.catalog.read(TABLE.name), self.fleet, registry=self.registry, data_version=named
-        )
+        return train_on_tables(self.catalog, self.fleet, self.registry)
 
     def verify(self) -> list[Check]:
         """Verify everything."""

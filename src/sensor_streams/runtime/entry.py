@@ -7,25 +7,51 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.fleet import load_fleet
+from sensor_streams.inference.training import TrainingReport, train_on_tables
+from sensor_streams.maintenance import MaintenanceReport
+from sensor_streams.maintenance import maintain as maintain_tables
 from sensor_streams.runtime.progress import json_lines_to
-from sensor_streams.runtime.task import TaskReport, run_task
+from sensor_streams.runtime.task import TaskReport, catalog_of, registry_of, run_task, streams_of
 from sensor_streams.session import job_session
-from sensor_streams.settings import load_settings
+from sensor_streams.settings import Settings, load_settings
+
+log = logging.getLogger("sensor_streams.runtime")
 
 
-def feature_extraction() -> TaskReport:
-    """The task of streams 1 to 4, with settings from the job's parameters (`--name value`)."""
-    return _task(["feature_extraction"], sys.argv[1:])
+# What the wheel's tasks are called in a job, by the names of the project's entry points.
+ENTRY_POINTS = ("stream", "train", "maintain")
 
 
-def inference() -> TaskReport:
-    """The task of streams 5 to 8."""
-    return _task(["inference"], sys.argv[1:])
+def stream() -> TaskReport:
+    """The task of some streams: those that the parameter `streams` names, with commas; the rest are settings."""
+    arguments = parse_parameters(sys.argv[1:])
+    names = [name.strip() for name in arguments.pop("streams", "").split(",") if name.strip()]
+    if not names:
+        raise ConfigurationError("parameter streams is missing: name the streams that this task runs, with commas")
+    streams_of(names)
+    settings = _settings(arguments)
+    with json_lines_to(sys.stdout):
+        return run_task(job_session(), settings, names)
 
 
-def all_streams() -> TaskReport:
-    """All eight streams in one process."""
-    return _task([], sys.argv[1:])
+def train() -> TrainingReport:
+    """The task that trains both models on the tables as they are, and makes them champion."""
+    settings = _settings(parse_parameters(sys.argv[1:]))
+    fleet = load_fleet(settings.sensors)
+    report = train_on_tables(catalog_of(job_session(), settings), fleet, registry_of(settings))
+    log.info("trained: %s", "; ".join([*(f"{k} {v:.3f}" for k, v in report.figures.items()), *report.notes]))
+    return report
+
+
+def maintain() -> MaintenanceReport:
+    """The task that keeps tables and landing folder in order."""
+    settings = _settings(parse_parameters(sys.argv[1:]))
+    spark = job_session()
+    report = maintain_tables(catalog_of(spark, settings), settings, load_fleet(settings.sensors))
+    for line in report.lines():
+        log.info("%s", line)
+    return report
 
 
 def parse_parameters(words: Sequence[str]) -> dict[str, str]:
@@ -45,12 +71,17 @@ def parse_parameters(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _task(names: list[str], words: Sequence[str]) -> TaskReport:
+def accepted_parameters(entry_point: str) -> frozenset[str]:
+    """The names of the parameters that an entry point takes. Raises ConfigurationError for a name that is none."""
+    if entry_point not in ENTRY_POINTS:
+        raise ConfigurationError(f"no entry point is called {entry_point!r}; there are: {', '.join(ENTRY_POINTS)}")
+    names = {field.alias or name for name, field in Settings.model_fields.items()} | {"settings"}
+    return frozenset(names | {"streams"} if entry_point == "stream" else names)
+
+
+def _settings(arguments: dict[str, str]) -> Settings:
     # Where the driver has set up logging already, this adds nothing but the level.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("sensor_streams").setLevel(logging.INFO)
-    arguments = parse_parameters(words)
     file = arguments.pop("settings", None)
-    settings = load_settings(arguments, os.environ, None if file is None else Path(file))
-    with json_lines_to(sys.stdout):
-        return run_task(job_session(), settings, names)
+    return load_settings(arguments, os.environ, None if file is None else Path(file))

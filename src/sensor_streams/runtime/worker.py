@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from delta.exceptions import DeltaConcurrentModificationException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -30,6 +31,9 @@ log = logging.getLogger("sensor_streams.runtime")
 
 # Columns that a batch needs of the changes: where to look. The rest is read back from the table.
 _CHANGE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
+
+# How often a batch is worked out before a conflict with another writer is a failure.
+_TURNS = 4
 
 
 class _Closing(Exception):
@@ -147,7 +151,7 @@ class Worker:
         self.last_sign = begun
         try:
             self.lease.check()
-            outcome = self._process(rows, batch_id)
+            outcome = self._undisturbed(rows, batch_id)
         except Exception as error:
             # A query that is stopped because it hung ends with an interruption: that it hung is what counts.
             self.failure = self.failure or describe(self.stream.name, batch_id, error)
@@ -155,6 +159,26 @@ class Worker:
         finally:
             self.in_batch = False
         self._outcomes[batch_id] = (outcome, time.monotonic() - begun)
+
+    def _undisturbed(self, rows: DataFrame, batch_id: int) -> Outcome:
+        """The batch, worked out again where another writer was faster: each look is a fresh one at the tables.
+
+        No stream writes another's table, but maintenance rewrites files, and a batch that has read them conflicts.
+        """
+        for turn in range(1, _TURNS):
+            try:
+                return self._process(rows, batch_id)
+            except DeltaConcurrentModificationException as error:
+                log.warning(
+                    "stream %s, batch %d: another writer was faster (%s); looking again, %d of %d",
+                    self.stream.name,
+                    batch_id,
+                    first_line(str(error)),
+                    turn,
+                    _TURNS - 1,
+                )
+                self.lease.check()
+        return self._process(rows, batch_id)
 
     def _process(self, rows: DataFrame, batch_id: int) -> Outcome:
         handles = self._open(rows.sparkSession)

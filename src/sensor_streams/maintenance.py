@@ -1,0 +1,202 @@
+"""What keeps tables and landing folder in order: OPTIMIZE, VACUUM, and the archive of landed files."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from delta.exceptions import DeltaConcurrentModificationException
+from delta.tables import DeltaTable
+from pyspark.sql import functions as F
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.failures import TABLE as FAILURES
+from sensor_streams.fleet import Fleet
+from sensor_streams.ingest.landed import DONE
+from sensor_streams.ingest.tables import files_table
+from sensor_streams.runtime.positions import Position, position_of
+from sensor_streams.runtime.progress import PREFIX
+from sensor_streams.settings import Settings
+from sensor_streams.streams import STREAMS
+from sensor_streams.tables import Catalog, TableSpec
+
+log = logging.getLogger("sensor_streams.maintenance")
+
+# Streams write to the newest partitions all the time; rewriting those would only be in their way.
+_QUIET = timedelta(days=1)
+# What a stream has nothing to read of.
+_NO_DATA = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD COLUMNS", "CREATE TABLE")
+# Beyond the slowest stream's lag, for what a run takes to start again.
+_MARGIN = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was done to one table: files before and after, hours that replaced files are kept, why something was not."""
+
+    table: str
+    files_removed: int = 0
+    files_added: int = 0
+    kept_hours: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class MaintenanceReport:
+    """What was done to each table, and how many landed files went to the archive."""
+
+    tables: list[Kept] = field(default_factory=list)
+    archived: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """The report in words, a line for each table."""
+        told = []
+        for kept in self.tables:
+            vacuum = "" if kept.kept_hours is None else f", replaced files kept for {kept.kept_hours:.0f} hours"
+            notes = "".join(f"; {note}" for note in kept.notes)
+            told.append(f"{kept.table}: {kept.files_removed} files became {kept.files_added}{vacuum}{notes}")
+        return [*told, f"{self.archived} landed files archived", *self.notes]
+
+    def as_dict(self) -> dict[str, object]:
+        """The report for programs."""
+        return asdict(self)
+
+
+def maintain(
+    catalog: Catalog,
+    settings: Settings,
+    fleet: Fleet,
+    *,
+    now: datetime | None = None,
+    on_table: Callable[[str], None] | None = None,
+) -> MaintenanceReport:
+    """Put every table of the schema that there is, and the landing folder, in order; streams may run meanwhile.
+
+    OPTIMIZE takes partitions that are over a day old, and tables without partitions whole; where a stream was faster,
+    nothing is done to that table until the next time. VACUUM keeps what was replaced for `keep`, and for longer than
+    the slowest stream's lag: that stream has still to read it. Raises ConfigurationError for an archive inside of the
+    landing folder, TableError for a checkpoint that cannot be read.
+    """
+    time = now or datetime.now(UTC)
+    archive = _archive(settings)
+    positions = {stream.name: position_of(Path(settings.checkpoints) / stream.name) for stream in STREAMS}
+    report = MaintenanceReport()
+    for spec in _tables(catalog, fleet):
+        if on_table is not None:
+            on_table(spec.name)
+        if not catalog.exists(spec.name):
+            continue
+        report.tables.append(_kept(catalog, spec, positions, settings.keep, time))
+    if archive is not None:
+        report.archived, why = archive_landed(catalog, fleet, settings, archive, positions["readings"], time)
+        report.notes += why
+    return report
+
+
+def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
+    specs = [spec for stream in STREAMS for spec in (stream.table(fleet), *[made(fleet) for made in stream.beside])]
+    progress = [TableSpec(name, [], ()) for name in catalog.tables_with_prefix(PREFIX)]
+    return [*specs, FAILURES, *progress]
+
+
+def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], keep: timedelta, now: datetime) -> Kept:
+    handle = catalog.handle(spec.name)
+    identity = catalog.identify(spec.name).table_id
+    notes: list[str] = []
+    removed = added = 0
+    detail = handle.detail().select("createdAt", "numFiles").first()
+    try:
+        if detail is None or detail["numFiles"] != 1:
+            removed, added = _optimize(handle, spec, now)
+    except DeltaConcurrentModificationException:
+        notes.append("not optimized: a stream wrote at the same time, so that is left for the next time")
+    lag = slowest_lag(handle, identity, positions, now)
+    if lag is None:
+        notes.append("not vacuumed: a stream has still to read a version that the table's history does not know")
+        return Kept(spec.name, removed, added, None, tuple(notes))
+    kept = max(keep, lag + _MARGIN)
+    if kept > keep:
+        notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
+    hours = kept.total_seconds() / 3600
+    # In a younger table nothing can have been replaced that long ago, and VACUUM lists every file to find nothing.
+    if detail is None or detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
+        handle.vacuum(hours)
+    return Kept(spec.name, removed, added, hours, tuple(notes))
+
+
+def _optimize(handle: DeltaTable, spec: TableSpec, now: datetime) -> tuple[int, int]:
+    builder = handle.optimize()
+    if spec.partition is not None:
+        builder = builder.where(f"`{spec.partition}` < DATE'{(now - _QUIET).date().isoformat()}'")
+    row = builder.executeCompaction().select("metrics.numFilesRemoved", "metrics.numFilesAdded").first()
+    return (0, 0) if row is None else (int(row[0] or 0), int(row[1] or 0))
+
+
+def slowest_lag(handle: DeltaTable, table_id: str, positions: dict[str, Position], now: datetime) -> timedelta | None:
+    """How long ago the first version was written that some stream has still to read whole; zero when all are drained.
+
+    None when the table's history no longer knows that version.
+    """
+    wanted = [p.versions[table_id] - p.unfinished for p in positions.values() if table_id in p.versions]
+    if not wanted:
+        return timedelta(0)
+    first = min(wanted)
+    history = handle.history().select("version", "timestamp", "operation").where(F.col("version") >= first)
+    unread = history.where(~F.col("operation").isin(*_NO_DATA)).orderBy("version").first()
+    if unread is None:
+        return timedelta(0)
+    known = history.agg(F.min("version")).first()
+    if known is None or known[0] > first:
+        return None
+    since: datetime = unread["timestamp"].astimezone(UTC)
+    return max(timedelta(0), now - since)
+
+
+def _archive(settings: Settings) -> Path | None:
+    if settings.archive is None:
+        return None
+    landing, archive = Path(settings.landing), Path(settings.archive)
+    if archive == landing or landing in archive.parents:
+        raise ConfigurationError(
+            f"setting archive: {archive} lies in the landing folder {landing}, where its files would arrive again: "
+            "give a folder outside of it"
+        )
+    return archive
+
+
+def archive_landed(
+    catalog: Catalog, fleet: Fleet, settings: Settings, archive: Path, readings: Position, now: datetime
+) -> tuple[int, list[str]]:
+    """Move landed files that were ingested `archive_after` ago to the same path below `archive`.
+
+    How many were moved, and why none were. A batch that was begun and did not end reads its files again: until it
+    has ended nothing is moved.
+    """
+    name = files_table(fleet).name
+    if not catalog.exists(name):
+        return 0, []
+    if readings.unfinished:
+        return 0, ["nothing archived: a batch of readings was begun and has not ended, and will read its files again"]
+    before = F.lit(now - settings.archive_after)
+    rows = catalog.read(name).where((F.col("state") == DONE) & (F.col("bytes") > 0) & (F.col("recorded_at") < before))
+    return _move(Path(settings.landing), archive, [row["source_file"] for row in rows.select("source_file").collect()])
+
+
+def _move(landing: Path, archive: Path, names: Sequence[str]) -> tuple[int, list[str]]:
+    """Move files: copied under another name, renamed, removed, so that a kill in between leaves no half of a file."""
+    moved = 0
+    for name in sorted(names):
+        source, target = landing / name, archive / name
+        if not source.is_file():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f".{target.name}.new")
+        # A copy with its times: should it ever be brought back, its lines arrive when they did.
+        shutil.copy2(source, new)
+        new.replace(target)
+        source.unlink()
+        moved += 1
+    return moved, []

@@ -1,0 +1,138 @@
+"""OPTIMIZE, VACUUM and the archive: nothing that a stream has still to read goes, and no result changes."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.exceptions import ConcurrentAppendException
+
+from sensor_streams.errors import ConfigurationError, StreamFailed, TableError
+from sensor_streams.maintenance import MaintenanceReport, archive_landed, maintain
+from sensor_streams.runtime import worker
+from sensor_streams.runtime.positions import position_of
+from tests.plant import ARRIVAL, Plant, reading
+
+DAY = timedelta(days=1)
+
+
+def in_order(plant: Plant, now: datetime | None = None, **settings: object) -> MaintenanceReport:
+    """Maintenance with the plant's settings."""
+    return maintain(plant.catalog, plant.settings(**settings), plant.fleet, now=now)
+
+
+def land(plant: Plant, *minutes: int) -> None:
+    """A file for each minute, with one reading."""
+    for minute in minutes:
+        plant.land(f"{minute}.json", [reading("pump-1", "power", f"00:{minute:02}:00", 5 + minute)])
+
+
+def test_small_files_become_few_and_no_stream_has_anything_to_do_after_it(plant: Plant) -> None:
+    plant.create("readings", "sensor_features")
+    for minute in range(3):
+        land(plant, minute)
+        plant.ingest(f"{minute}.json")
+    plant.follow("sensor_features")
+    rows, written = plant.count("sensor_features"), plant.version("sensor_features")
+    report = in_order(plant)
+    kept = {table.table: table for table in report.tables}
+    assert (kept["readings"].files_removed, kept["readings"].files_added) == (3, 1)
+    assert (kept["ingested_files"].files_removed, kept["ingested_files"].files_added) == (3, 1), "taken whole"
+    assert kept["readings"].kept_hours == 7 * 24
+    plant.follow("sensor_features")
+    assert (plant.count("sensor_features"), plant.version("sensor_features")) == (rows, written)
+    assert plant.differing() == []
+
+
+@pytest.mark.slow
+def test_vacuum_keeps_what_the_slowest_stream_has_still_to_read(plant: Plant) -> None:
+    land(plant, 0)
+    plant.run("readings", "sensor_features")
+    land(plant, 1)
+    plant.run("readings")
+    later = datetime.now(UTC) + 30 * DAY
+    kept = {table.table: table for table in in_order(plant, later).tables}
+    hours = kept["readings"].kept_hours
+    assert hours is not None
+    assert abs(hours - 31 * 24) < 1, "a month's lag, and a day"
+    assert kept["sensor_features"].kept_hours == 7 * 24, "nobody lags behind there"
+    plant.run("readings", "sensor_features")
+    assert plant.differing() == []
+    caught_up = {table.table: table.kept_hours for table in in_order(plant, later).tables}
+    assert caught_up["readings"] == 7 * 24
+
+
+def test_ingested_files_go_to_the_archive_and_no_count_changes(plant: Plant, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    plant.create("readings")
+    plant.land_bytes("deep.json", b"", ARRIVAL)
+    (plant.landing / "below").mkdir()
+    land(plant, 0)
+    plant.land("below/1.json", [reading("pump-1", "power", "00:01:00", 5), "{"])
+    plant.ingest("0.json", "below/1.json", "deep.json")
+    sums = plant.sums()
+    assert archived(plant, archive, datetime.now(UTC)) == 0, "not before a week is over"
+    assert archived(plant, archive, datetime.now(UTC) + 8 * DAY) == 2
+    assert sorted(str(f.relative_to(archive)) for f in archive.rglob("*.json")) == ["0.json", "below/1.json"]
+    assert [f.name for f in plant.landing.rglob("*.json")] == ["deep.json"], "an empty file may still come whole"
+    assert (archive / "0.json").stat().st_mtime == ARRIVAL.timestamp()
+    land(plant, 2)
+    plant.ingest()
+    assert plant.sums() == (sums[0] + 1, sums[1] + 1, *sums[2:])
+
+
+def archived(plant: Plant, archive: Path, now: datetime) -> int:
+    """How many files the archive takes, and nothing else done."""
+    settings = plant.settings(archive=str(archive))
+    position = position_of(plant.folder / "checkpoints/readings")
+    return archive_landed(plant.catalog, plant.fleet, settings, archive, position, now)[0]
+
+
+@pytest.mark.slow
+def test_while_a_batch_of_readings_is_unfinished_nothing_is_archived(plant: Plant, tmp_path: Path) -> None:
+    land(plant, 0)
+    plant.run("readings")
+    (commit,) = (plant.folder / "checkpoints/readings/checkpoint/commits").glob("[0-9]*")
+    commit.unlink()
+    assert position_of(plant.folder / "checkpoints/readings").unfinished
+    report = in_order(plant, datetime.now(UTC) + 8 * DAY, archive=str(tmp_path / "archive"))
+    assert report.archived == 0
+    assert any("has not ended" in line for line in report.lines())
+    plant.run("readings")
+    assert in_order(plant, datetime.now(UTC) + 8 * DAY, archive=str(tmp_path / "archive")).archived == 1
+
+
+def test_an_archive_in_the_landing_folder_is_refused_before_anything_is_done(plant: Plant) -> None:
+    with pytest.raises(ConfigurationError, match=r"setting archive: \S+/landing/old lies in the landing folder"):
+        in_order(plant, archive=str(plant.landing / "old"))
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line(plant: Plant) -> None:
+    offsets = plant.folder / "checkpoints/alerts/checkpoint/offsets"
+    offsets.mkdir(parents=True)
+    (offsets / "0").write_text("v1\n{}\n{half", encoding="utf-8")
+    with pytest.raises(TableError, match=r"offsets/0: cannot be read as the offsets of a stream"):
+        in_order(plant)
+
+
+@pytest.mark.slow
+def test_a_batch_that_another_writer_overtook_is_looked_at_again_and_a_lasting_conflict_is_told(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    land(plant, 0)
+    real, conflicts = worker.recompute, iter([True, False])
+
+    def overtaken(*given: Any) -> Any:
+        if next(conflicts, False):
+            raise ConcurrentAppendException("files were added by a concurrent update")
+        return real(*given)
+
+    monkeypatch.setattr(worker, "recompute", overtaken)
+    plant.run("readings", "sensor_features")
+    assert "stream sensor_features, batch 0: another writer was faster" in caplog.text
+    assert plant.differing() == []
+    land(plant, 1)
+    conflicts = iter([True] * 99)
+    with pytest.raises(StreamFailed, match=r"stream sensor_features, batch 1: ConcurrentAppendException"):
+        plant.run("readings", "sensor_features")
+    assert sum(1 for _ in conflicts) == 99 - 4
