@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-slow lint format bench lock clean
+.PHONY: help setup demo cmapss test test-slow lint format bench golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -58,6 +58,9 @@ format: setup ## let ruff put the code in order
 
 bench: setup ## rows per second and memory by stream, beside the watermark form
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+golden: setup ## renew the resolved jobs of each target that are kept for review
+	@$(BIN)/python -m tests.bundle.golden
 
 lock: ## resolve the packages anew (needs uv)
 	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \

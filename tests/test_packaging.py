@@ -1,9 +1,12 @@
 """What a cluster installs, and what a fresh machine is told."""
 
 import configparser
+import json
 import os
+import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from email.parser import Parser
 from importlib.metadata import EntryPoint
@@ -11,13 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from sensor_streams.runtime.entry import ENTRY_POINTS
+from tests.bundle.golden import read
+from tests.plant import Plant, reading
+
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_depends_on_neither_spark_nor_delta(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as a deployment builds it."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_depends_on_neither_spark_nor_delta(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (file,) = [name for name in names if name.endswith(".dist-info/METADATA")]
@@ -36,9 +50,60 @@ def test_the_wheel_depends_on_neither_spark_nor_delta(tmp_path: Path) -> None:
     # A wheel task finds these by name; as console scripts their report would be an exit code.
     assert dict(declared["console_scripts"]) == {"sensor-streams": "sensor_streams.cli:main"}
     tasks = declared["sensor_streams.tasks"]
-    assert set(tasks) == {"feature_extraction", "inference", "all_streams"}
+    assert set(tasks) == set(ENTRY_POINTS)
     for name, value in tasks.items():
         assert callable(EntryPoint(name, value, "sensor_streams.tasks").load())
+
+
+def test_the_wheels_version_carries_the_commit(wheel: Path) -> None:
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if told.returncode:
+        assert wheel.name.startswith("sensor_streams-0.1.0-"), "a folder that was downloaded has a version too"
+        return
+    tag = subprocess.run(["git", "describe", "--exact-match"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tag.returncode == 0:
+        # A release: its tag is the version, and says which commit it is.
+        assert tag.stdout.strip().lstrip("v") in wheel.name
+        return
+    commit = re.search(r"\+g([0-9a-f]{7,})", wheel.name)
+    assert commit is not None, f"{wheel.name}: a deploy would overwrite the wheel of a running job"
+    assert told.stdout.startswith(commit.group(1))
+
+
+@pytest.mark.slow
+def test_the_wheel_is_installed_into_an_empty_environment_and_its_task_runs(wheel: Path, plant: Plant) -> None:
+    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5), reading("pump-1", "power", "00:05:00", 6), "{"])
+    environment = plant.folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
+    # What the wheel depends on is here already; this project is not, since files that name folders work in one place.
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    start = (
+        "import sys; from importlib.metadata import entry_points; import sensor_streams; "
+        f"assert sensor_streams.__file__.startswith({str(packages)!r}); "
+        "(point,) = entry_points(group='sensor_streams.tasks', name='stream'); point.load()()"
+    )
+    job = read("dev", ROOT).resources["jobs"]["shared_cluster"]["tasks"][0]
+    named = job["python_wheel_task"]["named_parameters"]
+    assert named["streams"].startswith("readings,")
+    run_here = plant.as_parameters(named)
+    ended = subprocess.run(
+        [str(python), "-c", start, *[f"--{name}={value}" for name, value in run_here.items()]],
+        env=plant.cluster_environment(),
+        cwd=plant.folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    figures = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"stream"')]
+    assert {line["stream"] for line in figures} == set(named["streams"].split(","))
+    assert plant.sums() == (3, 2, 1, 0)
+    assert plant.count("sensor_features") == 1
 
 
 def fake_java(folder: Path, version: str) -> Path:

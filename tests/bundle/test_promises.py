@@ -1,0 +1,238 @@
+"""What the three deployable shapes promise, in each target, and that each wrong edit is told by name and place."""
+
+import difflib
+import re
+import shutil
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from sensor_streams.bundle import BundleError, load_bundle
+from sensor_streams.bundle.promises import SHAPES, broken_promises
+from sensor_streams.runtime.entry import ENTRY_POINTS
+from sensor_streams.session import DELTA_JAR
+from sensor_streams.settings import load_settings
+from sensor_streams.streams import BY_NAME
+from tests.bundle.golden import FOLDER, GIVEN, ROOT, TARGETS, read, text
+
+FEATURES = "readings,sensor_features,device_features,device_sessions"
+SHARED, TWO, ONE = (f"resources/{name}.job.yml" for name in ("shared_cluster", "cluster_per_task", "single_task"))
+# The runtime's versions, from its release notes: 18 LTS is Spark 4.1.
+SPARK_OF = {"18.x-scala2.13": "4.1"}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The bundle's files, to be edited."""
+    shutil.copy(ROOT / "databricks.yml", tmp_path)
+    shutil.copytree(ROOT / "resources", tmp_path / "resources")
+    return tmp_path
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    """Replace the first of a text in a file; it must be there."""
+    before = (folder / file).read_text("utf-8")
+    assert old in before, f"{file} no longer holds {old!r}"
+    (folder / file).write_text(before.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_shapes_keep_their_promises_in_each_target(target: str) -> None:
+    bundle = read(target)
+    assert broken_promises(bundle) == []
+    assert set(bundle.jobs) == {*SHAPES, "train", "maintenance"}, "each file through the typed models"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_change_deploys_stands_in_the_golden_files(target: str) -> None:
+    kept = (FOLDER / f"{target}.json").read_text("utf-8")
+    change = "".join(difflib.unified_diff(kept.splitlines(True), text(read(target)).splitlines(True), "kept", "now"))
+    assert not change, f"run `make golden` when this is meant:\n{change}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_live_in_dev_and_one_shape_elsewhere(target: str) -> None:
+    live = [shape for shape, status in read(target).variables["live"].items() if status == "UNPAUSED"]
+    assert len(live) == (0 if target == "dev" else 1)
+
+
+WRONG = [
+    (
+        "a stream removed from a task",
+        SHARED,
+        ",device_sessions",
+        "",
+        r"shared_cluster: stream device_sessions is in no task",
+    ),
+    (
+        "a stream removed from the single task",
+        ONE,
+        ",remaining_life,",
+        ",",
+        r"single_task: stream remaining_life is in no task",
+    ),
+    (
+        "a stream in two tasks",
+        TWO,
+        "streams: anomaly_scores",
+        "streams: device_sessions,anomaly_scores",
+        r"stream device_sessions is in two tasks, feature_extraction and inference",
+    ),
+    (
+        "retries away",
+        SHARED,
+        "          max_retries: 3\n",
+        "",
+        r"shared_cluster: task \w+: max_retries is None and not 3",
+    ),
+    ("retries no longer for ever", TWO, "max_retries: -1", "max_retries: 3", r"max_retries is 3 and not -1"),
+    (
+        "both tasks on one cluster",
+        TWO,
+        "job_cluster_key: inference\n          #",
+        "job_cluster_key: features\n          #",
+        r"tasks feature_extraction and inference are both on cluster features",
+    ),
+    (
+        "a literal UNPAUSED",
+        ONE,
+        "${var.live.single_task}",
+        "UNPAUSED",
+        r"single_task: pause_status is UNPAUSED where the variable live says PAUSED",
+    ),
+    (
+        "a checkpoint path with the shape in it",
+        TWO,
+        "${resources.volumes.checkpoints.volume_path}",
+        "${resources.volumes.checkpoints.volume_path}/cluster_per_task",
+        r"checkpoint path /Volumes/plant/\w+/checkpoints/cluster_per_task holds 'cluster_per_task'",
+    ),
+    (
+        "checkpoints of one shape elsewhere",
+        TWO,
+        "${resources.volumes.checkpoints.volume_path}",
+        "${resources.volumes.checkpoints.volume_path}/x",
+        r"checkpoint path is \S+/x and not \S+/checkpoints as elsewhere",
+    ),
+    (
+        "an entry point renamed",
+        ONE,
+        "entry_point: stream",
+        "entry_point: streams",
+        r"entry point 'streams' is not in the wheel",
+    ),
+    ("a parameter that nobody takes", ONE, "trigger: ", "triger: ", r"entry point stream takes no parameter 'triger'"),
+    (
+        "two shapes live",
+        "databricks.yml",
+        "{single_task: PAUSED, shared_cluster: PAUSED,",
+        "{single_task: UNPAUSED, shared_cluster: UNPAUSED,",
+        r"single_task and shared_cluster are live at once",
+    ),
+    (
+        "continuous with dependencies",
+        SHARED,
+        "schedule:",
+        "continuous: {pause_status: PAUSED}\n      schedule:",
+        r"is continuous",
+    ),
+    (
+        "no dependency",
+        SHARED,
+        "            - task_key: feature_extraction\n          python",
+        "            []\n          python",
+        r"inference does not depend on feature_extraction",
+    ),
+    ("a queue", TWO, "queue: {enabled: false}", "queue: {enabled: true}", r"queue is on"),
+    ("runs at once", ONE, "max_concurrent_runs: 1", "max_concurrent_runs: 2", r"max_concurrent_runs is not 1"),
+    (
+        "never retried",
+        ONE,
+        "task_retry_mode: ON_FAILURE",
+        "task_retry_mode: NEVER",
+        r"task_retry_mode is not ON_FAILURE",
+    ),
+    (
+        "endless before a dependency",
+        SHARED,
+        "trigger: available-now",
+        "trigger: 30 s",
+        r"after a task without an end nothing starts",
+    ),
+    ("nobody told", ONE, "on_failure:", "on_success:", r"tells nobody when it fails"),
+    ("scaling", "databricks.yml", "num_workers: 1", "autoscale: {min_workers: 1, max_workers: 4}", r"scales by itself"),
+    ("a spot driver", "databricks.yml", "{availability: ON_DEMAND}", "{availability: SPOT}", r"may have a spot driver"),
+    (
+        "the standard mode",
+        "databricks.yml",
+        "DEDICATED\n        aws_attributes: {",
+        "STANDARD\n        aws_attributes: {",
+        r"is not in dedicated mode",
+    ),
+    ("an attempt that nobody knows", ONE, "{{task.execution_count}}", "1", r"parameter attempt is not"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "told"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: str, new: str, told: str) -> None:
+    edit(copied, file, old, new)
+    broken = broken_promises(read("dev", copied, strict=False))
+    assert any(re.search(told, line) for line in broken), broken
+    assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("max_concurrent_runs", "max_concurent_runs", r"resources/single_task\.job\.yml:10\S*: .*max_concurent_runs"),
+        ("ON_FAILURE", "SOMETIMES", r"resources/single_task\.job\.yml:1\d\S*: .*SOMETIMES"),
+        ("${var.trigger}", "${var.triger}", r"\$\{var\.triger\}"),
+    ],
+    ids=["unknown field", "wrong enum", "missing reference"],
+)
+def test_a_resource_file_goes_through_the_typed_models(copied: Path, old: str, new: str, told: str) -> None:
+    edit(copied, ONE, old, new)
+    with pytest.raises(BundleError, match=told):
+        assert read("dev", copied).jobs
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_job_hands_over_are_settings(target: str) -> None:
+    tasks = [task for key in SHAPES for task in read(target).resources["jobs"][key]["tasks"]]
+    for task in tasks:
+        told = {
+            name: value.replace("${resources.schemas.live.name}", "sensor_streams").replace("{{job.run_id}}", "7")
+            for name, value in task["python_wheel_task"]["named_parameters"].items()
+            if name != "streams"
+        } | {"attempt": "2"}
+        settings = load_settings(told)
+        assert settings.tables is None, "an empty root means managed tables"
+        assert settings.bounded == (told["trigger"] == "available-now")
+        assert load_settings({**told, "tables_root": "s3://bucket/plant/"}).tables == "s3://bucket/plant/sensor_streams"
+    assert {
+        name for task in tasks for name in task["python_wheel_task"]["named_parameters"]["streams"].split(",")
+    } == set(BY_NAME)
+
+
+def test_the_entry_points_of_the_jobs_are_those_of_the_wheel() -> None:
+    assert {point.name for point in entry_points(group="sensor_streams.tasks")} == set(ENTRY_POINTS)
+
+
+def test_runtime_and_lock_have_the_same_spark_and_delta() -> None:
+    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    locked = dict(re.findall(r"^(pyspark|delta-spark)==(\S+)", lock, re.MULTILINE))
+    for target in TARGETS:
+        runtime = read(target).variables["runtime"]
+        assert locked["pyspark"].startswith(SPARK_OF[runtime] + "."), f"{runtime} is Spark {SPARK_OF.get(runtime)}"
+        spark, delta = re.fullmatch(r"io\.delta:delta-spark_(\d\.\d)_2\.13:(.*)", DELTA_JAR).groups()  # type: ignore[union-attr]
+        assert (spark, delta) == (SPARK_OF[runtime], locked["delta-spark"])
+
+
+def test_variables_without_default_are_named_for_whoever_deploys() -> None:
+    head = (ROOT / "databricks.yml").read_text("utf-8")
+    named = re.findall(r"^# needs-var: (\w+)$", head, re.MULTILINE)
+    assert sorted(named) == sorted(GIVEN)
+    for name in named:
+        with pytest.raises(BundleError, match=f"no value assigned to required variable {name}"):
+            load_bundle(ROOT, "prod", variables={k: v for k, v in GIVEN.items() if k != name})
