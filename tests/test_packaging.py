@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from sensor_streams.errors import EnvironmentProblem
 from sensor_streams.runtime.entry import ENTRY_POINTS
+from sensor_streams.session import check_java
 from tests.bundle.golden import read
 from tests.plant import Plant, reading
 
@@ -118,7 +120,7 @@ def fake_java(folder: Path, version: str) -> Path:
 @pytest.mark.parametrize(
     ("version", "said"), [("11.0.2", "is version 11"), ("1.8.0_292", "is version 1"), ("24", "24")]
 )
-def test_a_wrong_java_is_one_line(tmp_path: Path, version: str, said: str) -> None:
+def test_a_wrong_java_is_one_line(tmp_path: Path, version: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake_java(tmp_path / "jdk", version)
     result = subprocess.run(
         [ROOT / "scripts/check_java.sh"],
@@ -131,6 +133,9 @@ def test_a_wrong_java_is_one_line(tmp_path: Path, version: str, said: str) -> No
     assert len(result.stderr.splitlines()) == 1
     assert said in result.stderr
     assert "set JAVA_HOME" in result.stderr
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    with pytest.raises(EnvironmentProblem, match=r"Java 17 or 21 is needed and \S+/java is \d+: set JAVA_HOME"):
+        check_java()
 
 
 def test_a_missing_java_is_one_line_from_the_script_and_from_a_command(tmp_path: Path) -> None:
