@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
@@ -91,10 +91,10 @@ class Plant:
 
     def settings_file(self, **more: object) -> Path:
         """The same settings as a file, for a process of its own."""
-        told = self.settings(**more).model_dump(by_alias=True, mode="json", exclude={"run", "attempt"})
+        told = self.settings(**more).model_dump(by_alias=True, exclude={"run", "attempt"})
         for name, value in told.items():
-            if isinstance(value, str) and value.startswith("PT"):
-                told[name] = f"{self.settings(**more).model_dump()[name].total_seconds():.0f} s"
+            if isinstance(value, timedelta):
+                told[name] = f"{value.total_seconds():.0f} s"
         file = self.folder / "settings.yml"
         file.write_text(yaml.safe_dump(told), encoding="utf-8")
         return file

@@ -105,7 +105,8 @@ def test_the_wheel_is_installed_into_an_empty_environment_and_its_task_runs(whee
     figures = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"stream"')]
     assert {line["stream"] for line in figures} == set(named["streams"].split(","))
     assert plant.sums() == (3, 2, 1, 0)
-    assert plant.count("sensor_features") == 1
+    assert plant.count("sensor_features") == 2, "a window each"
+    assert plant.differing() == []
 
 
 def fake_java(folder: Path, version: str) -> Path:

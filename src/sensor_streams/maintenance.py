@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
@@ -16,6 +15,7 @@ from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
 from sensor_streams.ingest.landed import DONE
 from sensor_streams.ingest.tables import files_table
+from sensor_streams.keyed.write import CONFLICTS
 from sensor_streams.runtime.positions import Position, position_of
 from sensor_streams.runtime.progress import PREFIX
 from sensor_streams.settings import Settings
@@ -111,7 +111,7 @@ def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], kee
     try:
         if detail is None or detail["numFiles"] != 1:
             removed, added = _optimize(handle, spec, now)
-    except DeltaConcurrentModificationException:
+    except CONFLICTS:
         notes.append("not optimized: a stream wrote at the same time, so that is left for the next time")
     lag = slowest_lag(handle, identity, positions, now)
     if lag is None:

@@ -97,6 +97,7 @@ def test_a_lost_checkpoint_costs_time_and_nothing_else(running: Plant) -> None:
     assert running.differing() == []
 
 
+@pytest.mark.slow
 def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) -> None:
     seen: list[int] = []
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from delta.exceptions import DeltaConcurrentModificationException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -19,7 +18,7 @@ from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.keyed.engine import Handles, Outcome, recompute
-from sensor_streams.keyed.write import Once
+from sensor_streams.keyed.write import CONFLICTS, Once
 from sensor_streams.runtime.causes import describe, first_line
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, now
@@ -168,7 +167,7 @@ class Worker:
         for turn in range(1, _TURNS):
             try:
                 return self._process(rows, batch_id)
-            except DeltaConcurrentModificationException as error:
+            except CONFLICTS as error:
                 log.warning(
                     "stream %s, batch %d: another writer was faster (%s); looking again, %d of %d",
                     self.stream.name,
