@@ -18,7 +18,7 @@ from sensor_streams.streams import STREAMS
 from tests.bundle.golden import read
 from tests.plant import Plant
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.runs
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 START = (
     "from importlib.metadata import entry_points as e; (p,) = e(group='sensor_streams.tasks', name={!r}); p.load()()"
