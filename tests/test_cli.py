@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams import cli
+from sensor_streams.local.run_command import own_home
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
 
@@ -131,8 +132,8 @@ def test_a_rebuild_beside_the_running_stream_is_refused_and_told_who_runs(
 
 
 def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    homes = {cli._own_home(tmp_path / name / "readings") for name in ("a", "b")}
+    homes = {own_home(tmp_path / name / "readings") for name in ("a", "b")}
     assert len(homes) == 2
     monkeypatch.chdir(tmp_path)
-    assert cli._own_home(Path("a/readings")) in homes
-    assert cli._own_home(Path("b/../a/readings")) in homes
+    assert own_home(Path("a/readings")) in homes
+    assert own_home(Path("b/../a/readings")) in homes

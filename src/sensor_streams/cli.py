@@ -1,7 +1,6 @@
 """The command line: `sensor-streams …`."""
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -22,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem, ModelError, SensorStreamsError
-from sensor_streams.local.workspace import Workspace, absolute
+from sensor_streams.local.run_command import own_home, run
+from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
 from sensor_streams.runtime.task import streams_of
@@ -41,6 +41,8 @@ LOCAL_FILE = Path("local.yml")
 INTERRUPTED = 130
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK_FULL_IN_JAVA = "No space left on device"
+
+app.command()(run)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
 console = Console(emoji=False)
@@ -304,14 +306,8 @@ def demo(
         Demo(workspace, console).simulated()
     else:
         own = {"landing": str(folder), "sensors": sensors}
-        where = home or _own_home(folder)
+        where = home or own_home(folder)
         Demo(Workspace.open(local, own, home=where, log_name="demo"), console).own(known)
-
-
-def _own_home(folder: Path) -> Path:
-    """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
-    whole = absolute(folder)
-    return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
 
 
 @app.command()

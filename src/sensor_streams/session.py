@@ -98,7 +98,7 @@ def local_session(
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         # As an address: whatever the folder is called, this holds no space, quote or comma.
-        java_options = f"-Dlog4j2.configurationFile={_log_settings(log_file).as_uri()} {java_options}"
+        java_options = f"-Dlog4j2.configurationFile={log_settings(log_file).as_uri()} {java_options}"
     conf["spark.driver.extraJavaOptions"] = f"{JAVA_OPTIONS} {java_options}".strip()
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
@@ -109,7 +109,7 @@ def local_session(
     except (PySparkException, Py4JError, OSError) as error:
         told, where = str(error).strip() or type(error).__name__, ""
         if log_file is not None:
-            told = _last_telling_line(log_file, before) or told
+            told = last_telling_line(log_file, before) or told
             where = f"; all that it said is in {log_file.absolute()}"
         raise EnvironmentProblem(f"Spark does not start: {told.splitlines()[0]}{where}") from None
 
@@ -140,14 +140,15 @@ def check_java() -> None:
         raise EnvironmentProblem(f"Java {wanted} is needed and {java} is {version}: set JAVA_HOME to the right one")
 
 
-def _log_settings(log_file: Path) -> Path:
+def log_settings(log_file: Path) -> Path:
+    """Write the file by which a JVM logs to `log_file`; its path."""
     settings = log_file.with_suffix(".log4j2.properties")
     settings.write_text(
         "rootLogger.level = warn\n"
         "rootLogger.appenderRef.file.ref = file\n"
         "appender.file.type = File\n"
         "appender.file.name = file\n"
-        f"appender.file.fileName = {_in_properties(str(log_file.absolute()))}\n"
+        f"appender.file.fileName = {in_properties(str(log_file.absolute()))}\n"
         "appender.file.layout.type = PatternLayout\n"
         "appender.file.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex\n",
         encoding="utf-8",
@@ -155,14 +156,14 @@ def _log_settings(log_file: Path) -> Path:
     return settings.absolute()
 
 
-def _in_properties(text: str) -> str:
+def in_properties(text: str) -> str:
     """A text as Java reads it from a file of properties: in Latin-1, with a backslash as the sign of an escape."""
     units = text.replace("\\", "\\\\").encode("utf-16-be")
     codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
-def _last_telling_line(log_file: Path, begin: int) -> str | None:
+def last_telling_line(log_file: Path, begin: int) -> str | None:
     """The last line after so many bytes that says what went wrong, or else the last one."""
     with log_file.open("rb") as log:
         log.seek(begin)

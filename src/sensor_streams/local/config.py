@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -11,6 +12,36 @@ from sensor_streams.marked_yaml import load_names
 from sensor_streams.settings import SESSION_CATALOG
 
 _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
+_SIZE = re.compile(r"([1-9][0-9]*)([mg])")
+
+
+class ClusterSizes(BaseModel):
+    """What each cluster of `sensor-streams run` gets here. Two of them, with their tasks, fit 2 cores and 8 GiB."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Threads of a driver, which stand in for its workers.
+    cores: Annotated[int, Field(ge=1)] = 2
+    # The heap of a driver.
+    memory: str = "1536m"
+    # What a driver needs beside its heap, and what a task's Python process needs: only reckoned with, not enforced.
+    overhead: str = "768m"
+    python_memory: str = "512m"
+
+    @field_validator("memory", "overhead", "python_memory")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        if not _SIZE.fullmatch(value):
+            raise ValueError(f"{value!r} is no size: write 1536m or 2g")
+        return value
+
+    def needed(self, drivers: int, tasks: int) -> int:
+        """The bytes that so many drivers and tasks need at the same time."""
+        return drivers * (_bytes(self.memory) + _bytes(self.overhead)) + tasks * _bytes(self.python_memory)
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-1]) * (2**30 if size.endswith("g") else 2**20)
 
 
 class _File(BaseModel):
@@ -24,6 +55,7 @@ class _File(BaseModel):
     log: str = ".local/log"
     volumes: dict[str, str] = {}
     variables: dict[str, str] = {}
+    clusters: ClusterSizes = ClusterSizes()
 
     @field_validator("catalog")
     @classmethod
@@ -46,6 +78,7 @@ class LocalConfig:
     log: Path
     volumes: dict[str, Path]
     variables: dict[str, str]
+    clusters: ClusterSizes
 
     def path(self, name: str) -> str:
         """A path of the deployment on this machine: `/Volumes/…` becomes its folder, others stay as they are.
@@ -90,6 +123,7 @@ class LocalConfig:
             folder / "log",
             {name: folder / "volumes" / name for name in self.volumes},
             self.variables,
+            self.clusters,
         )
 
 
@@ -113,4 +147,5 @@ def load_local(file: Path) -> LocalConfig:
         log=folder / read.log,
         volumes={name: folder / path for name, path in read.volumes.items()},
         variables=dict(read.variables),
+        clusters=read.clusters,
     )

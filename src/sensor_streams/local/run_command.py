@@ -1,0 +1,159 @@
+"""The command `run`: a job of the bundle, on this machine, as Databricks' Jobs service would run it."""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sensor_streams.durations import parse_duration
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem
+from sensor_streams.local.config import LocalConfig, load_local
+from sensor_streams.session import check_java
+
+LOCAL_FILE = Path("local.yml")
+DEMO = Path(".local/demo")
+
+
+def run(
+    job: Annotated[str, typer.Argument(help="the job's key in resources.jobs, such as single_task")],
+    target: Annotated[str | None, typer.Option(help="target of the bundle; its default one unless given")] = None,
+    folder: Annotated[Path | None, typer.Option("--input", help="your own files of readings")] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="stop after this long: 10m, 90 s")] = None,
+    until: Annotated[str | None, typer.Option(help="no run starts by itself from then on, ISO 8601")] = None,
+    live: Annotated[bool, typer.Option("--live", help="by its own trigger, as if the target did not pause it")] = False,
+    var: Annotated[list[str] | None, typer.Option(help="a variable of the bundle: key=value")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="a parameter of the job: key=value")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="an event a line, for programs")] = False,
+    home: Annotated[Path | None, typer.Option(help="keep tables, models and checkpoints under this folder")] = None,
+    local: Annotated[Path, typer.Option("--local", help="local.yml beside databricks.yml")] = LOCAL_FILE,
+) -> None:
+    """Run a job of the bundle here: its own file, real Spark, one JVM for each cluster, one Python for each task.
+
+    Ends with 0 when all went well, 1 when the job failed, 2 wrong use, 3 the machine, 130 interrupted.
+    """
+    begin = time.time()
+    seconds, last = _seconds(lasting), _moment(until)
+    variables, parameters = _pairs(var, "--var"), _pairs(param, "--param")
+    check_java()
+    config = _home(load_local(local), home, folder)
+    # What needs the SDK comes after what can be wrong without it: it takes a second to import.
+    from sensor_streams.bundle import load_bundle
+    from sensor_streams.local.display import JsonLines, Lines, Screen, summary, summary_object
+    from sensor_streams.local.jobs import JobMachine, job_spec
+    from sensor_streams.local.jobs.events import iso
+    from sensor_streams.local.jobs.references import UnknownReference
+    from sensor_streams.local.places import Places
+    from sensor_streams.local.runner import Runner
+
+    given = {f"BUNDLE_VAR_{name}": value for name, value in config.variables.items()}
+    bundle = load_bundle(
+        config.folder, target, variables=variables, environment={**given, **os.environ}, user="you@localhost"
+    )
+    spec = job_spec(bundle, job)
+    places = Places.of(bundle, config, folder.absolute() if folder else None)
+    places.prepare(spec)
+    paused = spec.paused and not live
+    # By its trigger where it has one that is live; a time-table only when somebody says how long.
+    by_itself = not paused and (spec.continuous is not None or last is not None or live)
+    if last is not None and not by_itself:
+        raise ConfigurationError(f"--until: job {job} starts no run by itself in target {bundle.target}: add --live")
+    if live and spec.schedule is None and spec.continuous is None:
+        raise ConfigurationError(f"--live: job {job} has neither a schedule nor is it continuous: leave it out")
+    start = datetime.now(UTC)
+    # Ids that no other start of this command has: a lease tells runs apart by them.
+    machine = JobMachine(spec, start, first_id=int(begin * 1000), until=last, paused=not by_itself)
+    console = Console(emoji=False)
+    shown = JsonLines() if as_json else Screen(console) if console.is_terminal else Lines(console)
+    notes = [*map(str, (problem.summary for problem in bundle.warnings)), *spec.warnings]
+    where = config.tables.parent
+    if isinstance(shown, JsonLines):
+        without = [f"{one.position}: {one.path}" for one in spec.no_effect]
+        shown.line(
+            {
+                "at": iso(start),
+                "event": "start",
+                "job": job,
+                "target": bundle.target,
+                "home": str(where),
+                "no_effect": [*without],
+                "warnings": [*notes],
+            }
+        )
+    else:
+        _say(console, f"job {job}, target {bundle.target}; tables, models and checkpoints under {where}")
+        for note in notes:
+            _say(console, f"warning: {note}")
+    try:
+        with shown.showing():
+            happened = Runner(machine, places, shown).run(None if by_itself else parameters, seconds)
+    except UnknownReference as error:
+        raise ConfigurationError(f"--param: {error}") from None
+    if isinstance(shown, JsonLines):
+        shown.line(summary_object(happened, iso(datetime.now(UTC))))
+    else:
+        for line in summary(happened):
+            _say(console, line)
+        if spec.no_effect:
+            _say(console, "no effect here:")
+            for one in spec.no_effect:
+                _say(console, f"  {one.path} ({one.position}): {one.reason}")
+    if happened.exit_code == EnvironmentProblem.exit_code:
+        raise EnvironmentProblem(happened.machine)
+    raise typer.Exit(happened.exit_code)
+
+
+def own_home(folder: Path) -> Path:
+    """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
+    whole = Path(os.path.normpath(folder.absolute()))
+    return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
+
+
+def _home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
+    """Where everything is kept: as told; that of one's own files; the demo's, once it has run; else as in local.yml."""
+    if home is None and folder is not None:
+        home = config.folder / own_home(folder)
+    if home is None and (config.folder / DEMO / "catalog.json").exists():
+        home = config.folder / DEMO
+    return config if home is None else config.under(Path(os.path.normpath(home.absolute())))
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        # Minutes are min elsewhere; here m is what one types.
+        found = parse_duration(re.sub(r"(?<=\d)m$", " min", text.strip()))
+    except ValueError as error:
+        raise ConfigurationError(f"--for {error}") from None
+    return found.total_seconds() if isinstance(found, timedelta) else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--until {text!r} is no time: write 2026-01-31T12:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def _pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise ConfigurationError(f"{option} {word!r}: write key=value")
+        found[name] = value
+    return found
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
