@@ -191,7 +191,7 @@ def _device_features(short: DataFrame, fleet: Fleet) -> DataFrame:
     window = F.window("window_start", f"{fleet.long_seconds} seconds").alias("w")
     figures = []
     for name in fleet.sensors:
-        own = {n: F.when(F.col("sensor") == name, F.col(n)) for n in (*short.columns, "window_start")}
+        own = {n: F.when(F.col("sensor") == name, F.col(n)) for n in short.columns}
         hours = F.unix_micros(own["window_start"]) / F.lit(3.6e9)
         figures += [
             F.try_divide(F.sum(own["mean"] * F.col("count")), F.sum(own["count"])).alias(f"{name}_mean"),

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +20,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem, ModelError, SensorStreamsError
+from sensor_streams.local.config import LOCAL_FILE
+from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import own_home, run
 from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.supervisor import RunInterrupted
 from sensor_streams.runtime.task import streams_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -37,8 +39,6 @@ Home = Annotated[Path | None, typer.Option(help="keep tables, models and checkpo
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
 To = Annotated[str | None, typer.Option("--to", help="end of the range")]
-LOCAL_FILE = Path("local.yml")
-INTERRUPTED = 130
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK_FULL_IN_JAVA = "No space left on device"
 
@@ -50,20 +50,12 @@ errors = Console(stderr=True, emoji=False)
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ConfigurationError(f"{option} {text!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
+    say(console, text)
 
 
 def _range(low: str | None, high: str | None) -> tuple[datetime | None, datetime | None]:
-    begin = None if low is None else _time(low, "--from")
-    end = None if high is None else _time(high, "--to")
+    begin = None if low is None else parse_time(low, "--from")
+    end = None if high is None else parse_time(high, "--to")
     if begin is not None and end is not None and end <= begin:
         raise ConfigurationError(f"--to {high} is not after --from {low}")
     return begin, end
@@ -94,13 +86,13 @@ def simulate(
     from sensor_streams.simulate import Simulation
     from sensor_streams.simulate import simulate as write
 
-    begin = _time(start, "--start")
+    begin = parse_time(start, "--start")
     end = _plus(begin, "--days", days=days)
     workspace = Workspace.open(local, {"landing": landing, "sensors": sensors})
     simulation = Simulation(
         workspace.fleet,
         seed=seed,
-        origin=begin if origin is None else _time(origin, "--origin"),
+        origin=begin if origin is None else parse_time(origin, "--origin"),
         devices=devices,
         files_every=_plus(begin, "--files-every", hours=files_every) - begin,
     )
@@ -271,7 +263,7 @@ def maintain(
             workspace.catalog, workspace.settings, fleet, on_table=lambda table: status.update(f"table {table}")
         )
     if as_json:
-        print(json.dumps(report.as_dict()))
+        print(json.dumps(asdict(report)))
         return
     for line in report.lines():
         _say(line)
@@ -351,7 +343,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         app(words)
     except SensorStreamsError as error:
-        _end(str(error), INTERRUPTED if isinstance(error, RunInterrupted) else error.exit_code)
+        _end(str(error), error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in _DISK_FULL:
             raise

@@ -1,7 +1,9 @@
-"""Durations as people write them: `10 s`, `5 min`, `1 hour`, `30 days`."""
+"""Durations and times as people write them: `10 s`, `5 min`, `1 hour`, `30 days`; `2026-01-31T12:00:00Z`."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+from sensor_streams.errors import ConfigurationError
 
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
@@ -34,3 +36,12 @@ def parse_duration(value: object) -> object:
             raise ValueError(f"{value!r} must be whole seconds, at least one")
         return timedelta(seconds=seconds)
     return value
+
+
+def parse_time(text: str, option: str) -> datetime:
+    """The time of an option, ISO 8601, in UTC unless it says otherwise. Raises ConfigurationError naming the option."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(f"{option} {text!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None

@@ -3,11 +3,14 @@
 import time
 from typing import ClassVar
 
+# How a command ends that was asked to stop: 128 and the number of SIGINT, as shells have it.
+INTERRUPTED = 130
+
 
 class SensorStreamsError(Exception):
     """Root of all errors that a user can do something about: the message says what, where, and what to do."""
 
-    # How a command ends with it: 1 it failed, 2 wrong usage, 3 the machine.
+    # How a command ends with it: 1 it failed, 2 wrong usage, 3 the machine, 130 it was asked to stop.
     exit_code: ClassVar[int] = 1
 
 

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,10 +60,6 @@ class MaintenanceReport:
             told.append(f"{kept.table}: {kept.files_removed} files became {kept.files_added}{vacuum}{notes}")
         return [*told, f"{self.archived} landed files archived", *self.notes]
 
-    def as_dict(self) -> dict[str, object]:
-        """The report for programs."""
-        return asdict(self)
-
 
 def maintain(
     catalog: Catalog,
@@ -104,16 +100,15 @@ def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
 
 def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], keep: timedelta, now: datetime) -> Kept:
     handle = catalog.handle(spec.name)
-    identity = catalog.identify(spec.name).table_id
     notes: list[str] = []
     removed = added = 0
-    detail = handle.detail().select("createdAt", "numFiles").first()
+    detail = handle.detail().select("id", "createdAt", "numFiles").collect()[0]
     try:
-        if detail is None or detail["numFiles"] != 1:
+        if detail["numFiles"] != 1:
             removed, added = _optimize(handle, spec, now)
     except CONFLICTS:
         notes.append("not optimized: a stream wrote at the same time, so that is left for the next time")
-    lag = slowest_lag(handle, identity, positions, now)
+    lag = slowest_lag(handle, str(detail["id"]), positions, now)
     if lag is None:
         notes.append("not vacuumed: a stream has still to read a version that the table's history does not know")
         return Kept(spec.name, removed, added, None, tuple(notes))
@@ -122,7 +117,7 @@ def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], kee
         notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
     hours = kept.total_seconds() / 3600
     # In a younger table nothing can have been replaced that long ago, and VACUUM lists every file to find nothing.
-    if detail is None or detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
+    if detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
         handle.vacuum(hours)
     return Kept(spec.name, removed, added, hours, tuple(notes))
 
@@ -182,11 +177,15 @@ def archive_landed(
         return 0, ["nothing archived: a batch of readings was begun and has not ended, and will read its files again"]
     before = F.lit(now - settings.archive_after)
     rows = catalog.read(name).where((F.col("state") == DONE) & (F.col("bytes") > 0) & (F.col("recorded_at") < before))
-    return _move(Path(settings.landing), archive, [row["source_file"] for row in rows.select("source_file").collect()])
+    names = [row["source_file"] for row in rows.select("source_file").collect()]
+    return _move(Path(settings.landing), archive, names), []
 
 
-def _move(landing: Path, archive: Path, names: Sequence[str]) -> tuple[int, list[str]]:
-    """Move files: copied under another name, renamed, removed, so that a kill in between leaves no half of a file."""
+def _move(landing: Path, archive: Path, names: Sequence[str]) -> int:
+    """Move files: copied under another name, renamed, removed, so that a kill in between leaves no half of a file.
+
+    How many there were: one that went before, with a kill after it, is not there any more.
+    """
     moved = 0
     for name in sorted(names):
         source, target = landing / name, archive / name
@@ -199,4 +198,4 @@ def _move(landing: Path, archive: Path, names: Sequence[str]) -> tuple[int, list
         new.replace(target)
         source.unlink()
         moved += 1
-    return moved, []
+    return moved

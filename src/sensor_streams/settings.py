@@ -79,17 +79,16 @@ class Settings(BaseSettings):
         """A job hands over every parameter, a variable without a value as an empty one."""
         return None if value == "" else value
 
+    @field_validator("tables")
+    @classmethod
+    def _below_root(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """A folder for each schema: in development mode everyone has one, and nobody meets anybody."""
+        root, schema = info.data.get("tables_root"), info.data.get("schema_name")
+        return f"{root.rstrip('/')}/{schema}" if value is None and root and schema else value
+
     @field_validator("tables_root", "tables")
     @classmethod
-    def _root(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (
-            value is None
-            and info.field_name == "tables"
-            and info.data.get("tables_root")
-            and "schema_name" in info.data
-        ):
-            # A folder for each schema: in development mode everyone has one, and nobody meets anybody.
-            return f"{str(info.data['tables_root']).rstrip('/')}/{info.data['schema_name']}"
+    def _root(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("/") and not _ADDRESS.match(value):
             raise ValueError(f"{value!r} depends on where one stands: give an absolute folder, or an address (s3://…)")
         return value

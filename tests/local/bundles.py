@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ from tests.plant import QUICK
 CLUSTER = {"spark_version": "18.x-scala2.13", "node_type_id": "m5d.large", "num_workers": 1}
 # A task that says that it is there, and waits until it is told how to end: a file of its name, with the exit code.
 WAITING = """
-import pathlib, sys, time
+import pathlib, sys, threading, time
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 name, number = sys.argv[1], sys.argv[2]
 here = pathlib.Path(__file__).parent
 (here / f"{name}-{number}.there").write_text(spark.sparkContext.applicationId)
+deadline = time.monotonic() + 300
 while not (told := here / f"{name}-{number}.end").exists():
-    time.sleep(0.05)
+    assert time.monotonic() < deadline, "nobody told it to end"
+    threading.Event().wait(0.05)
 sys.exit(int(told.read_text()))
 """
 
@@ -147,7 +150,14 @@ class Running:
                 pipe.close()
 
 
+def command_line(process: psutil.Process) -> str:
+    """What it was started with; empty when it has ended meanwhile, as a shell of the launcher's does."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
 def left(processes: Sequence[psutil.Process], seconds: float = 10) -> list[str]:
     """Which of these are there after so many seconds at the most."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [f"{one.pid} {' '.join(one.cmdline())[:120]}" for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    return [f"{one.pid} {command_line(one)[:120]}" for one in alive if one.status() != psutil.STATUS_ZOMBIE]

@@ -17,10 +17,11 @@ from sensor_streams.local.display import JsonLines, sentence, summary, summary_o
 from sensor_streams.local.happened import Happened
 from sensor_streams.local.jobs import SETTINGS, Assumptions, job_spec, listed
 from sensor_streams.local.jobs.events import EventKind, RunNow, Stop
+from sensor_streams.local.jobs.model import WheelTask
 from sensor_streams.local.places import Places
 from sensor_streams.local.task_process import entry_point
 from sensor_streams.runtime.entry import stream
-from tests.local.bundles import Running, bundle, left, waits
+from tests.local.bundles import Running, bundle, command_line, left, waits
 from tests.local.jobs.simulation import START, Simulation, job, seconds, task
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,8 @@ def test_a_jobs_parameters_lead_to_this_machines_folders_catalog_and_schema(targ
     here = places(target)
     spec = job_spec(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task")
     (only,) = spec.tasks
-    words = here.command(only, [f"--{name}={value}" for name, value in only.work.named_parameters.items()])  # type: ignore[union-attr]
+    assert isinstance(only.work, WheelTask)
+    words = here.command(only, [f"--{name}={value}" for name, value in only.work.named_parameters.items()])
     assert words[:3] == ["wheel", "sensor_streams", "stream"]
     told = dict(word.removeprefix("--").split("=", 1) for word in words[3:])
     assert told["catalog"] == "spark_catalog"
@@ -199,8 +201,9 @@ def test_two_tasks_of_a_cluster_share_one_driver_and_the_exit_code_is_the_jobs(t
         tree = running.tree()
         assert pids <= {process.pid for process in tree}
         assert len(pids) == 2
-        assert [one.pid for one in tree if one.name() == "java"] == running.drivers()
-        secret = [one for one in tree if "SECRET" in " ".join(one.cmdline())]
+        lines = {one.pid: command_line(one) for one in tree}
+        assert [pid for pid, line in lines.items() if line.partition(" ")[0].endswith("/java")] == running.drivers()
+        secret = [line for line in lines.values() if "SECRET" in line]
         assert secret == []
         running.tell("good")
         running.until(lambda: running.find("attempt", task="good", result="SUCCESS"))

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,24 +13,13 @@ import pytest
 from sensor_streams.errors import CheckpointInUse
 from sensor_streams.simulate import Simulation, simulate
 from tests.plant import ARRIVAL, QUICK, Plant, all_names, reading
+from tests.slow.waiting import until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # What every JVM takes, whoever starts it.
 QUICKLY = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
-
-
-def until(condition: Callable[[], bool], seconds: float, process: subprocess.Popen[str]) -> None:
-    """Wait for a condition, no longer than a deadline, and only while the process lives."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        try:
-            process.wait(0.2)
-        except subprocess.TimeoutExpired:
-            continue
-        raise AssertionError(f"the process ended: {process.communicate()}")
 
 
 def endless(plant: Plant, run: str) -> subprocess.Popen[str]:
@@ -45,6 +33,11 @@ def endless(plant: Plant, run: str) -> subprocess.Popen[str]:
         text=True,
         env=QUICKLY,
     )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """What a process said to its end; nothing while it lives."""
+    return "" if process.poll() is None else str(process.communicate())
 
 
 def committed(plant: Plant) -> bool:
@@ -108,7 +101,7 @@ def test_a_second_run_is_refused_sigterm_ends_in_order_and_kill_9_locks_nobody_o
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
     first = endless(plant, "night-1")
     try:
-        until(lambda: committed(plant), 120, first)
+        until(lambda: committed(plant), 120, first, told=lambda: said(first))
         with pytest.raises(CheckpointInUse, match=r"in use by run night-1, attempt 1, since 20") as refused:
             plant.run("readings", run="night-2", lease_timeout="8 s")
         assert str(first.pid) in str(refused.value)
@@ -125,7 +118,12 @@ def test_a_second_run_is_refused_sigterm_ends_in_order_and_kill_9_locks_nobody_o
     plant.land("b.json", [reading("pump-1", "power", "00:01:00", 5)], ARRIVAL + timedelta(hours=1))
     second = endless(plant, "night-3")
     try:
-        until(lambda: (plant.folder / "checkpoints/readings/holder.json").exists(), 60, second)
+        until(
+            lambda: (plant.folder / "checkpoints/readings/holder.json").exists(),
+            60,
+            second,
+            told=lambda: said(second),
+        )
         second.kill()
         second.wait(20)
     finally:
@@ -141,7 +139,7 @@ def test_a_second_sigterm_ends_the_process_at_once(plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
     process = endless(plant, "night-1")
     try:
-        until(lambda: committed(plant), 120, process)
+        until(lambda: committed(plant), 120, process, told=lambda: said(process))
         os.kill(process.pid, signal.SIGTERM)
         os.kill(process.pid, signal.SIGTERM)
         asked = time.monotonic()

@@ -3,11 +3,9 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.bundle.golden import read
 from tests.plant import Plant
+from tests.slow.waiting import until
 
 pytestmark = pytest.mark.runs
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,18 +68,9 @@ def drained(plant: Plant, files: int, *tasks: str) -> bool:
     return True
 
 
-def until(condition: Callable[[], bool], processes: list[subprocess.Popen[str]], folder: Path) -> None:
-    """Wait for a condition, with a deadline, and only while all processes live."""
-
-    def logs() -> str:
-        return "".join(f"{log.name}\n{log.read_text()[-1500:]}\n" for log in folder.glob("*.log"))
-
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < deadline, f"not within its deadline:\n{logs()}"
-        with suppress(subprocess.TimeoutExpired):
-            processes[0].wait(0.5)
-        assert all(process.poll() is None for process in processes), f"a task ended:\n{logs()}"
+def logs(plant: Plant) -> str:
+    """The last of what each task said."""
+    return "".join(f"{log.name}\n{log.read_text()[-1500:]}\n" for log in plant.folder.glob("*.log"))
 
 
 def test_going_from_one_shape_to_another_keeps_every_checkpoint(plant: Plant) -> None:
@@ -89,7 +79,7 @@ def test_going_from_one_shape_to_another_keeps_every_checkpoint(plant: Plant) ->
     files = simulate(simulation, plant.landing, ORIGIN, ORIGIN + third).files
     (single,) = tasks_of("single_task")
     with started(plant, single, "first") as process:
-        until(lambda: drained(plant, files, "feature_extraction"), [process], plant.folder)
+        until(lambda: drained(plant, files, "feature_extraction"), 240, process, told=lambda: logs(plant))
         # Inference waits for a model, and begins by itself when there is one.
         ends = [
             (device.name, datetime.fromtimestamp(failed, UTC).isoformat())
@@ -97,7 +87,7 @@ def test_going_from_one_shape_to_another_keeps_every_checkpoint(plant: Plant) ->
             for _, failed in device.lives(int((ORIGIN + third).timestamp()))
         ]
         plant.train(ends)
-        until(lambda: drained(plant, files), [process], plant.folder)
+        until(lambda: drained(plant, files), 240, process, told=lambda: logs(plant))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) != 0, "an endless run that was stopped is no success"
     ids = {s.name: (plant.folder / f"checkpoints/{s.name}/checkpoint/metadata").read_text() for s in STREAMS}
@@ -111,7 +101,7 @@ def test_going_from_one_shape_to_another_keeps_every_checkpoint(plant: Plant) ->
     files += simulate(simulation, plant.landing, ORIGIN + 2 * third, ORIGIN + 3 * third).files
     features, inference = tasks_of("cluster_per_task")
     with started(plant, features, "third") as one, started(plant, inference, "third") as two:
-        until(lambda: drained(plant, files), [one, two], plant.folder)
+        until(lambda: drained(plant, files), 240, one, two, told=lambda: logs(plant))
         for process in (one, two):
             process.send_signal(signal.SIGTERM)
         for process in (one, two):

@@ -102,6 +102,9 @@ def _of_any_task(task: Mapping[str, Any]) -> Iterator[Broken]:
                     (*here, "named_parameters", parameter),
                     f"entry point {name} takes no parameter {parameter!r}: it would end at once",
                 )
+    schema = _parameters(task).get("schema", "")
+    if not schema.startswith("${") and not NAME.fullmatch(schema):
+        yield (*here, "named_parameters", "schema"), f"schema {schema!r} is no plain name"
     if not any("whl" in library for library in task.get("libraries", [])):
         yield ("libraries",), "installs no wheel"
     if not task.get("email_notifications", {}).get("on_failure"):
@@ -274,6 +277,3 @@ def _checkpoints(jobs: Mapping[str, Any]) -> Iterator[Broken]:
                     here,
                     f"job {shape}, task {task['task_key']}: checkpoint path is {folder} and not {first} as elsewhere",
                 )
-            schema = _parameters(task).get("schema", "")
-            if not schema.startswith("${") and not NAME.fullmatch(schema):
-                yield (*here[:-1], "schema"), f"job {shape}: schema {schema!r} is no plain name"

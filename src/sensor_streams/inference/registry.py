@@ -23,7 +23,6 @@ from pyspark.sql import SparkSession
 from sensor_streams.errors import ModelError
 
 ALIAS = "champion"
-KINDS = ("anomaly", "remaining_life")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
 # The models of this Python process, by kind and version: a worker serves many batches.

@@ -11,6 +11,7 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.marked_yaml import load_names
 from sensor_streams.settings import SESSION_CATALOG
 
+LOCAL_FILE = Path("local.yml")
 _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
 _SIZE = re.compile(r"([1-9][0-9]*)([mg])")
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from sensor_streams.local.happened import Happened
 from sensor_streams.local.jobs.events import Event, EventKind, Json
 from sensor_streams.local.jobs.views import AttemptView, RunView, TaskView
+from sensor_streams.local.plain import say
 from sensor_streams.local.truth import StreamTruth, truths
 
 _EVENTS, _LAST_LINES = 8, 6
@@ -80,7 +81,7 @@ class Lines:
         self._print(text)
 
     def _print(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, text)
 
 
 class Screen(Lines):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from databricks.sdk.service.jobs import RunResultState
 
-from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.errors import INTERRUPTED, EnvironmentProblem
 from sensor_streams.local.attempts import AttemptLog, AttemptProcess
 from sensor_streams.local.driver import Driver
 from sensor_streams.local.jobs.events import Event, EventKind, Json
@@ -16,7 +16,6 @@ from sensor_streams.local.jobs.views import JobView
 
 FAILED = frozenset({RunResultState.FAILED, RunResultState.TIMEDOUT})
 KEPT = (EventKind.ASSUMPTION, EventKind.NOTIFICATION)
-INTERRUPTED = 130
 
 
 @dataclass

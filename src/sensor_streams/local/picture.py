@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
+from sensor_streams.local.plain import say
 from sensor_streams.local.workspace import Workspace
 from sensor_streams.streams import STREAMS
 from sensor_streams.verify import Check
@@ -97,7 +98,7 @@ def _sums(console: Console, workspace: Workspace) -> None:
     reasons = workspace.catalog.read("readings_rejected").groupBy("reason").count().orderBy(F.desc("count")).limit(8)
     told = ", ".join(f"{r['reason']} {r['count']:,}" for r in reasons.collect())
     if told:
-        console.print(f"rejected for: {told}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"rejected for: {told}")
 
 
 def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: datetime, high: datetime) -> None:
@@ -109,7 +110,7 @@ def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: da
         for _, row in alerts[alerts["device_id"] == device].iterrows():
             end = high if pd.isna(row["resolved_at"]) else _utc(row["resolved_at"])
             _mark(line, low, high, _utc(row["opened_at"]), end, "█" if row["rule"] == "unusual" else "▄")
-        console.print(f"  {device:<12} told  │{''.join(line)}│", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"  {device:<12} told  │{''.join(line)}│")
         if truth is not None:
             line = [" "] * _WIDTH
             for _, row in truth.faults[truth.faults["device_id"] == device].iterrows():

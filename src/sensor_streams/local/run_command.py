@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sensor_streams.durations import parse_duration
+from sensor_streams.durations import parse_duration, parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem
-from sensor_streams.local.config import LocalConfig, load_local
+from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
+from sensor_streams.local.plain import say
+from sensor_streams.local.workspace import absolute
 from sensor_streams.session import check_java
 
-LOCAL_FILE = Path("local.yml")
 DEMO = Path(".local/demo")
 
 
@@ -39,7 +40,7 @@ def run(
     Ends with 0 when all went well, 1 when the job failed, 2 wrong use, 3 the machine, 130 interrupted.
     """
     begin = time.time()
-    seconds, last = _seconds(lasting), _moment(until)
+    seconds, last = _seconds(lasting), None if until is None else parse_time(until, "--until")
     variables, parameters = _pairs(var, "--var"), _pairs(param, "--param")
     check_java()
     config = _home(load_local(local), home, folder)
@@ -57,7 +58,7 @@ def run(
         config.folder, target, variables=variables, environment={**given, **os.environ}, user="you@localhost"
     )
     spec = job_spec(bundle, job)
-    places = Places.of(bundle, config, folder.absolute() if folder else None)
+    places = Places.of(bundle, config, absolute(folder) if folder else None)
     places.prepare(spec)
     paused = spec.paused and not live
     # By its trigger where it has one that is live; a time-table only when somebody says how long.
@@ -87,9 +88,9 @@ def run(
             }
         )
     else:
-        _say(console, f"job {job}, target {bundle.target}; tables, models and checkpoints under {where}")
+        say(console, f"job {job}, target {bundle.target}; tables, models and checkpoints under {where}")
         for note in notes:
-            _say(console, f"warning: {note}")
+            say(console, f"warning: {note}")
     try:
         with shown.showing():
             happened = Runner(machine, places, shown).run(None if by_itself else parameters, seconds)
@@ -99,11 +100,11 @@ def run(
         shown.line(summary_object(happened, iso(datetime.now(UTC))))
     else:
         for line in summary(happened):
-            _say(console, line)
+            say(console, line)
         if spec.no_effect:
-            _say(console, "no effect here:")
+            say(console, "no effect here:")
             for one in spec.no_effect:
-                _say(console, f"  {one.path} ({one.position}): {one.reason}")
+                say(console, f"  {one.path} ({one.position}): {one.reason}")
     if happened.exit_code == EnvironmentProblem.exit_code:
         raise EnvironmentProblem(happened.machine)
     raise typer.Exit(happened.exit_code)
@@ -111,7 +112,7 @@ def run(
 
 def own_home(folder: Path) -> Path:
     """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
-    whole = Path(os.path.normpath(folder.absolute()))
+    whole = absolute(folder)
     return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
 
 
@@ -121,7 +122,7 @@ def _home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalC
         home = config.folder / own_home(folder)
     if home is None and (config.folder / DEMO / "catalog.json").exists():
         home = config.folder / DEMO
-    return config if home is None else config.under(Path(os.path.normpath(home.absolute())))
+    return config if home is None else config.under(absolute(home))
 
 
 def _seconds(text: str | None) -> float | None:
@@ -135,16 +136,6 @@ def _seconds(text: str | None) -> float | None:
     return found.total_seconds() if isinstance(found, timedelta) else None
 
 
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"--until {text!r} is no time: write 2026-01-31T12:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
-
-
 def _pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for word in words or ():
@@ -153,7 +144,3 @@ def _pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
             raise ConfigurationError(f"{option} {word!r}: write key=value")
         found[name] = value
     return found
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

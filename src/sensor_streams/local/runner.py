@@ -234,8 +234,7 @@ class Runner:
         self._feed(Stop(self._now()))
 
     def _end_all(self) -> None:
-        for attempt in self._happened.attempts.values():
-            attempt.process.cancel(at_once=True)
+        self._kill_all()
         for name, driver in self._happened.drivers.items():
             if not driver.stopping:
                 self._stop_driver(name)

@@ -49,10 +49,8 @@ class Workspace:
         if home is not None:
             local = local.under(absolute(home))
         settings = load_settings(arguments, os.environ, settings_file, local.settings())
-        paths = ("landing", "checkpoints", "sensors")
-        mapped = {name: str(absolute(local.path(getattr(settings, name)))) for name in paths}
-        if settings.archive is not None:
-            mapped["archive"] = str(absolute(local.path(settings.archive)))
+        paths = {name: getattr(settings, name) for name in ("landing", "checkpoints", "sensors", "archive")}
+        mapped = {name: str(absolute(local.path(path))) for name, path in paths.items() if path is not None}
         return cls(local, settings.model_copy(update=mapped), log_name)
 
     @cached_property

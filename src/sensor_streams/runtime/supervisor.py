@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar
 
-from sensor_streams.errors import ModelError, StreamFailed, StreamFailure
+from sensor_streams.errors import INTERRUPTED, ModelError, StreamFailed, StreamFailure
 from sensor_streams.runtime.causes import describe
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
@@ -27,6 +28,8 @@ _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
 class RunInterrupted(StreamFailed):
     """The run was asked to stop before its end."""
+
+    exit_code: ClassVar[int] = INTERRUPTED
 
 
 class _Asked:
