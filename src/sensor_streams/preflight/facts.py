@@ -1,0 +1,212 @@
+"""What preflight has found out before it judges: plain values, asked for once each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sensor_streams.tables import TableIdentity, TableSpec
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A question that got no answer, and why: the answer is neither yes nor no."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a catalog says under a name. location: as it spells it; None where the catalog does not tell."""
+
+    name: str
+    kind: Literal["external", "managed", "view"]
+    location: str | None
+    table_id: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is in a table; type as Spark prints it (`bigint`, `timestamp`)."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One entry of a table's history. app, app_version: the transaction that a stream gave it, if any."""
+
+    version: int
+    at: float
+    operation: str
+    parameters: Mapping[str, str]
+    engine: str = ""
+    app: str | None = None
+    app_version: int | None = None
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A Delta table as it lies at a location.
+
+    earliest: the first version that can still be read; transactions: app id → last version written under it;
+    history: the newest commits, newest first; table_features: reader and writer features by name.
+    """
+
+    location: str
+    table_id: str
+    version: int
+    earliest: int
+    columns: Sequence[Column]
+    partitions: Sequence[str]
+    properties: Mapping[str, str]
+    reader_version: int
+    writer_version: int
+    table_features: frozenset[str]
+    constraints: Mapping[str, str]
+    transactions: Mapping[str, int]
+    history: Sequence[Commit]
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A place where there is no Delta table. files: how many names lie there, 0 for an empty or missing folder."""
+
+    location: str
+    files: int
+
+
+@dataclass(frozen=True)
+class SourceOffset:
+    """How far a checkpoint's batch has read one table: Delta's id of it, version, index, first snapshot or not."""
+
+    table_id: str
+    version: int
+    index: int
+    starting: bool
+
+
+@dataclass(frozen=True)
+class BoundTo:
+    """What a stream last wrote beside its checkpoint: its tables then."""
+
+    sinks: Mapping[str, TableIdentity]
+    sources: Mapping[str, TableIdentity]
+    landing: str | None
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """A stream's checkpoint folder. query: the id in its metadata, None where there is none; problems: in words, what
+    is broken within (half-written files, gaps); holder: the run that beats in it now; written: when it last changed."""
+
+    folder: str
+    exists: bool
+    query: str | None
+    offsets: Sequence[int]
+    commits: Sequence[int]
+    sources: Sequence[SourceOffset]
+    bound: BoundTo | None
+    problems: Sequence[str] = ()
+    holder: str | None = None
+    written: float | None = None
+
+
+@dataclass(frozen=True)
+class StreamMeant:
+    """A stream as it is declared: its tables with their columns, its sources, its checkpoint's folder."""
+
+    name: str
+    sinks: Sequence[TableSpec]
+    sources: Sequence[str]
+    checkpoint: str
+    model: Literal["anomaly", "remaining_life"] | None = None
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a job's task, or several, are meant to be bound to.
+
+    tables: the folder of the tables' data, None where the catalog manages it; volumes: full name → folder, of those
+    that the parameters name; principal: as whom the job runs, None where that is not known; own_run: the run and
+    attempt that ask, which may hold the checkpoints already; registry: the model registry's address.
+    """
+
+    catalog: str
+    schema: str
+    tables: str | None
+    landing: str
+    checkpoints: str
+    streams: Sequence[StreamMeant]
+    principal: str | None = None
+    own_run: str | None = None
+    registry: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    specs: Mapping[str, TableSpec] = field(default_factory=dict)
+
+    def full(self, table: str) -> str:
+        """catalog.schema.table"""
+        return f"{self.catalog}.{self.schema}.{table}"
+
+
+@dataclass(frozen=True)
+class ExternalLocation:
+    """A place that the workspace may reach: its address, its credential, whether it may be written."""
+
+    name: str
+    url: str
+    credential: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class WorkspaceFacts:
+    """What only a workspace has. rights: (kind, full name) → the principal's effective privileges, inherited ones
+    included; missing: objects that the job names and the workspace does not have."""
+
+    external_locations: Sequence[ExternalLocation] | Unknown
+    rights: Mapping[tuple[str, str], frozenset[str] | Unknown]
+    volumes: Mapping[str, str | Unknown | None]
+    models: Mapping[str, str | Unknown | None]
+    write_tests: Mapping[str, Sequence[tuple[str, str, str]] | Unknown] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The champion of a kind. version None: no such alias. inputs: name → type of its signature; flavour problems and
+    Python differences as `problems`."""
+
+    name: str
+    version: str | None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PlatformFacts:
+    """This process and machine: versions by package, what the lock says, bytes that are free, clock skew in s."""
+
+    versions: Mapping[str, str]
+    locked: Mapping[str, str]
+    free_disk: int | None
+    free_memory: int | None
+    skew: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the checks look at. By short table name: `entries`; by canonical place (`places.canonical`): `tables`,
+    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`."""
+
+    meant: Meant
+    entries: Mapping[str, Entry | Unknown | None]
+    tables: Mapping[str, TableFacts | Nothing | Unknown]
+    checkpoints: Mapping[str, CheckpointFacts | Unknown]
+    others: Sequence[Entry] = ()
+    workspace: WorkspaceFacts | None = None
+    models: Mapping[str, ModelFacts | Unknown] = field(default_factory=dict)
+    platform: PlatformFacts | None = None
+    now: float = 0.0
