@@ -95,14 +95,14 @@ class Running:
             if one["event"] == event and all(one.get(name) == value for name, value in values.items())
         ]
 
-    def until(self, condition: Callable[[], Any], seconds: float = 90) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 90, every: float = 0.1) -> Any:
         """Wait until something is so, with a deadline, and only while the runner lives; what it was."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, f"not within {seconds} s: {self.told()}"
             if self.process.poll() is not None and not condition():
                 raise AssertionError(f"the runner ended with {self.process.returncode}: {self.told()}")
-            self._reader.join(0.1)
+            self._reader.join(every)
         return found
 
     def pid(self, task: str, number: int = 1) -> int:
