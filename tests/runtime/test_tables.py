@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,34 @@ def test_a_second_session_sees_a_table_that_another_one_created(plant: Plant, tm
     fresh = CatalogFile(tmp_path / "catalog.json")
     other = Catalog(plant.spark.newSession(), "spark_catalog", plant.schema, str(tmp_path / "tables"), fresh)
     assert other.wait_for("readings", 1) == plant.catalog.identify("readings")
+
+
+def test_two_tasks_on_one_driver_do_not_take_entries_from_each_other(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "shared.json"
+    for number in range(4):
+        table = TableIdentity(f"spark_catalog.{plant.schema}.t{number}", f"file:{tmp_path}/there {number}", "x")
+        CatalogFile(file).add(table)
+    # Each process has its own knowledge of what is registered; the session's catalog is one.
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda entries: entries.register(plant.spark), [CatalogFile(file), CatalogFile(file)]))
+    dropped: list[str] = []
+    real = SparkSession.sql
+
+    def recorded(self: SparkSession, text: str, *rest: Any, **more: Any) -> Any:
+        dropped.extend([text] * text.startswith("DROP"))
+        return real(self, text, *rest, **more)
+
+    monkeypatch.setattr(SparkSession, "sql", recorded)
+    CatalogFile(file).register(plant.spark)
+    assert dropped == []
+    moved = TableIdentity(f"spark_catalog.{plant.schema}.t0", f"file:{tmp_path}/elsewhere", "x")
+    CatalogFile(file).add(moved)
+    CatalogFile(file).register(plant.spark)
+    assert len(dropped) == 1
+    with pytest.raises(TableError, match="elsewhere"):
+        Catalog(plant.spark, "spark_catalog", plant.schema).identify("t0")
 
 
 def test_names_that_are_no_names_never_reach_sql(plant: Plant) -> None:

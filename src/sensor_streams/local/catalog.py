@@ -14,7 +14,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import TableError
-from sensor_streams.settings import NAME
+from sensor_streams.settings import NAME, SESSION_CATALOG
 from sensor_streams.tables import TableIdentity, create_schema, view_statement, view_text
 
 log = logging.getLogger("sensor_streams.local")
@@ -104,8 +104,7 @@ class CatalogFile:
                 catalog, schema, short = _parts(name)
                 create_schema(spark, catalog, schema)
                 if definitions[name][0] == "TABLE":
-                    spark.sql(f"DROP TABLE IF EXISTS {_quoted(name)}")
-                    _register(spark, schema, short, entries[name]["location"])
+                    _register(spark, schema, short, str(entries[name]["location"]))
                 else:
                     _make_view(spark, name, [_quoted(table) for table in entries[name]["view_of"]])
                 known[name] = definitions[name]
@@ -153,7 +152,7 @@ def _make_view(spark: SparkSession, name: str, tables: Sequence[str]) -> None:
 
 
 def _register(spark: SparkSession, schema: str, table: str, location: str) -> None:
-    """Make an entry of an external table.
+    """Make an entry of an external table, unless the session's catalog has it: another task on the driver may use it.
 
     Through Spark's catalog and not through SQL: `CREATE TABLE … USING delta LOCATION …` writes a log, an empty table,
     where there is none. That is how an entry that leads nowhere turns into an empty table that everyone reads.
@@ -161,12 +160,19 @@ def _register(spark: SparkSession, schema: str, table: str, location: str) -> No
     jvm = spark._jvm
     if jvm is None:
         raise TableError("catalog entries need a session with a JVM of its own")
+    place = jvm.org.apache.hadoop.fs.Path(location).toUri()
+    catalog = spark._jsparkSession.sharedState().externalCatalog()
+    if catalog.tableExists(schema, table):
+        there = catalog.getTable(schema, table).storage().locationUri()
+        if there.isDefined() and there.get().equals(place):
+            return
+        spark.sql(f"DROP TABLE IF EXISTS {_quoted(f'{SESSION_CATALOG}.{schema}.{table}')}")
     catalyst = jvm.org.apache.spark.sql.catalyst
     companion = getattr(getattr(catalyst.catalog, "CatalogTable$"), "MODULE$")
     rest = [getattr(companion, f"apply$default${n}")() for n in range(6, 22)]
     empty = catalyst.catalog.CatalogStorageFormat.empty()
     storage = empty.copy(
-        jvm.scala.Option.apply(jvm.org.apache.hadoop.fs.Path(location).toUri()),
+        jvm.scala.Option.apply(place),
         empty.inputFormat(),
         empty.outputFormat(),
         empty.serde(),
@@ -181,7 +187,8 @@ def _register(spark: SparkSession, schema: str, table: str, location: str) -> No
         jvm.scala.Option.apply("delta"),
         *rest,
     )
-    spark._jsparkSession.sharedState().externalCatalog().createTable(entry, False)
+    # Another task on the same driver may be doing the same at this moment.
+    catalog.createTable(entry, True)
 
 
 def _quoted(name: str) -> str:

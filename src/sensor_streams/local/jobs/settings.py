@@ -62,7 +62,7 @@ def _of_notifications(prefix: str) -> Iterator[Setting]:
     yield Setting(f"{prefix}notification_settings", Effect.PRINTED, "decides who would be told", False)
     for name in (*_SWITCHES, *(("alert_on_last_attempt",) if prefix else ())):
         yield Setting(f"{prefix}notification_settings.{name}", Effect.PRINTED, "decides who would be told")
-    yield Setting(f"{prefix}health", Effect.PRINTED, "says from when on somebody would be told")
+    yield Setting(f"{prefix}health", Effect.PRINTED, "a run that lasts too long; the backlog is not measured here")
 
 
 def _of_cluster(prefix: str) -> Iterator[Setting]:
