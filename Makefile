@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-slow lint format bench golden lock clean
+.PHONY: help setup demo cmapss test test-slow lint format bench bench-run golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -58,6 +58,9 @@ format: setup ## let ruff put the code in order
 
 bench: setup ## rows per second and memory by stream, beside the watermark form
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+bench-run: setup ## what the runner of jobs itself costs
+	@$(BIN)/python -m benchmarks.runner $(ARGS)
 
 golden: setup ## renew the resolved jobs of each target that are kept for review
 	@$(BIN)/python -m tests.bundle.golden

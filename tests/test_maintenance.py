@@ -63,6 +63,7 @@ def test_vacuum_keeps_what_the_slowest_stream_has_still_to_read(plant: Plant) ->
     assert caught_up["readings"] == 7 * 24
 
 
+@pytest.mark.slow
 def test_ingested_files_go_to_the_archive_and_no_count_changes(plant: Plant, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     plant.create("readings")

@@ -60,6 +60,7 @@ def test_order_batches_lateness_a_day_offline_and_a_wrong_clock_change_no_result
     assert [followed.version(name) for name in COMPUTED] == before
 
 
+@pytest.mark.slow
 def test_a_late_reading_joins_two_sessions_and_moves_the_trends_that_look_back_on_it(followed: Plant) -> None:
     followed.land("a.json", [*hour("pump-1", 0, range(0, 10)), *hour("pump-1", 0, range(15, 30))])
     followed.ingest("a.json")
