@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-slow test-runs lint format bench golden lock clean
+.PHONY: help setup demo cmapss test test-slow test-runs test-unity lint format bench golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -42,13 +42,16 @@ cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder S
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
 test: setup ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow and not runs" --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not runs and not unity" --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-slow: setup ## faults with real processes, replays, lost checkpoints
 	@$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-runs: setup ## jobs with their process trees, as `sensor-streams run` starts them
 	@$(BIN)/python -m pytest -q -m runs $(ARGS)
+
+test-unity: setup ## preflight against a real Unity Catalog server (needs cargo; builds it the first time, 15 minutes)
+	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
