@@ -2,10 +2,10 @@
 # Prints the path of a Unity Catalog server; builds it the first time, into a cache folder outside of the project.
 set -eu
 version=0.0.11
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/sensor-streams/unity-$version
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sensor-streams/unity
 server=$cache/bin/uc-server
 
-if [ ! -x "$server" ]; then
+if ! [ -x "$server" ] || ! grep -q "olai-uc-server $version " "$cache/.crates.toml"; then
   command -v cargo >/dev/null 2>&1 || {
     echo "cargo is needed to build the Unity Catalog server and is not there: install Rust" >&2
     exit 3

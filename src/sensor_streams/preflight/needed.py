@@ -102,3 +102,8 @@ def needed(
 def lacking(wanted: frozenset[str], held: frozenset[str]) -> frozenset[str]:
     """The privileges that are wanted and not held; who owns the object or has all privileges lacks none."""
     return frozenset() if held & {"OWNER", "ALL_PRIVILEGES"} else wanted - held
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever stands in it."""
+    return "`" + name.replace("`", "``") + "`"

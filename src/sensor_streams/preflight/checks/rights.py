@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sensor_streams.preflight.facts import Facts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.needed import lacking, needed
+from sensor_streams.preflight.needed import lacking, needed, quoted
 
 # How SQL calls what the permissions API calls by one word. A registered model is granted on as a function.
 _KINDS = {"external_location": "EXTERNAL LOCATION"}
@@ -45,8 +45,3 @@ def grant(privileges: list[str], kind: str, name: str, principal: str, *, dotted
         return None
     told = ".".join(map(quoted, names))
     return f"GRANT {', '.join(privileges)} ON {kind} {told} TO {quoted(principal)}"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever stands in it."""
-    return "`" + name.replace("`", "``") + "`"
