@@ -50,7 +50,7 @@ test-slow: setup ## faults with real processes, replays, lost checkpoints
 test-runs: setup ## jobs with their process trees, as `sensor-streams run` starts them
 	@$(BIN)/python -m pytest -q -m runs $(ARGS)
 
-test-unity: setup ## preflight against a real Unity Catalog server (needs cargo; builds it the first time, 15 minutes)
+test-unity: setup ## preflight against a real Unity Catalog server (built with cargo the first time: 15 minutes)
 	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
 lint: setup ## ruff and mypy

@@ -11,6 +11,8 @@ Record = Mapping[str, Any]
 
 _LOOKS_SECRET = re.compile(r"\b(dapi[0-9a-f]{8,}\S*|eyJ[\w-]{8,}[\w.-]*|Bearer\s+\S+)", re.IGNORECASE)
 _LONGEST = 200
+# Servers of the open Unity Catalog spell the code `errorCode`, which the SDK does not read. This is left of it.
+_OF_OPEN_SERVERS = "The requested resource does not exist."
 
 
 class NoAnswer(Exception):
@@ -26,7 +28,8 @@ def unless_missing(question: Callable[[], Answer]) -> Answer | None:
     except NotFound as error:
         # A 404 without such a code says that nothing answers at this address, not that there is no such table.
         code = str(error.error_code or "")
-        if (code.endswith("_DOES_NOT_EXIST") and code != "METASTORE_DOES_NOT_EXIST") or code == "RESOURCE_NOT_FOUND":
+        none = code.endswith("_DOES_NOT_EXIST") and code != "METASTORE_DOES_NOT_EXIST"
+        if none or (not code and str(error) == _OF_OPEN_SERVERS):
             return None
         raise
 
