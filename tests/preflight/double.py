@@ -17,7 +17,8 @@ from sensor_streams.preflight.facts import Meant
 from sensor_streams.preflight.needed import models_of, tables_of, volumes_of
 
 UNITY = "/api/2.1/unity-catalog"
-TOKEN = "dapi0123456789abcdef0123456789abcdef"
+# Of no known form: whatever a token looks like, it must not be told.
+TOKEN = "a secret of nobody"
 PRINCIPAL = "runner@example.org"
 Fault = Callable[[Request], Response]
 

@@ -277,11 +277,13 @@ def test_a_wait_that_the_workspace_asks_for_is_kept(double: Double) -> None:
 
 def test_no_secret_is_in_what_is_told(double: Double) -> None:
     fill(double, SMALL)
+    other = "dapi0123456789abcdef0123456789abcdef"
     for path in double.records:
-        double.faults[path] = lambda _: refusal(403, "PERMISSION_DENIED", f"Bearer {TOKEN} and {TOKEN} may not")
+        double.faults[path] = lambda _: refusal(403, "PERMISSION_DENIED", f"Bearer {other} and {TOKEN} may not")
     _, unchecked = judged(SMALL, gather(SMALL))
-    assert unchecked
+    assert any("and … may not" in one.because for one in unchecked)
     assert TOKEN not in str(unchecked)
+    assert other not in str(unchecked)
 
 
 def test_wrong_credentials_no_host_and_no_credentials_are_no_pass(
@@ -412,6 +414,24 @@ def test_none_of_200_random_faults_is_taken_for_health_or_ends_in_a_traceback(do
         done += len(double.faults)
     print(f"{done} faults: {dict(kinds)}")
     assert done >= 200
+
+
+def test_pages_that_lead_in_a_circle_are_not_read_for_long(double: Double) -> None:
+    fill(double, SMALL)
+    path = f"{UNITY}/external-locations"
+    double.faults[path] = lambda _: answer({"next_page_token": "again"})
+    told = gather(SMALL).facts.external_locations
+    assert isinstance(told, Unknown)
+    assert "circle" in told.because
+    assert double.asked().count(path) == 2
+
+
+def test_an_answer_of_another_object_is_no_answer(double: Double) -> None:
+    fill(double, SMALL)
+    double.records[f"{UNITY}/tables/plant.live.anomaly_scores"]["full_name"] = "plant.live.alerts"
+    told = gather(SMALL)
+    assert isinstance(told.entries["anomaly_scores"], Unknown)
+    assert isinstance(told.facts.rights["table", "plant.live.anomaly_scores"], Unknown)
 
 
 def test_a_listing_that_is_cut_off_at_a_page_is_not_taken_for_whole(double: Double) -> None:
