@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-slow lint format bench bench-run golden lock clean
+.PHONY: help setup demo cmapss test test-slow test-unity lint format bench bench-run golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -42,10 +42,13 @@ cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder S
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
 test: setup ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not unity" --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-slow: setup ## faults with real processes, replays, lost checkpoints
 	@$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadgroup $(ARGS)
+
+test-unity: setup ## preflight against a real Unity Catalog server (built with cargo the first time: 15 minutes)
+	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -163,37 +163,52 @@ class ExternalLocation:
 
 @dataclass(frozen=True)
 class WorkspaceFacts:
-    """What only a workspace has. rights: (kind, full name) → the principal's effective privileges, inherited ones
-    included; missing: objects that the job names and the workspace does not have."""
+    """What only a workspace has. rights: (kind, full name) → the principal's effective privileges, inherited ones and
+    those of its groups included, `OWNER` where it owns the object; kinds as the permissions API names them: catalog,
+    schema, table, volume, external_location, and function for a registered model.
+
+    external_locations: those that the asker may see; volumes: full name → storage location; models: full name → version
+    of the alias champion, empty without that alias; in both None: there is none. write_tests: external location →
+    (operation, result, message) of the credential's own test. principal: as whom the job runs; missing: objects that
+    the job names and the workspace does not have; credentials: name → usable for reading only, of those that the asker
+    may see."""
 
     external_locations: Sequence[ExternalLocation] | Unknown
     rights: Mapping[tuple[str, str], frozenset[str] | Unknown]
     volumes: Mapping[str, str | Unknown | None]
     models: Mapping[str, str | Unknown | None]
     write_tests: Mapping[str, Sequence[tuple[str, str, str]] | Unknown] = field(default_factory=dict)
+    principal: str | Unknown = Unknown("it was not asked for")
+    missing: Sequence[tuple[str, str]] = ()
+    credentials: Mapping[str, bool] | Unknown = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The champion of a kind. version None: no such alias. inputs: name → type of its signature; flavour problems and
-    Python differences as `problems`."""
+    """The champion of a kind. version None: no such alias. inputs: name → type of its signature, as MLflow names it
+    (`double`); optional: those of them that a row may lack; python: the version that it was logged with; gone: what of
+    the version that the alias names cannot be found; problems: why its flavour does not load here."""
 
     name: str
     version: str | None
     inputs: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     problems: Sequence[str] = ()
+    optional: frozenset[str] = frozenset()
+    gone: str | None = None
 
 
 @dataclass(frozen=True)
 class PlatformFacts:
-    """This process and machine: versions by package, what the lock says, bytes that are free, clock skew in s."""
+    """This process and machine: versions by package, what the project is built for, bytes that are free, clock skew in
+    s (this clock less the workspace's); None where it was not asked for."""
 
     versions: Mapping[str, str]
     locked: Mapping[str, str]
-    free_disk: int | None
-    free_memory: int | None
-    skew: float | None
+    free_disk: int | Unknown | None
+    free_memory: int | Unknown | None
+    skew: float | Unknown | None
+    python: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Prints the path of a Unity Catalog server; builds it the first time, into a cache folder outside of the project.
+set -eu
+version=0.0.11
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sensor-streams/unity
+server=$cache/bin/uc-server
+
+if ! [ -x "$server" ] || ! grep -q "olai-uc-server $version " "$cache/.crates.toml"; then
+  command -v cargo >/dev/null 2>&1 || {
+    echo "cargo is needed to build the Unity Catalog server and is not there: install Rust" >&2
+    exit 3
+  }
+  echo "building a Unity Catalog server into $cache (once; some 15 minutes on 2 cores)" >&2
+  # Its compiled parts are some gigabytes, and nobody wants them afterwards.
+  build=$(mktemp -d)
+  trap 'rm -rf "$build"' EXIT
+  CARGO_TARGET_DIR=$build cargo install olai-uc-server --version "$version" --features bin --locked \
+    --root "$cache" >&2 || {
+    echo "the Unity Catalog server could not be built: see above" >&2
+    exit 1
+  }
+fi
+echo "$server"

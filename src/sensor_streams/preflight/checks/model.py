@@ -1,0 +1,137 @@
+"""Models: a champion, inputs that the features have, a flavour and a Python that load here."""
+
+from collections.abc import Iterator, Mapping
+
+from sensor_streams.preflight.facts import Facts, ModelFacts, StreamMeant, Unknown
+from sensor_streams.preflight.findings import Finding, Severity
+
+# MLflow's type → Spark's types that reach it without loss; see MLflow's "schema enforcement": integers go into longs
+# and doubles, floats into doubles.
+_FITS: Mapping[str, frozenset[str]] = {
+    "double": frozenset(("double", "float", "int", "smallint", "tinyint")),
+    "float": frozenset(("float",)),
+    "long": frozenset(("bigint", "int", "smallint", "tinyint")),
+    "integer": frozenset(("int", "smallint", "tinyint")),
+    "string": frozenset(("string",)),
+    "boolean": frozenset(("boolean",)),
+    "datetime": frozenset(("timestamp", "timestamp_ntz", "date")),
+    "binary": frozenset(("binary",)),
+}
+# As a declaration may spell them.
+_SPELT = {"integer": "int", "long": "bigint", "short": "smallint", "byte": "tinyint", "real": "float"}
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """What is wrong with the champions that the job's streams score with."""
+    python = "" if facts.platform is None else facts.platform.python
+    seen = set[str]()
+    for stream in facts.meant.streams:
+        model = None if stream.model is None or stream.model in seen else facts.models.get(stream.model)
+        if stream.model is None or model is None or isinstance(model, Unknown):
+            continue
+        seen.add(stream.model)
+        if model.version is None:
+            yield _finding(
+                "model.no-champion",
+                "warning",
+                model,
+                "no version has the alias champion",
+                f"a champion, by which {stream.name} scores",
+                f"train one; until then {stream.name} waits and writes nothing",
+                "sensor-streams train",
+            )
+        elif model.gone is not None:
+            yield _finding(
+                "model.version-gone",
+                "error",
+                model,
+                model.gone,
+                "the version that the alias champion names, whole",
+                "give the alias to a version that is there, or train anew",
+                "sensor-streams train",
+            )
+        else:
+            yield from _signature(model, stream, facts)
+            yield from _loading(model, python)
+
+
+def _finding(
+    check: str,
+    severity: Severity,
+    model: ModelFacts,
+    found: str,
+    expected: str,
+    remedy: str,
+    command: str | None = None,
+) -> Finding:
+    named = model.name if model.version is None else f"{model.name} version {model.version}"
+    return Finding(check, severity, f"model {named}", found, expected, remedy, command)
+
+
+def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator[Finding]:
+    """Inputs against the columns that the stream's sources declare."""
+    specs = [facts.meant.specs[source] for source in stream.sources if source in facts.meant.specs]
+    if not specs:
+        return
+    columns = {name: kind.lower() for spec in specs for name, kind in spec.columns}
+    where = ", ".join(stream.sources)
+    if not model.inputs:
+        yield _finding(
+            "model.signature",
+            "error",
+            model,
+            "it has no signature, so nobody knows which columns it reads",
+            f"a signature with columns of {where}",
+            "log the model with a signature",
+        )
+        return
+    wrong = [
+        f"{name}: {told} in the model, {columns[name]} in {where}"
+        for name, told in sorted(model.inputs.items())
+        if name in columns and _SPELT.get(columns[name], columns[name]) not in _FITS.get(told, frozenset())
+    ]
+    absent = sorted(model.inputs.keys() - columns.keys())
+    needed = [name for name in absent if name not in model.optional]
+    if wrong or needed:
+        yield _finding(
+            "model.signature",
+            "error",
+            model,
+            "; ".join([*wrong, *(f"{name}: not in {where}" for name in needed)]),
+            f"inputs that {where} has, of the same types",
+            "train on the features as they are now, or give the alias to a version that fits them",
+            "sensor-streams train",
+        )
+    silent = [name for name in absent if name in model.optional]
+    if silent:
+        yield _finding(
+            "model.signature",
+            "warning",
+            model,
+            f"reads {', '.join(silent)}, which {where} does not have: scored as sensors that are silent",
+            f"inputs that {where} has",
+            "train on the features as they are now, if these sensors are gone for good",
+            "sensor-streams train",
+        )
+
+
+def _loading(model: ModelFacts, python: str) -> Iterator[Finding]:
+    if model.problems:
+        yield _finding(
+            "model.flavour",
+            "error",
+            model,
+            "; ".join(model.problems),
+            "a pyfunc flavour that loads here",
+            "log the model as a pyfunc, or bring what it imports into the environment of the task",
+        )
+    if python and model.python and python.split(".")[:2] != model.python.split(".")[:2]:
+        yield _finding(
+            "model.python",
+            "warning",
+            model,
+            f"logged with Python {model.python}",
+            f"Python {python}, which runs here: a pickled model may not load in another one",
+            "train with the Python that scores",
+            "sensor-streams train",
+        )

@@ -1,0 +1,85 @@
+"""What the registry says of the champions: version, signature, flavour, Python. Nothing but `MLmodel` is fetched."""
+
+import importlib.util
+import threading
+from collections.abc import Mapping, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from sensor_streams.errors import ModelError
+from sensor_streams.inference.registry import Registry, hush
+from sensor_streams.preflight.facts import ModelFacts, Unknown
+
+
+def gather_models(registry: Registry, kinds: Sequence[str], seconds: float = 30.0) -> dict[str, ModelFacts | Unknown]:
+    """The champion of each kind, asked for side by side; Unknown where the registry cannot be asked in so many seconds.
+
+    A store on this machine and the registry of Unity Catalog alike.
+    """
+    told: SimpleQueue[tuple[str, ModelFacts | Unknown]] = SimpleQueue()
+
+    def ask(kind: str) -> None:
+        try:
+            told.put((kind, _champion(registry, kind)))
+        except ModelError as error:
+            told.put((kind, Unknown(str(error).splitlines()[0])))
+        except Exception as error:
+            told.put((kind, Unknown(f"{type(error).__name__} from the registry {registry.registry_uri}")))
+
+    hush()
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    mlflow.set_registry_uri(registry.registry_uri)
+    # Daemons: MLflow tries a registry that does not answer again for minutes.
+    for kind in kinds:
+        threading.Thread(target=ask, args=(kind,), name=f"preflight-{kind}", daemon=True).start()
+    late = Unknown(f"the registry {registry.registry_uri} did not answer within {seconds:.0f} s")
+    models: dict[str, ModelFacts | Unknown] = dict.fromkeys(kinds, late)
+    for _ in kinds:
+        try:
+            kind, facts = told.get(timeout=seconds)
+        except Empty:
+            break
+        models[kind] = facts
+    return models
+
+
+def _champion(registry: Registry, kind: str) -> ModelFacts:
+    name = registry.name(kind)
+    champion = registry.champion(kind)
+    if champion is None:
+        return ModelFacts(name, None)
+    try:
+        info = mlflow.models.get_model_info(f"models:/{name}/{champion.version}")
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE"):
+            raise ModelError(f"version {champion.version} of {name} cannot be read: {error.message}") from None
+        return ModelFacts(name, champion.version, gone=f"the registry does not find it: {error.message}")
+    except OSError as error:
+        return ModelFacts(name, champion.version, gone=f"its files are not there: {error}")
+    inputs, optional = _inputs(info)
+    flavour: Mapping[str, Any] | None = info.flavors.get("python_function")
+    python = None if flavour is None else flavour.get("python_version")
+    return ModelFacts(name, champion.version, inputs, python, _problems(flavour), optional)
+
+
+def _inputs(info: Any) -> tuple[dict[str, str], frozenset[str]]:
+    """The inputs of the signature, name → type, and those that may lack. A tensor's type is told as `tensor`."""
+    schema = None if info.signature is None else info.signature.inputs
+    if schema is None or not schema.has_input_names():
+        return {}, frozenset()
+    inputs = {column.name: getattr(column.type, "name", "tensor") for column in schema.inputs}
+    return inputs, frozenset(column.name for column in schema.inputs if not getattr(column, "required", True))
+
+
+def _problems(flavour: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if flavour is None:
+        return ("it has no pyfunc flavour",)
+    module = str(flavour.get("loader_module", ""))
+    try:
+        found = bool(module) and importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    return () if found else (f"what loads it, the module {module or '(none is named)'}, is not installed here",)

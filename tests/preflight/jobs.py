@@ -1,0 +1,35 @@
+"""What a job is meant to be bound to, in a workspace, from the streams as they are declared."""
+
+from collections.abc import Sequence
+
+from sensor_streams.fleet import load_fleet
+from sensor_streams.preflight.facts import Meant, StreamMeant
+from sensor_streams.streams import STREAMS, Stream
+from tests.rows import FIXTURES
+
+FLEET = load_fleet(FIXTURES / "fleet.yml")
+VOLUMES = "/Volumes/plant/live"
+
+
+def meant_of(streams: Sequence[Stream] = STREAMS, root: str | None = "s3://bucket/tables") -> Meant:
+    """The job of these streams in the schema plant.live, with folders in volumes and models in the same schema."""
+    return Meant(
+        catalog="plant",
+        schema="live",
+        tables=root,
+        landing=f"{VOLUMES}/landing",
+        checkpoints=f"{VOLUMES}/checkpoints",
+        streams=[
+            StreamMeant(
+                stream.name,
+                [stream.table(FLEET), *(make(FLEET) for make in stream.beside)],
+                stream.sources,
+                f"{VOLUMES}/checkpoints/{stream.name}",
+                stream.model,
+            )
+            for stream in streams
+        ],
+        registry="databricks-uc",
+        models={kind: f"plant.live.{kind}" for kind in ("anomaly", "remaining_life")},
+        specs={stream.name: stream.table(FLEET) for stream in STREAMS},
+    )
