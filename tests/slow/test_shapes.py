@@ -15,6 +15,7 @@ from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.bundle.golden import read
 from tests.plant import Plant
+from tests.preflight.broken import said_of
 from tests.slow.waiting import until
 
 pytestmark = pytest.mark.runs
@@ -108,6 +109,7 @@ def test_going_from_one_shape_to_another_keeps_every_checkpoint(plant: Plant) ->
             process.wait(60)
 
     assert {s.name: (plant.folder / f"checkpoints/{s.name}/checkpoint/metadata").read_text() for s in STREAMS} == ids
+    assert said_of(plant) == {}, "preflight has nothing to say"
     assert plant.differing() == []
     lines, accepted, rejected, duplicates = plant.sums()
     assert lines == accepted + rejected + duplicates > 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from sensor_streams.preflight.facts import CheckpointFacts, Commit, Entry, Facts, StreamMeant, TableFacts
+from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.places import canonical
 from sensor_streams.runtime.positions import SourceOffset
 from sensor_streams.tables import TableIdentity
@@ -40,20 +40,34 @@ def table_of(facts: Facts, name: str) -> TableFacts | None:
 
 
 def begun(facts: Facts) -> Iterator[tuple[StreamMeant, CheckpointFacts]]:
-    """The streams whose checkpoint has begun: without one there is no position that could be wrong."""
+    """The streams whose checkpoint has begun and is their own: another one tells nothing of them."""
     for stream in facts.meant.streams:
         checkpoint = facts.checkpoints.get(stream.name)
-        if isinstance(checkpoint, CheckpointFacts) and checkpoint.query is not None:
+        if not isinstance(checkpoint, CheckpointFacts) or checkpoint.query is None:
+            continue
+        if checkpoint.bound is None or others(facts, stream, checkpoint.bound) is None:
             yield stream, checkpoint
 
 
+def others(facts: Facts, stream: StreamMeant, bound: BoundTo) -> str | None:
+    """Whose a checkpoint is that is bound to such tables, in words; None when it is the stream's own."""
+    # A stream may come to write one more table; to read another one would be another stream.
+    if stream.name not in bound.sinks or not {*bound.sinks} <= {spec.name for spec in stream.sinks}:
+        return f"it was made by a stream that writes {', '.join(sorted(bound.sinks)) or 'nothing'}"
+    if {*bound.sources} != {*stream.sources}:
+        return f"it was made by a stream that reads {', '.join(sorted(bound.sources)) or 'no table'}"
+    tables = {**bound.sinks, **bound.sources}
+    strange = sorted(table.name for name, table in tables.items() if table.name != facts.meant.full(name))
+    return f"it belongs to {', '.join(strange)}" if strange else None
+
+
 def bound_to(facts: Facts, table: str) -> Mapping[str, TableIdentity]:
-    """Stream → what its checkpoint is bound to as this table; not of a checkpoint that belongs to another target."""
+    """Stream → what its checkpoint is bound to as this table."""
     found = {}
     for stream, checkpoint in begun(facts):
         if checkpoint.bound is not None:
             identity = {**checkpoint.bound.sources, **checkpoint.bound.sinks}.get(table)
-            if identity is not None and identity.name == facts.meant.full(table):
+            if identity is not None:
                 found[stream.name] = identity
     return found
 

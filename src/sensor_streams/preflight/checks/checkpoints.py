@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from sensor_streams.durations import parse_duration
-from sensor_streams.preflight.checks.asked import anew, begun, moment, positions, told, unread
+from sensor_streams.preflight.checks.asked import anew, begun, moment, others, positions, told, unread
 from sensor_streams.preflight.checks.catalogue import finding
-from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Facts, StreamMeant, TableFacts
+from sensor_streams.preflight.facts import CheckpointFacts, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.places import inside, same_place
 
@@ -97,32 +97,24 @@ def _of_others(facts: Facts) -> Iterator[Finding]:
     by_query: dict[str, list[str]] = {}
     for stream, checkpoint in begun(facts):
         by_query.setdefault(str(checkpoint.query), []).append(stream.name)
-    for stream, checkpoint in begun(facts):
-        why = None if checkpoint.bound is None else _other(facts, stream, checkpoint.bound)
-        twins = [name for name in by_query[str(checkpoint.query)] if name != stream.name]
-        if why is None and twins:
-            why = f"it has the query id of the checkpoint of {', '.join(twins)}: one is a copy of the other"
+    for stream in facts.meant.streams:
+        there = facts.checkpoints.get(stream.name)
+        if not isinstance(there, CheckpointFacts):
+            continue
+        why = None if there.query is None or there.bound is None else others(facts, stream, there.bound)
+        same = by_query.get(str(there.query), [])
+        if stream.name in same and same[1:]:
+            twins = ", ".join(name for name in same if name != stream.name)
+            why = f"it has the query id of the checkpoint of {twins}: one is a copy of the other"
         if why is not None:
             yield finding(
                 "checkpoint.other-stream",
                 stream.name,
-                f"{checkpoint.folder}: {why}",
+                f"{there.folder}: {why}",
                 f"a checkpoint that {stream.name} has made in {facts.meant.catalog}.{facts.meant.schema}",
                 f"bring this stream's own one back; or {_ANEW}",
-                anew(checkpoint.folder),
+                anew(there.folder),
             )
-
-
-def _other(facts: Facts, stream: StreamMeant, bound: BoundTo) -> str | None:
-    sinks = {spec.name for spec in stream.sinks}
-    # A stream may come to write one more table; to read another one would be another stream.
-    if not {*bound.sinks} <= sinks or stream.name not in bound.sinks:
-        return f"it was made by a stream that writes {', '.join(sorted(bound.sinks)) or 'nothing'}"
-    if {*bound.sources} != {*stream.sources}:
-        return f"it was made by a stream that reads {', '.join(sorted(bound.sources)) or 'no table'}"
-    tables = {**bound.sinks, **bound.sources}
-    strange = sorted(table.name for name, table in tables.items() if table.name != facts.meant.full(name))
-    return f"it belongs to {', '.join(strange)}" if strange else None
 
 
 def _temporary(facts: Facts) -> Iterator[Finding]:

@@ -78,6 +78,9 @@ def _gone(table: TableFacts, offset: SourceOffset) -> str | None:
         return None
     if table.earliest > offset.unread:
         return f"the table's log begins at version {table.earliest}"
+    if table.properties.get(_FEED) != "true":
+        # That is a finding of its own, of the table and not of each reader.
+        return None
     off = next((c for c in table.history if c.version >= offset.unread and _feed_off(c)), None)
     if off is None:
         return None
