@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sensor_streams.local.catalog import CatalogFile
-from sensor_streams.preflight.checks import checkpoints, location, schema, sinks, source
+from sensor_streams.preflight.checks import checkpoints, location, overlap, schema, sinks, source
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.local import gather
@@ -23,6 +23,7 @@ from tests.plant import Plant
 STREAMS = ("readings", "sensor_features")
 FAMILIES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     location.check,
+    overlap.check,
     source.check,
     checkpoints.check,
     sinks.check,

@@ -12,7 +12,7 @@ from sensor_streams.preflight.facts import CheckpointFacts, Nothing, TableFacts,
 from sensor_streams.preflight.local import unchecked
 from sensor_streams.rebuild import rebuild
 from tests.plant import Plant
-from tests.preflight.broken import Copy, by_id, findings
+from tests.preflight.broken import STREAMS, Copy, by_id, findings
 
 pytestmark = pytest.mark.xdist_group("preflight")
 TABLES = ("readings", "readings_rejected", "ingested_files", "sensor_features")
@@ -115,6 +115,9 @@ def test_other_spellings_of_a_place_are_the_same_place(original: Plant, tmp_path
 def test_what_does_not_answer_is_told_and_is_no_finding(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path)
     copy.enter(copy.name("readings"), "nosuch://bucket/readings")
+    assert "where nobody could look" in copy.says("location.moved").found
+    for stream in STREAMS:
+        copy.bind(stream, "readings", "nosuch://bucket/readings")
     facts = copy.facts()
     [told] = unchecked(facts)
     assert told.subject == "nosuch://bucket/readings"

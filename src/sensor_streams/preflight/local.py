@@ -36,7 +36,8 @@ def gather(catalog: Catalog, meant: Meant, lease_timeout: timedelta, *, now: flo
     checkpoints = _checkpoints(meant, lease_timeout)
     places = _places(meant, entries, checkpoints)
     unread = _unread(checkpoints)
-    found = _side_by_side(lambda location: table_at(catalog.spark, location, unread), places.values())
+    names = {} if catalog.entries is not None else _names(catalog, entries)
+    found = _side_by_side(lambda at: table_at(catalog.spark, at[1], unread, names.get(at[0])), places.items())
     return Facts(
         meant=meant,
         entries=entries,
@@ -128,6 +129,12 @@ def _places(meant: Meant, entries: Entries, checkpoints: Mapping[str, Checkpoint
         if location is not None:
             places.setdefault(canonical(location), location)
     return places
+
+
+def _names(catalog: Catalog, entries: Entries) -> Mapping[str, str]:
+    """Place → the name that leads there, in a catalog that the session has."""
+    tables = {name: entry for name, entry in entries.items() if isinstance(entry, Entry) and entry.kind != "view"}
+    return {canonical(e.location): catalog.full_name(name) for name, e in tables.items() if e.location is not None}
 
 
 def _unread(checkpoints: Mapping[str, Checkpoint]) -> Mapping[str, int]:

@@ -35,14 +35,17 @@ _DAMAGED = (
 Place = TableFacts | Nothing | Damaged | Unknown
 
 
-def table_at(spark: SparkSession, location: str, unread: Mapping[str, int] | None = None) -> Place:
+def table_at(
+    spark: SparkSession, location: str, unread: Mapping[str, int] | None = None, name: str | None = None
+) -> Place:
     """The table at a location, as it is there and not as a catalog tells it.
 
-    unread: table id → the version that the slowest reader has still to read; the history is read back to it. What
-    gives no answer is Unknown, with the cause.
+    unread: table id → the version that the slowest reader has still to read; the history is read back to it. name: the
+    name, checked and quoted, whose entry in the session's catalog leads there: who may read a table may not always
+    read its path. What gives no answer is Unknown, with the cause.
     """
     try:
-        table = DeltaTable.forPath(spark, location)
+        table = DeltaTable.forPath(spark, location) if name is None else DeltaTable.forName(spark, name)
         return _facts(table, unread or {})
     except (PySparkException, Py4JError) as error:
         condition, cause = _told(error)
@@ -122,15 +125,16 @@ def _commit(row: Row) -> Commit:
     )
 
 
-def _nothing(spark: SparkSession, location: str) -> Nothing | Unknown:
+def _nothing(spark: SparkSession, location: str) -> Nothing:
+    """How much lies at a place of which Delta says that no table does; where nobody may look, nothing is counted."""
     try:
         names = names_at(spark, location)
         if names == ["_delta_log"]:
             # A log without a commit is what a creation leaves that was killed; the next one clears it away.
-            names = [name for name in names_at(spark, f"{location}/_delta_log") if not name.startswith(".")]
-            names = [name for name in names if name != "_staged_commits"]
-    except EnvironmentProblem as error:
-        return Unknown(str(error))
+            log = names_at(spark, f"{location}/_delta_log")
+            names = [name for name in log if not name.startswith((".", "_staged_commits"))]
+    except EnvironmentProblem:
+        names = []
     return Nothing(location, len(names))
 
 

@@ -30,6 +30,11 @@ WRITES = frozenset(
 )
 
 
+def layout(facts: Facts, name: str) -> str | None:
+    """Where a table of this name would be made."""
+    return None if facts.meant.tables is None else f"{facts.meant.tables.rstrip('/')}/{name}"
+
+
 def table_of(facts: Facts, name: str) -> TableFacts | None:
     """The table that a name leads to; None when there is none, or nobody could tell."""
     entry = facts.entries.get(name)

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from sensor_streams.preflight.checks.asked import begun, bound_to, told
+from sensor_streams.preflight.checks.asked import bound_to, layout, told
 from sensor_streams.preflight.checks.catalogue import finding
-from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts
+from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.places import canonical, inside, same_place
+from sensor_streams.preflight.places import canonical, same_place
 from sensor_streams.tables import TableIdentity, sql_text
-
-_LANDING, _CHECKPOINTS = "the landing folder", "the folder of the checkpoints"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -20,9 +18,6 @@ def check(facts: Facts) -> Iterator[Finding]:
             yield from _without_entry(facts, name)
         elif isinstance(entry, Entry):
             yield from _with_entry(facts, name, entry)
-    yield from _shared(facts)
-    yield from _nested(facts)
-    yield from _landing(facts)
 
 
 def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
@@ -37,7 +32,7 @@ def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
             f"CREATE TABLE {subject} USING delta LOCATION {sql_text(was.location)}",
         )
         return
-    place = _layout(facts, name)
+    place = layout(facts, name)
     there = None if place is None else facts.tables.get(canonical(place))
     if isinstance(there, TableFacts) and there.version > 0:
         yield finding(
@@ -79,13 +74,13 @@ def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
         yield _nothing_there(facts, name, entry.location, bound)
     elif isinstance(there, Damaged):
         yield _damaged(subject, there)
-    elif isinstance(there, TableFacts):
+    else:
         yield from _another(facts, name, entry.location, there, bound)
 
 
 def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity]) -> Finding:
     subject = facts.meant.full(name)
-    elsewhere = [was.location for was in bound.values()] + [p for p in (_layout(facts, name),) if p is not None]
+    elsewhere = [was.location for was in bound.values()] + [p for p in (layout(facts, name),) if p is not None]
     data = next((p for p in elsewhere if isinstance(facts.tables.get(canonical(p)), TableFacts)), None)
     found = f"the catalog says {location}, and there is no table there"
     if data is None:
@@ -95,7 +90,6 @@ def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, T
             f"{found}; nor is its data at any other place that is known",
             "a table at the place that the catalog names",
             "find where the data is and correct the entry; drop the entry only if the data is gone for good",
-            f"DROP TABLE {subject}",
         )
     return finding(
         "location.nothing-there",
@@ -108,45 +102,54 @@ def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, T
 
 
 def _another(
-    facts: Facts, name: str, location: str, there: TableFacts, bound: Mapping[str, TableIdentity]
+    facts: Facts, name: str, location: str, there: TableFacts | Unknown | None, bound: Mapping[str, TableIdentity]
 ) -> Iterator[Finding]:
-    """What is wrong with a table that is there, next to those at other places that it should be, or be no copy of."""
+    """What is wrong with a place, next to those where the table was and where it would be made."""
     subject = facts.meant.full(name)
     for stream, was in bound.items():
-        if same_place(was.location, location):
-            if was.table_id != there.table_id:
-                yield finding(
-                    "location.recreated",
-                    subject,
-                    f"at {location} lies table {there.table_id}, made {_made(there)}",
-                    f"table {was.table_id}, to which stream {stream} wrote or from which it read",
-                    "bring the table back (UNDROP, or a copy of its folder); if the new one is right, stop the streams "
-                    "that read or write it and remove their checkpoints: they begin anew and lose nothing",
-                )
-                return
-            continue
-        other = facts.tables.get(canonical(was.location))
-        if isinstance(other, TableFacts) and other.table_id == there.table_id:
-            yield _copies(facts, name, location, there, other, was.location)
-        else:
-            table, nothing = isinstance(other, TableFacts), isinstance(other, Nothing)
-            what = "a table" if table else "no table" if nothing else "something that cannot be read"
-            same = "the same table" if was.table_id == there.table_id else f"another table ({there.table_id})"
+        if not same_place(was.location, location):
+            yield _elsewhere(facts, name, location, there, stream, was)
+            return
+        if isinstance(there, TableFacts) and was.table_id != there.table_id:
             yield finding(
-                "location.moved",
+                "location.recreated",
                 subject,
-                f"the catalog says {location}, where {same} lies; at {was.location} lies {what}",
-                f"{was.location}, table {was.table_id}: what stream {stream} is bound to",
-                "correct the entry; or, if the new place is right, stop the streams that read or write this table and "
-                "remove their checkpoints: they begin anew and lose nothing",
-                _set_location(facts, name, was.location) if table else None,
+                f"at {location} lies table {there.table_id}, made {_made(there)}",
+                f"table {was.table_id}, to which stream {stream} wrote or from which it read",
+                "bring the table back (UNDROP, or a copy of its folder); if the new one is right, stop the streams "
+                "that read or write it and remove their checkpoints: they begin anew from what their sources hold",
             )
-        return
-    place = _layout(facts, name)
-    if place is not None and not same_place(place, location):
+            return
+    place = layout(facts, name)
+    if isinstance(there, TableFacts) and place is not None and not same_place(place, location):
         other = facts.tables.get(canonical(place))
         if isinstance(other, TableFacts) and other.table_id == there.table_id and _only_in(other, there):
             yield _copies(facts, name, location, there, other, place)
+
+
+def _elsewhere(
+    facts: Facts, name: str, location: str, there: TableFacts | Unknown | None, stream: str, was: TableIdentity
+) -> Finding:
+    """The entry leads to another place than a stream is bound to."""
+    other = facts.tables.get(canonical(was.location))
+    if isinstance(there, TableFacts) and isinstance(other, TableFacts) and other.table_id == there.table_id:
+        return _copies(facts, name, location, there, other, was.location)
+    if isinstance(there, TableFacts):
+        what = "the same table lies" if there.table_id == was.table_id else f"another table lies ({there.table_id})"
+    else:
+        what = "nobody could look"
+    old = "what nobody could look at"
+    if isinstance(other, TableFacts | Nothing):
+        old = "a table" if isinstance(other, TableFacts) else "no table"
+    return finding(
+        "location.moved",
+        facts.meant.full(name),
+        f"the catalog says {location}, where {what}; at {was.location} lies {old}",
+        f"{was.location}, table {was.table_id}: what stream {stream} is bound to",
+        "correct the entry; or, if the new place is right, stop the streams that read or write this table and "
+        "remove their checkpoints: they begin anew from what their sources hold",
+        _set_location(facts, name, was.location) if isinstance(other, TableFacts) else None,
+    )
 
 
 def _copies(facts: Facts, name: str, location: str, there: TableFacts, other: TableFacts, place: str) -> Finding:
@@ -198,71 +201,6 @@ def _damaged(subject: str, place: Damaged) -> Finding:
         "a log without a gap",
         "bring the missing files of _delta_log back from a copy; no stream can read or write this table as it is",
     )
-
-
-def _shared(facts: Facts) -> Iterator[Finding]:
-    names: dict[str, list[Entry]] = {}
-    for entry in _all_entries(facts):
-        names.setdefault(canonical(entry.location or ""), []).append(entry)
-    mine = {facts.meant.full(name) for name in facts.meant.specs}
-    for place, entries in names.items():
-        told_names = sorted(entry.name for entry in entries)
-        if len(entries) > 1 and mine.intersection(told_names):
-            yield finding(
-                "location.shared",
-                " and ".join(told_names),
-                f"all lead to {place}",
-                "a place for each: two streams, or a stream and somebody else, would write one table",
-                "correct the entry that is wrong, or drop it where it is only a second name (the data stays)",
-            )
-
-
-def _nested(facts: Facts) -> Iterator[Finding]:
-    places = {entry.name: str(entry.location) for entry in _all_entries(facts)}
-    mine = {facts.meant.full(name) for name in facts.meant.specs}
-    for name in facts.meant.specs:
-        layout = _layout(facts, name)
-        if facts.entries.get(name) is None and layout is not None:
-            places[facts.meant.full(name)] = layout
-    mine |= {_LANDING, _CHECKPOINTS}
-    parents = {**places, _LANDING: facts.meant.landing}
-    for name, place in {**places, _CHECKPOINTS: facts.meant.checkpoints}.items():
-        for around, parent in parents.items():
-            if name == around or not {name, around} & mine:
-                continue
-            if inside(place, parent) or (around == _LANDING and same_place(place, parent)):
-                yield finding(
-                    "location.nested",
-                    name,
-                    f"{place} lies in {parent}, the place of {around}",
-                    "places that do not lie in each other: VACUUM removes what it does not know below a table, and "
-                    "what lies below the landing folder is read as readings",
-                    "move one of them, and correct its entry or setting",
-                )
-
-
-def _landing(facts: Facts) -> Iterator[Finding]:
-    for stream, checkpoint in begun(facts):
-        was = None if checkpoint.bound is None else checkpoint.bound.landing
-        if was is not None and not same_place(was, facts.meant.landing):
-            yield finding(
-                "location.landing-moved",
-                stream.name,
-                f"the setting landing says {facts.meant.landing}",
-                f"{was}: the checkpoint {checkpoint.folder} was made for that folder",
-                "correct the setting; or, if the files moved, stop the stream and remove its checkpoint: it reads the "
-                "folder anew, and lines that it knows change nothing",
-            )
-
-
-def _all_entries(facts: Facts) -> list[Entry]:
-    found = [*facts.entries.values(), *facts.others]
-    return [e for e in found if isinstance(e, Entry) and e.kind != "view" and e.location is not None]
-
-
-def _layout(facts: Facts, name: str) -> str | None:
-    """Where a table of this name would be made."""
-    return None if facts.meant.tables is None else f"{facts.meant.tables.rstrip('/')}/{name}"
 
 
 def _made(table: TableFacts) -> str:
