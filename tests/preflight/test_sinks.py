@@ -1,12 +1,14 @@
 """Tables that will not take what the streams write, or that somebody else has written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sensor_streams.preflight.facts import TableFacts
 from tests.plant import Plant
-from tests.preflight.broken import Copy
+from tests.preflight.broken import Copy, by_id
 
 pytestmark = [pytest.mark.xdist_group("preflight"), pytest.mark.slow]
 
@@ -23,6 +25,17 @@ def test_a_second_writer_is_told_also_after_upkeep(copy: Copy) -> None:
     found = copy.says("sink.second-writer")
     assert "WRITE" in found.found
     assert "somebody who is no stream of this project" in found.found
+
+
+def test_a_second_writer_that_was_so_busy_that_nothing_of_the_stream_is_left_to_see_is_told(copy: Copy) -> None:
+    facts = copy.facts()
+    place, table = next((p, t) for p, t in facts.tables.items() if str(copy.folder) in p and isinstance(t, TableFacts))
+    strange = [replace(table.history[0], version=version, app=None, app_version=None) for version in range(149, 49, -1)]
+    busy = replace(table, version=149, earliest=50, history=strange, transactions={})
+    assert by_id(replace(facts, tables={**facts.tables, place: busy})) == {"sink.second-writer": {"sensor_features"}}
+    # The same from the first version on: the stream has not begun to write what somebody has filled before it.
+    filled = replace(busy, history=[*strange, replace(strange[-1], version=0)])
+    assert by_id(replace(facts, tables={**facts.tables, place: filled})) == {}
 
 
 def test_a_table_that_was_set_back_is_told_with_the_way_back(copy: Copy) -> None:

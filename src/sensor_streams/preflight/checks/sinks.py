@@ -79,11 +79,12 @@ def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, tabl
 def _since(table: TableFacts, stream: StreamMeant, checkpoint: CheckpointFacts) -> list[Commit]:
     """The commits since the checkpoint's last one, newest first; since an earlier checkpoint's if it has none yet.
 
-    None of them where no commit of this stream is known: then nothing says when it wrote.
+    Where none of a table's whole history is this stream's, it has not begun to write; where none of the newest is, all
+    those are others'.
     """
     own = [c.version for c in table.history if c.app is not None and c.app.startswith(_own(stream, checkpoint))]
     earlier = [c.version for c in table.history if c.app is not None and c.app.split(":")[1:2] == [stream.name]]
-    last = max(own or earlier, default=table.version)
+    last = max(own or earlier, default=table.version if table.history[-1].version == 0 else -1)
     return [commit for commit in table.history if commit.version > last]
 
 
