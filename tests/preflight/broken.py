@@ -14,7 +14,7 @@ from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.preflight.checks import checkpoints, location, overlap, schema, sinks, source
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.local import gather
+from sensor_streams.preflight.local import gather, unchecked
 from sensor_streams.preflight.meant import meant_of
 from sensor_streams.streams import BY_NAME
 from sensor_streams.tables import Catalog
@@ -107,9 +107,10 @@ class Copy:
         file.write_text(json.dumps(told), "utf-8")
 
     def rewrite(self, file: Path, change: Callable[[str], str]) -> None:
-        """Edit a file as somebody might by hand."""
+        """Edit a file as somebody might by hand; no checksum tells of it."""
         before = file.read_text("utf-8")
         file.write_text(change(before), "utf-8")
+        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
         assert file.read_text("utf-8") != before
 
     def sql(self, statement: str, table: str) -> None:
@@ -134,12 +135,16 @@ class Copy:
         return gather(catalog or self.catalog, meant, SILENT, now=now)
 
     def found(self, **settings: Any) -> Mapping[str, set[str]]:
-        """The id of each finding → of what."""
-        return by_id(self.facts(**settings))
+        """The id of each finding → of what; nothing is left out because it could not be looked at."""
+        facts = self.facts(**settings)
+        assert list(unchecked(facts)) == []
+        return by_id(facts)
 
     def says(self, check: str, **settings: Any) -> Finding:
         """The one finding, which is of this check."""
-        found = findings(self.facts(**settings))
+        facts = self.facts(**settings)
+        assert list(unchecked(facts)) == []
+        found = findings(facts)
         assert [finding.check for finding in found] == [check], found
         return found[0]
 
@@ -147,7 +152,9 @@ class Copy:
 def said_of(plant: Plant, now: float | None = None) -> Mapping[str, set[str]]:
     """The id of each finding in a plant itself, with all its streams → of what."""
     meant = meant_of(plant.settings(), list(BY_NAME.values()), plant.fleet)
-    return by_id(gather(plant.catalog, meant, SILENT, now=now))
+    facts = gather(plant.catalog, meant, SILENT, now=now)
+    assert list(unchecked(facts)) == []
+    return by_id(facts)
 
 
 def findings(facts: Facts) -> list[Finding]:

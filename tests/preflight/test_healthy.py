@@ -117,7 +117,9 @@ def test_other_spellings_of_a_place_are_the_same_place(original: Plant, tmp_path
 def test_what_does_not_answer_is_told_and_is_no_finding(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path)
     copy.enter(copy.name("readings"), "nosuch://bucket/readings")
-    assert "where nobody could look" in copy.says("location.moved").found
+    [moved] = findings(copy.facts())
+    assert (moved.check, moved.subject) == ("location.moved", copy.name("readings"))
+    assert "where nobody could look" in moved.found
     for stream in STREAMS:
         copy.bind(stream, "readings", "nosuch://bucket/readings")
     facts = copy.facts()

@@ -1,5 +1,6 @@
 """What several checks ask of the facts."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -104,4 +105,4 @@ def moment(seconds: float) -> str:
 
 def anew(checkpoint: str) -> str:
     """The command that lets a stream begin anew."""
-    return f"rm -r {checkpoint!r}"
+    return f"rm -r {shlex.quote(checkpoint)}"

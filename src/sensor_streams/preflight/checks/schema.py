@@ -47,13 +47,15 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
             "bring the column back under its name; it would be added anew, empty in all rows that are there",
         )
     if case:
+        now, name = capitals[case[0].lower()], case[0]
         yield finding(
             "schema.case",
             subject,
             drawn(case),
             "names as they are declared: to Spark the two are one, so the declared one cannot be added",
-            "rename the column",
-            f"ALTER TABLE {subject} RENAME COLUMN `{capitals[case[0].lower()]}` TO `{case[0]}`",
+            "rename the column, by way of another name; it takes column mapping",
+            f"ALTER TABLE {subject} RENAME COLUMN `{now}` TO `{name}_`; "
+            f"ALTER TABLE {subject} RENAME COLUMN `{name}_` TO `{name}`",
         )
     if kinds:
         yield finding(
