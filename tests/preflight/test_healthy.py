@@ -140,6 +140,8 @@ def test_a_session_that_has_a_catalog_is_asked_for_its_entries(original: Plant, 
     assert by_id(copy.facts(catalog=own)) == {}
     copy.enter(copy.name("readings"), tmp_path / "nowhere")
     assert copy.catalog.exists("readings"), "an entry that leads nowhere is one"
+    assert by_id(copy.facts(catalog=own)) == {"location.nothing-there": {"readings"}}
+    (tmp_path / "nowhere").mkdir()
     copy.spark.sql(f"DROP TABLE {copy.name('ingested_files')}")
     copy.spark.sql(f"CREATE VIEW {copy.name('ingested_files')} AS SELECT 1 AS n")
     copy.spark.sql(f"DROP TABLE {copy.name('readings_rejected')}")
@@ -149,4 +151,4 @@ def test_a_session_that_has_a_catalog_is_asked_for_its_entries(original: Plant, 
         "location.no-entry": {"readings_rejected"},
     }
     copy.spark.sql(f"DROP VIEW {copy.name('ingested_files')}")
-    assert not (tmp_path / "nowhere").exists()
+    assert list((tmp_path / "nowhere").iterdir()) == []

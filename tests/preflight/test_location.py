@@ -135,6 +135,13 @@ def test_two_names_on_one_place_and_a_place_within_another_are_told(copy: Copy, 
     assert found == {"location.nested": {"readings", "spark_catalog.else.twin"}}
 
 
+def test_a_view_that_has_a_tables_name_is_told(copy: Copy) -> None:
+    entries = json.loads(copy.file.read_text("utf-8"))
+    entries[copy.name("readings")] = {"view_of": [copy.name("sensor_features")]}
+    copy.file.write_text(json.dumps(entries), "utf-8")
+    assert copy.says("location.not-a-table").subject == copy.name("readings")
+
+
 @pytest.mark.slow
 def test_a_log_that_lost_a_file_is_told(copy: Copy) -> None:
     copy.log("readings", 1).unlink()

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 
 from sensor_streams.errors import SensorStreamsError, TableError
@@ -73,14 +74,16 @@ def _entries(catalog: Catalog, meant: Meant) -> tuple[Entries, Sequence[Entry]]:
             written = catalog.entries.read()
         except (TableError, OSError) as error:
             return dict.fromkeys(meant.specs, Unknown(str(error))), ()
-        known = {
-            name: Entry(name, "external", str(entry["location"]), str(entry.get("table_id")))
-            for name, entry in written.items()
-            if "location" in entry
-        }
+        known = {name: _written(name, entry) for name, entry in written.items()}
         mine = {table: known.get(meant.full(table)) for table in meant.specs}
         return mine, [entry for name, entry in known.items() if name.removeprefix(meant.full("")) not in mine]
     return dict(zip(meant.specs, _side_by_side(lambda table: _entry(catalog, table), meant.specs), strict=True)), ()
+
+
+def _written(name: str, entry: Mapping[str, Any]) -> Entry:
+    if "location" not in entry:
+        return Entry(name, "view", None)
+    return Entry(name, "external", str(entry["location"]), str(entry.get("table_id")))
 
 
 def _entry(catalog: Catalog, table: str) -> Entry | Unknown | None:
@@ -97,7 +100,7 @@ def _entry(catalog: Catalog, table: str) -> Entry | Unknown | None:
         if condition.startswith("DELTA_") and path:
             return Entry(name, "external", path)
         return Unknown(str(error).partition("\n")[0])
-    except (PySparkException, SensorStreamsError) as error:
+    except (PySparkException, Py4JError, SensorStreamsError) as error:
         return Unknown(str(error).partition("\n")[0])
     told = {str(row["col_name"]): str(row["data_type"]) for row in rows}
     kind = told.get("Type", "")
