@@ -6,6 +6,7 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.keyed.engine import Handles, write_region
+from sensor_streams.keyed.signature import of_rebuild
 from sensor_streams.keyed.write import Writes
 from sensor_streams.streams import BY_NAME, Stream
 from sensor_streams.tables import Catalog
@@ -42,4 +43,5 @@ def rebuild(
     for source in stream.sources:
         catalog.identify(source)
     handles = Handles.open(catalog, [name, *stream.sources])
-    return write_region(stream, fleet, handles, region, model)
+    with of_rebuild(name).on(catalog.spark):
+        return write_region(stream, fleet, handles, region, model)

@@ -16,6 +16,7 @@ from sensor_streams.runtime.task import run_task
 from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
+from tests.preflight.broken import said_of
 
 # One process runs them all: they share a plant that takes a minute to run.
 pytestmark = pytest.mark.xdist_group("streams")
@@ -61,6 +62,10 @@ def test_without_a_champion_inference_waits_and_keeps_its_input_for_later(runnin
     assert running.count("remaining_life") == running.count("device_features")
 
 
+def test_preflight_has_nothing_to_say_of_eight_streams_that_ran_and_trained(running: Plant) -> None:
+    assert said_of(running) == {}
+
+
 def test_every_table_is_what_the_readings_make_of_it_and_every_line_is_accounted_for(running: Plant) -> None:
     assert running.differing() == []
     lines, accepted, rejected, duplicates = running.sums()
@@ -94,6 +99,7 @@ def test_a_lost_checkpoint_costs_time_and_nothing_else(running: Plant) -> None:
         shutil.rmtree(running.folder / "checkpoints" / name / "checkpoint")
     assert set(running.run(max_files=2).states.values()) == {"DONE"}
     assert {name: running.version(name) for name in tables} == before, "a replay writes nothing"
+    assert said_of(running) == {}
     assert running.differing() == []
 
 

@@ -10,6 +10,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE
+from sensor_streams.keyed.signature import Signature
 from sensor_streams.tables import Columns
 
 _APP, _VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
@@ -76,10 +77,12 @@ class Once:
     @contextmanager
     def on(self, session: SparkSession) -> Iterator[None]:
         """Set the pair on the batch's own session, the only way in which it reaches a MERGE; unset it after."""
-        session.conf.set(_APP, f"{self.app}:{self.turn}" if self.turn else self.app)
+        app = f"{self.app}:{self.turn}" if self.turn else self.app
+        session.conf.set(_APP, app)
         session.conf.set(_VERSION, str(self.version))
         try:
-            yield
+            with Signature(app, self.version).on(session):
+                yield
         finally:
             session.conf.unset(_APP)
             session.conf.unset(_VERSION)

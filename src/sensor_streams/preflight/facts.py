@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sensor_streams.tables import TableIdentity, TableSpec
+from sensor_streams.runtime.binding import BoundTo as BoundTo
+from sensor_streams.runtime.positions import SourceOffset as SourceOffset
+from sensor_streams.tables import TableSpec
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Commit:
-    """One entry of a table's history. app, app_version: the transaction that a stream gave it, if any."""
+    """One entry of a table's history. app, app_version: who of ours wrote it, and which batch (`keyed.signature`);
+    both None for anybody else's. metrics: figures that Delta tells of it, which no other commit has."""
 
     version: int
     at: float
@@ -45,20 +48,22 @@ class Commit:
     engine: str = ""
     app: str | None = None
     app_version: int | None = None
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TableFacts:
     """A Delta table as it lies at a location.
 
-    earliest: the first version that can still be read; transactions: app id → last version written under it;
-    history: the newest commits, newest first; table_features: reader and writer features by name.
+    earliest: the first version from which on none is missing, as far as it was looked for; transactions: app id → last
+    version written under it, of those commits; history: the newest commits, newest first, back to `earliest`;
+    table_features: reader and writer features by name.
     """
 
     location: str
     table_id: str
     version: int
-    earliest: int
+    earliest: int | Unknown
     columns: Sequence[Column]
     partitions: Sequence[str]
     properties: Mapping[str, str]
@@ -79,28 +84,18 @@ class Nothing:
 
 
 @dataclass(frozen=True)
-class SourceOffset:
-    """How far a checkpoint's batch has read one table: Delta's id of it, version, index, first snapshot or not."""
+class Damaged:
+    """A place where a Delta table lies whose log cannot be read, and what Delta says of it."""
 
-    table_id: str
-    version: int
-    index: int
-    starting: bool
-
-
-@dataclass(frozen=True)
-class BoundTo:
-    """What a stream last wrote beside its checkpoint: its tables then."""
-
-    sinks: Mapping[str, TableIdentity]
-    sources: Mapping[str, TableIdentity]
-    landing: str | None
+    location: str
+    because: str
 
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """A stream's checkpoint folder. query: the id in its metadata, None where there is none; problems: in words, what
-    is broken within (half-written files, gaps); holder: the run that beats in it now; written: when it last changed."""
+    """A stream's checkpoint folder. query: the id in its metadata, None where there is none; offsets, commits: the
+    numbers of the batches that are there; sources: how far the last committed batch has read, by its sources; problems:
+    in words, which files are half written; holder: the run that beats in it now; written: when it last changed."""
 
     folder: str
     exists: bool
@@ -129,9 +124,10 @@ class StreamMeant:
 class Meant:
     """What a job's task, or several, are meant to be bound to.
 
-    tables: the folder of the tables' data, None where the catalog manages it; volumes: full name → folder, of those
-    that the parameters name; principal: as whom the job runs, None where that is not known; own_run: the run and
-    attempt that ask, which may hold the checkpoints already; registry: the model registry's address.
+    tables: the folder of the tables' data, None where the catalog manages it; principal: as whom the job runs, None
+    where that is not known; own_run: the run that asks, which may hold the checkpoints already; registry: the model
+    registry's address; models: kind → registered name; specs: every table that a stream of these reads or writes, by
+    its short name; catalog_file: where this machine keeps the catalog's entries.
     """
 
     catalog: str
@@ -145,6 +141,7 @@ class Meant:
     registry: str | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     specs: Mapping[str, TableSpec] = field(default_factory=dict)
+    catalog_file: str | None = None
 
     def full(self, table: str) -> str:
         """catalog.schema.table"""
@@ -214,14 +211,16 @@ class PlatformFacts:
 @dataclass(frozen=True)
 class Facts:
     """All that the checks look at. By short table name: `entries`; by canonical place (`places.canonical`): `tables`,
-    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`."""
+    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`. writable: the
+    table features that the session's Delta can write."""
 
     meant: Meant
     entries: Mapping[str, Entry | Unknown | None]
-    tables: Mapping[str, TableFacts | Nothing | Unknown]
+    tables: Mapping[str, TableFacts | Nothing | Damaged | Unknown]
     checkpoints: Mapping[str, CheckpointFacts | Unknown]
     others: Sequence[Entry] = ()
     workspace: WorkspaceFacts | None = None
     models: Mapping[str, ModelFacts | Unknown] = field(default_factory=dict)
     platform: PlatformFacts | None = None
     now: float = 0.0
+    writable: frozenset[str] | Unknown = Unknown("it was not asked for")

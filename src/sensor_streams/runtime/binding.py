@@ -5,11 +5,44 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sensor_streams.errors import BindingError, TableError
+from sensor_streams.preflight.places import same_place
 from sensor_streams.runtime.files import read_json, write_json
 from sensor_streams.tables import TableIdentity
 
 FILE = "binding.json"
 Identify = Callable[[str], TableIdentity | None]
+
+
+@dataclass(frozen=True)
+class BoundTo:
+    """What a stream last wrote beside its checkpoint: its tables then, and where its files arrived."""
+
+    sinks: Mapping[str, TableIdentity]
+    sources: Mapping[str, TableIdentity]
+    landing: str | None
+
+
+def read_binding(folder: Path) -> BoundTo | None:
+    """What is written beside the checkpoint in `folder`; None when there is nothing that can be read."""
+    written = read_json(folder / FILE)
+    if written is None:
+        return None
+    landing = written.get("landing")
+    try:
+        return BoundTo(
+            _identities(written.get("sinks")),
+            _identities(written.get("sources")),
+            None if landing is None else str(landing),
+        )
+    except TypeError:
+        return None
+
+
+def _identities(written: object) -> dict[str, TableIdentity]:
+    """Raises TypeError for what is none."""
+    if not isinstance(written, dict) or not all(isinstance(told, dict) for told in written.values()):
+        raise TypeError("no tables")
+    return {name: TableIdentity(**told) for name, told in written.items()}
 
 
 @dataclass(frozen=True)
@@ -39,7 +72,7 @@ class Binding:
         """
         if not self.started:
             return
-        before = read_json(self.folder / FILE)
+        before = read_binding(self.folder)
         if before is None:
             raise BindingError(
                 f"stream {self.stream} does not start: beside its checkpoint {self.folder} there is no {FILE} that "
@@ -66,29 +99,44 @@ class Binding:
             },
         )
 
-    def _misfits(self, before: Mapping[str, object], identify: Identify) -> list[str]:
+    def _misfits(self, before: BoundTo, identify: Identify) -> list[str]:
         found = []
-        for role, key, names in (("sink", "sinks", self.sinks), ("source", "sources", self.sources)):
-            known = before.get(key)
-            known = known if isinstance(known, dict) else {}
+        for role, known, names in (
+            ("sink", before.sinks, sorted(before.sinks)),
             # A stream may come to write one more table; to read another one would be another stream.
-            for name in sorted(known) if key == "sinks" else sorted({*known, *names}):
+            ("source", before.sources, sorted({*before.sources, *self.sources})),
+        ):
+            for name in names:
                 was = known.get(name)
-                was = was if isinstance(was, dict) else {}
+                at = None if was is None else was.location
                 try:
-                    identity = identify(name)
+                    now = identify(name)
                 except TableError as error:
-                    found.append(f"{role} {name}: was at {was.get('location')}; {error}")
+                    found.append(f"{role} {name}: was at {at}; {error}")
                     continue
-                if identity is None:
-                    found.append(f"{role} {name}: was at {was.get('location')} and is not in the catalog")
+                if now is None:
+                    found.append(f"{role} {name}: was at {at} and is not in the catalog")
                     continue
-                now = asdict(identity)
                 found += [
-                    f"{role} {name}: {what.replace('_', ' ')} was {was.get(what)} and is {now[what]}"
-                    for what in ("name", "location", "table_id")
-                    if was.get(what) != now[what]
+                    f"{role} {name}: {what.replace('_', ' ')} was {old} and is {new}"
+                    for what, old, new, same in _compared(was, now)
+                    if not same
                 ]
-        if before.get("landing") != self.landing:
-            found.append(f"landing folder was {before.get('landing')} and is {self.landing}")
+        if not _same(before.landing, self.landing):
+            found.append(f"landing folder was {before.landing} and is {self.landing}")
         return found
+
+
+def _compared(was: TableIdentity | None, now: TableIdentity) -> list[tuple[str, str | None, str, bool]]:
+    """What of a table, what it was and is, and whether that is the same."""
+    old = (None, None, None) if was is None else (was.name, was.location, was.table_id)
+    return [
+        ("name", old[0], now.name, old[0] == now.name),
+        # A place may be spelt in more than one way.
+        ("location", old[1], now.location, _same(old[1], now.location)),
+        ("table_id", old[2], now.table_id, old[2] == now.table_id),
+    ]
+
+
+def _same(was: str | None, now: str | None) -> bool:
+    return was == now or (was is not None and now is not None and same_place(was, now))

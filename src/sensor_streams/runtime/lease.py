@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,12 +59,11 @@ class Lease:
 
     def acquire(self) -> None:
         """Take all checkpoints. Raises CheckpointInUse when another run is alive on one of them."""
-        others: dict[Path, Mapping[str, object]] = {}
-        for folder in self.folders:
-            there = read_json(folder / FILE)
-            if there is not None and not self._yields(there):
-                others[folder] = there
-        self._wait_for_silence(others)
+        for folder, who in in_use(self.folders, self.holder, self.timeout, self._stop.wait):
+            raise CheckpointInUse(
+                f"checkpoint {folder} is in use by {who}. Two runs on one checkpoint would write "
+                "the same batches twice: stop that run, or wait for its end"
+            )
         for folder in self.folders:
             self._take(folder)
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -101,30 +100,6 @@ class Lease:
                 continue
         self._held = []
 
-    def _yields(self, there: Mapping[str, object]) -> bool:
-        """True when the holder need not be waited for: an earlier attempt of this run, or a dead process here."""
-        attempt = there.get("attempt")
-        if there.get("run") == self.holder.run and isinstance(attempt, int) and attempt < self.holder.attempt:
-            return True
-        return there.get("machine") == self.holder.machine and not _alive(there.get("pid"))
-
-    def _wait_for_silence(self, others: Mapping[Path, Mapping[str, object]]) -> None:
-        """Return when none of the holders has beaten for the timeout; all are watched at once."""
-        first = {folder: _beat_of(folder, there) for folder, there in others.items()}
-        waiting = dict(others)
-        deadline = time.monotonic() + self.timeout.total_seconds()
-        while waiting and time.monotonic() < deadline:
-            for folder, there in list(waiting.items()):
-                now = read_json(folder / FILE)
-                if now is None:
-                    del waiting[folder]
-                elif now.get("token") != there.get("token") or _beat_of(folder, there) != first[folder]:
-                    raise CheckpointInUse(
-                        f"checkpoint {folder} is in use by {_describe(now)}. Two runs on one checkpoint would write "
-                        "the same batches twice: stop that run, or wait for its end"
-                    )
-            self._stop.wait(0.1)
-
     def _take(self, folder: Path) -> None:
         for old in folder.glob(".beat-*"):
             old.unlink(missing_ok=True)
@@ -146,6 +121,40 @@ class Lease:
                 except OSError:
                     # The storage may be away for a moment; a beat that is missed is not a lease that is lost.
                     continue
+
+
+def in_use(
+    folders: Sequence[Path], me: Holder, timeout: timedelta, pause: Callable[[float], object]
+) -> Iterator[tuple[Path, str]]:
+    """Those checkpoints that a living run other than `me` holds, each with who that is, as soon as it shows.
+
+    An earlier attempt of `me`'s run, and a dead process of this machine, hold nothing. Any other holder is watched
+    for at most `timeout`, all at once; where there is none nothing is waited for. pause: waits so many seconds.
+    """
+    waiting: dict[Path, tuple[Mapping[str, object], object]] = {}
+    for folder in folders:
+        holder = read_json(folder / FILE)
+        if holder is not None and not _yields(holder, me):
+            waiting[folder] = holder, _beat_of(folder, holder)
+    deadline = time.monotonic() + timeout.total_seconds()
+    while waiting and time.monotonic() < deadline:
+        for folder, (there, first) in list(waiting.items()):
+            now = read_json(folder / FILE)
+            if now is None:
+                del waiting[folder]
+            elif now.get("token") != there.get("token") or _beat_of(folder, there) != first:
+                del waiting[folder]
+                yield folder, _describe(now)
+        if waiting:
+            pause(0.1)
+
+
+def _yields(there: Mapping[str, object], me: Holder) -> bool:
+    """True when a holder need not be waited for: an earlier attempt of the same run, or a dead process here."""
+    attempt = there.get("attempt")
+    if there.get("run") == me.run and isinstance(attempt, int) and attempt < me.attempt:
+        return True
+    return there.get("machine") == me.machine and not _alive(there.get("pid"))
 
 
 def beat_file(folder: Path, token: str) -> Path:
