@@ -8,8 +8,7 @@ import pytest
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.local.config import load_local
 from sensor_streams.local.workspace import Workspace
-from sensor_streams.runtime.entry import parse_parameters
-from sensor_streams.settings import load_settings
+from sensor_streams.settings import load_settings, parse_parameters
 
 NEEDED = {"catalog": "main", "schema": "plant", "landing": "/Volumes/a/b/landing", "checkpoints": "/Volumes/a/b/c"}
 ROOT = Path(__file__).parents[1]

@@ -27,7 +27,7 @@ from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import own_home, run
 from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.task import streams_of
+from sensor_streams.streams import streams_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

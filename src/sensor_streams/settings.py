@@ -1,7 +1,7 @@
 """The settings of a run: one typed object; command line over environment over file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -163,6 +163,23 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load_settings` gives: it has merged the three sources, so that it can name them in errors."""
         return (init_settings,)
+
+
+def parse_parameters(words: Sequence[str]) -> dict[str, str]:
+    """`--name value` or `--name=value` to settings by name. Raises ConfigurationError for anything else."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise ConfigurationError(f"parameter {word!r}: write --name value")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise ConfigurationError(f"parameter --{name} has no value")
+            value = rest.pop(0)
+        found[name.replace("-", "_")] = value
+    return found
 
 
 def load_settings(
