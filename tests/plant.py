@@ -83,6 +83,8 @@ class Plant:
                 "tracking_uri": store,
                 "registry_uri": store,
                 "artifacts": str(self.folder / "models" / "artifacts"),
+                # It has tests of its own: here it would only cost each start.
+                "preflight": "off",
                 "table_deadline": "5 s",
                 "lease_timeout": "2 s",
                 **self.store,

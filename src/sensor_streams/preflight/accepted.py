@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.marked_yaml import Marked, load_marked
 from sensor_streams.preflight.findings import Accepted, Finding, Unchecked
+from sensor_streams.preflight.run import family_of
 
 # Beside databricks.yml; the deployment brings it to where sensors.yml is.
 ACCEPTED_FILE = "preflight.yml"
@@ -110,9 +111,9 @@ def judge(
         else:
             ended = f"{finding.found} (it was accepted until {best.until}, that has ended: {best.reason})"
             counting.append(replace(finding, found=ended))
-    not_done = {one.check.partition(".")[0] for one in unchecked}
+    not_done = {family_of(one.check) for one in unchecked}
     done = set(families) - not_done
-    unused = [one for one in acceptances if one not in used and one.check.partition(".")[0] in done]
+    unused = [one for one in acceptances if one not in used and family_of(one.check) in done]
     notes = [
         f"accepted, and not found: {one.check} of {one.subject} (until {one.until}): remove it from the file"
         for one in unused

@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
 from sensor_streams.runtime.lease import Lease, this_process
@@ -43,7 +44,7 @@ def run_task(
     """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
 
     Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
-    BindingError or TableError when names do not lead to the data that the checkpoints belong to.
+    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to.
     """
     fleet = fleet or load_fleet(settings.sensors)
     if not settings.run:
@@ -54,6 +55,7 @@ def run_task(
     lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
     lease.acquire()
     try:
+        refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
         progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())

@@ -1,0 +1,68 @@
+"""All facts of some streams of a workspace, asked for from a laptop or from CI."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sensor_streams.fleet import Fleet
+from sensor_streams.preflight.asking import Patience, connect
+from sensor_streams.preflight.facts import Facts, PlatformFacts, Unknown
+from sensor_streams.preflight.meant import meant_of
+from sensor_streams.preflight.models import gather_models
+from sensor_streams.preflight.principal import caller
+from sensor_streams.preflight.warehouse import tables_of
+from sensor_streams.preflight.workspace import WorkspaceRegistered
+from sensor_streams.runtime.stores import registry_of
+from sensor_streams.settings import Settings
+from sensor_streams.streams import Stream
+
+
+@dataclass(frozen=True)
+class Outside:
+    """How a workspace is asked: a profile of the CLI's configuration, a SQL warehouse that reads the tables, whether
+    credentials are tried by writing."""
+
+    profile: str | None = None
+    warehouse: str | None = None
+    probe_write: bool = False
+
+    def who_asks(self) -> str | Unknown:
+        """The user's name in the workspace, by which targets in development mode name their things."""
+        workspace = connect(self.profile, Patience())
+        if isinstance(workspace, Unknown):
+            return workspace
+        asked = workspace.answer(lambda: caller(workspace))
+        return asked if isinstance(asked, Unknown) else asked[0].name
+
+    def facts(
+        self, settings: Settings, streams: Sequence[Stream], fleet: Fleet, principal: str, registry_seconds: float
+    ) -> Facts:
+        """What is true for streams that run as that principal; without their checkpoints, which lie in a volume.
+
+        registry_seconds: how long the model registry has to answer.
+        """
+        meant = meant_of(settings, streams, fleet, principal=principal)
+        registered = WorkspaceRegistered(self.profile, probe_write=self.probe_write).gather(meant)
+        registry = registry_of(self._as_mlflow_has_it(settings))
+        return Facts(
+            meant=meant,
+            entries=registered.entries,
+            tables=tables_of(meant, registered.entries, self.profile, self.warehouse),
+            checkpoints={},
+            others=[] if isinstance(registered.others, Unknown) else registered.others,
+            workspace=registered.facts,
+            models=gather_models(registry, sorted(meant.models), registry_seconds) if meant.models else {},
+            # Versions, disk and memory are the cluster's, and not those of this machine.
+            platform=PlatformFacts({}, {}, None, None, registered.skew),
+            now=time.time(),
+        )
+
+    def _as_mlflow_has_it(self, settings: Settings) -> Settings:
+        """The settings with the profile in MLflow's addresses."""
+        if self.profile is None:
+            return settings
+        uris = {"tracking_uri": settings.tracking_uri, "registry_uri": settings.registry_uri}
+        named = {
+            name: f"{uri}://{self.profile}" for name, uri in uris.items() if uri in ("databricks", "databricks-uc")
+        }
+        return settings.model_copy(update=named)
