@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Seconds that a model registry gets to answer.
 _REGISTRY = 30.0
 # Said of every look from outside: what was not looked at is no pass.
-_NOT_FROM_OUTSIDE = "not looked at from outside: checkpoints. Each task looks at its own before it starts"
+_NOT_FROM_OUTSIDE = "not looked at from outside: checkpoints, and what the cluster can write. Each task looks itself"
 
 
 def preflight(
@@ -75,7 +75,6 @@ def preflight(
 
         looking.in_workspace(Outside(profile, warehouse, probe_write))
     else:
-        check_java()
         looking.here()
     raise typer.Exit(looking.exit_code)
 
@@ -110,6 +109,7 @@ class _Looking:
         bounds = bound_of(
             spec, places.argument, lambda task: {**places.environment(os.environ), **task.cluster.environment}
         )
+        check_java()
 
         def facts(bound: "Bound") -> "Facts":
             workspace = Workspace(self.config, bound.settings, "preflight")

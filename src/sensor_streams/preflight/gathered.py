@@ -15,6 +15,9 @@ from sensor_streams.settings import Settings
 from sensor_streams.streams import Stream
 from sensor_streams.tables import Catalog
 
+# What a fact says that one looks for in a session only.
+_NOT_ASKED = "it was not asked for"
+
 
 def facts_here(
     catalog: Catalog, settings: Settings, streams: Sequence[Stream], fleet: Fleet, registry_seconds: float
@@ -30,8 +33,8 @@ def facts_here(
 
 
 def lacking(facts: Facts) -> Iterator[Unchecked]:
-    """Every question about these facts that got no answer, once."""
-    yield from local.unchecked(facts)
+    """Every question about these facts that was asked and got no answer, once."""
+    yield from (one for one in local.unchecked(facts) if one.because != _NOT_ASKED)
     if facts.workspace is not None:
         yield from unanswered.of_workspace(facts.workspace, facts.entries)
     yield from unanswered.of_models(facts.models)

@@ -1,16 +1,17 @@
 """All facts of some streams of a workspace, asked for from a laptop or from CI."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.asking import Patience, connect
-from sensor_streams.preflight.facts import Facts, PlatformFacts, Unknown
+from sensor_streams.preflight.facts import Entry, Facts, Meant, Nothing, PlatformFacts, TableFacts, Unknown
 from sensor_streams.preflight.meant import meant_of
 from sensor_streams.preflight.models import gather_models
+from sensor_streams.preflight.places import canonical
 from sensor_streams.preflight.principal import caller
-from sensor_streams.preflight.warehouse import tables_of
+from sensor_streams.preflight.warehouse import warehouse
 from sensor_streams.preflight.workspace import WorkspaceRegistered
 from sensor_streams.runtime.stores import registry_of
 from sensor_streams.settings import Settings
@@ -47,7 +48,7 @@ class Outside:
         return Facts(
             meant=meant,
             entries=registered.entries,
-            tables=tables_of(meant, registered.entries, self.profile, self.warehouse),
+            tables=self._tables(meant, registered.entries),
             checkpoints={},
             others=[] if isinstance(registered.others, Unknown) else registered.others,
             workspace=registered.facts,
@@ -56,6 +57,30 @@ class Outside:
             platform=PlatformFacts({}, {}, None, None, registered.skew),
             now=time.time(),
         )
+
+    def _tables(
+        self, meant: Meant, entries: Mapping[str, Entry | Unknown | None]
+    ) -> Mapping[str, TableFacts | Nothing | Unknown]:
+        """The tables by place: where an entry leads, and where a table without one would be made."""
+        questions: dict[str, tuple[str, str]] = {}
+        for name in meant.specs:
+            entry = entries.get(name)
+            if isinstance(entry, Entry) and entry.kind != "view" and entry.location is not None:
+                # By its name: the place of a managed table is not to be read.
+                questions[canonical(entry.location)] = ("name", entry.name)
+            elif entry is None and meant.tables is not None:
+                place = f"{meant.tables.rstrip('/')}/{name}"
+                questions.setdefault(canonical(place), ("place", place))
+        if self.warehouse is None:
+            return dict.fromkeys(questions, Unknown("only a SQL warehouse reads tables from outside: give --warehouse"))
+        reader = warehouse(self.warehouse, self.profile)
+        if isinstance(reader, Unknown):
+            return dict.fromkeys(questions, reader)
+
+        def ask(kind: str, what: str) -> Callable[[], TableFacts | Nothing | Unknown]:
+            return lambda: reader.table_named(what) if kind == "name" else reader.table_at(what)
+
+        return reader.workspace.side_by_side({place: ask(*asked) for place, asked in questions.items()})
 
     def _as_mlflow_has_it(self, settings: Settings) -> Settings:
         """The settings with the profile in MLflow's addresses."""
