@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,6 @@ from sensor_streams.session import check_java
 
 if TYPE_CHECKING:
     from sensor_streams.bundle import Bundle
-    from sensor_streams.local.jobs import JobSpec
     from sensor_streams.preflight.facts import Facts
     from sensor_streams.preflight.job import Bound
     from sensor_streams.preflight.outside import Outside
@@ -70,13 +70,15 @@ def preflight(
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
     looking = _Looking(job, target, variables, config, acceptances, shown)
-    if elsewhere:
-        from sensor_streams.preflight.outside import Outside
+    with shown.showing():
+        if elsewhere:
+            from sensor_streams.preflight.outside import Outside
 
-        looking.in_workspace(Outside(profile, warehouse, probe_write))
-    else:
-        looking.here()
-    raise typer.Exit(looking.exit_code)
+            report, head = looking.in_workspace(Outside(profile, warehouse, probe_write))
+        else:
+            report, head = looking.here()
+    shown.report(report, head)
+    raise typer.Exit(report.exit_code)
 
 
 def _acceptances(config: LocalConfig, file: Path | None, checks: Mapping[str, object]) -> Sequence[Acceptance]:
@@ -86,9 +88,9 @@ def _acceptances(config: LocalConfig, file: Path | None, checks: Mapping[str, ob
     return load_accepted(file, checks.keys())
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Looking:
-    """One look at a job: where, and what came of it."""
+    """One look at a job: what is asked for, and what is told while it looks."""
 
     job: str
     target: str | None
@@ -96,18 +98,23 @@ class _Looking:
     config: LocalConfig
     acceptances: Sequence[Acceptance]
     shown: "Shown"
-    exit_code: int = 0
 
-    def here(self) -> None:
-        """At this machine: with its names in the place of the deployment's, and the settings that `run` would give."""
+    def here(self) -> tuple[Report, Mapping[str, str]]:
+        """At this machine: with its names in the place of the deployment's, and the settings that `run` would give.
+
+        The report, and what of the look programs are told beside it.
+        """
+        from sensor_streams.local.jobs import job_spec
         from sensor_streams.local.places import Places
         from sensor_streams.preflight.gathered import facts_here
         from sensor_streams.preflight.job import bound_of
 
-        bundle, spec = self._spec()
+        bundle = bundle_of(self.config, self.target, self.variables)
         places = Places.of(bundle, self.config)
         bounds = bound_of(
-            spec, places.argument, lambda task: {**places.environment(os.environ), **task.cluster.environment}
+            job_spec(bundle, self.job),
+            places.argument,
+            lambda task: {**places.environment(os.environ), **task.cluster.environment},
         )
         check_java()
 
@@ -118,71 +125,62 @@ class _Looking:
             self.shown.doing(f"looking at the tables of {', '.join(bound.tasks)}")
             return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY)
 
-        self._look(bundle, bounds, facts, {"where": "here", "home": str(self.config.tables.parent)})
+        return self._look(bundle, bounds, facts, []), self._head(
+            bundle.target, "here", home=str(self.config.tables.parent)
+        )
 
-    def in_workspace(self, outside: "Outside") -> None:
-        """At the workspace, from outside."""
+    def in_workspace(self, outside: "Outside") -> tuple[Report, Mapping[str, str]]:
+        """At the workspace, from outside; the same."""
+        from sensor_streams.local.jobs import job_spec
         from sensor_streams.local.places import Places
         from sensor_streams.preflight.facts import Unknown
         from sensor_streams.preflight.job import bound_of
 
-        head = {"where": "workspace"}
         self.shown.doing("asking the workspace")
         user = outside.who_asks()
         if isinstance(user, Unknown):
             # Names of a development target hold the user's: nothing can be asked for without it.
-            self._tell(Report([], [Unchecked("preflight", "workspace", user.because)], [], {}, 0.0), head)
-            return
-        bundle, spec = self._spec(user)
+            unchecked = [Unchecked("preflight", "workspace", user.because)]
+            return Report([], unchecked, [], {}, 0.0), self._head(self.target or "", "workspace")
+        bundle = bundle_of(self.config, self.target, self.variables, user)
         places = Places.of(bundle, self.config)
-        bounds = bound_of(spec, str, lambda task: task.cluster.environment)
+        bounds = bound_of(job_spec(bundle, self.job), str, lambda task: task.cluster.environment)
         principal = run_as(bundle, self.job) or user
 
         def facts(bound: "Bound") -> "Facts":
             fleet = load_fleet(places.path(bound.settings.sensors))
             return outside.facts(bound.settings, bound.streams, fleet, principal, _REGISTRY)
 
-        self._look(bundle, bounds, facts, head, [_NOT_FROM_OUTSIDE])
-
-    def _spec(self, user: str | None = None) -> "tuple[Bundle, JobSpec]":
-        from sensor_streams.local.jobs import job_spec
-
-        bundle = bundle_of(self.config, self.target, self.variables, *([user] if user else []))
-        self.target = bundle.target
-        return bundle, job_spec(bundle, self.job)
+        return self._look(bundle, bounds, facts, [_NOT_FROM_OUTSIDE]), self._head(bundle.target, "workspace")
 
     def _look(
         self,
         bundle: "Bundle",
         bounds: "Sequence[Bound]",
         facts: "Callable[[Bound], Facts]",
-        head: Mapping[str, str],
-        notes: Sequence[str] = (),
-    ) -> None:
+        notes: Sequence[str],
+    ) -> Report:
         from sensor_streams.preflight.families import FAMILIES
         from sensor_streams.preflight.gathered import lacking
         from sensor_streams.preflight.run import run_checks
 
         begin = time.monotonic()
-        with self.shown.showing():
-            checked = []
-            for bound in bounds:
-                found = facts(bound)
-                checked.append(run_checks(found, FAMILIES, lacking(found), self.shown.family))
+        checked = []
+        for bound in bounds:
+            found = facts(bound)
+            checked.append(run_checks(found, FAMILIES, lacking(found), self.shown.family))
         findings = [finding for one in checked for finding in one.findings]
         unchecked = [missing for one in checked for missing in one.unchecked]
-        families: dict[str, int] = {}
+        families: Counter[str] = Counter()
         for one in checked:
-            for name, objects in one.families.items():
-                families[name] = families.get(name, 0) + objects
+            families.update(one.families)
         judged = judge(findings, unchecked, self.acceptances, datetime.now(UTC).date(), families)
         said = [*notes, *judged.notes, *(f"warning: {problem.summary}" for problem in bundle.warnings)]
         seconds = time.monotonic() - begin
-        self._tell(Report(judged.findings, unchecked, judged.accepted, families, seconds, said), head)
+        return Report(judged.findings, unchecked, judged.accepted, families, seconds, said)
 
-    def _tell(self, report: Report, head: Mapping[str, str]) -> None:
-        self.shown.report(report, {"job": self.job, "target": self.target or "", **head})
-        self.exit_code = report.exit_code
+    def _head(self, target: str, where: str, **more: str) -> Mapping[str, str]:
+        return {"job": self.job, "target": target, "where": where, **more}
 
 
 def run_as(bundle: "Bundle", job: str) -> str | None:
