@@ -1,4 +1,4 @@
-"""The command against a workspace: whose names it asks for, how it ends, and that it only asks. Nothing starts Spark."""
+"""The command against a workspace: whose names it asks for, how it ends, and that it only asks. Without Spark."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -43,10 +43,8 @@ def asked(double: Double, capsys: pytest.CaptureFixture[str]) -> Callable[..., T
 
     def ask(*words: str) -> Told:
         with pytest.raises(SystemExit) as ended:
-            cli.main(
-                ["preflight", "single_task", "--target", "dev", "--var", "catalog=main", "--workspace", "--json"]
-                + [*words, "--local", str(ROOT / "local.yml")]
-            )
+            here = ["--local", str(ROOT / "local.yml"), "--target", "dev", "--var", "catalog=main"]
+            cli.main(["preflight", "single_task", "--workspace", "--json", *here, *words])
         said = capsys.readouterr()
         assert TOKEN not in said.out + said.err
         assert isinstance(ended.value.code, int)
