@@ -42,8 +42,8 @@ def asked(double: Double, capsys: pytest.CaptureFixture[str]) -> Callable[..., T
     """The command's exit code and its object."""
 
     def ask(*words: str) -> Told:
+        here = ["--local", str(ROOT / "local.yml"), "--target", "dev", "--var", "catalog=main"]
         with pytest.raises(SystemExit) as ended:
-            here = ["--local", str(ROOT / "local.yml"), "--target", "dev", "--var", "catalog=main"]
             cli.main(["preflight", "single_task", "--workspace", "--json", *here, *words])
         said = capsys.readouterr()
         assert TOKEN not in said.out + said.err
