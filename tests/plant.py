@@ -20,7 +20,8 @@ from sensor_streams.keyed.engine import Handles, Outcome, recompute
 from sensor_streams.keyed.write import Once
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.runtime.progress import BatchFigures
-from sensor_streams.runtime.task import TaskReport, registry_of, run_task
+from sensor_streams.runtime.stores import registry_of
+from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import LOCAL_SETTINGS
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.streams import BY_NAME, STREAMS
@@ -82,6 +83,8 @@ class Plant:
                 "tracking_uri": store,
                 "registry_uri": store,
                 "artifacts": str(self.folder / "models" / "artifacts"),
+                # It has tests of its own: here it would only cost each start.
+                "preflight": "off",
                 "table_deadline": "5 s",
                 "lease_timeout": "2 s",
                 **self.store,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams import cli
-from sensor_streams.local.run_command import own_home
+from sensor_streams.local.asked import own_home
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
 

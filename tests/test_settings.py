@@ -1,5 +1,6 @@
 """Settings: command line over environment over file, and errors that name their field."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,8 +9,7 @@ import pytest
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.local.config import load_local
 from sensor_streams.local.workspace import Workspace
-from sensor_streams.runtime.entry import parse_parameters
-from sensor_streams.settings import load_settings
+from sensor_streams.settings import Settings, load_settings, parse_parameters
 
 NEEDED = {"catalog": "main", "schema": "plant", "landing": "/Volumes/a/b/landing", "checkpoints": "/Volumes/a/b/c"}
 ROOT = Path(__file__).parents[1]
@@ -131,3 +131,9 @@ def test_paths_that_are_not_absolute_begin_in_the_present_folder(
         str(box / "fleet.yml"),
     )
     assert found.tables == str(box / "home" / "tables")
+
+
+def test_the_docs_name_every_setting_and_no_other() -> None:
+    table = (ROOT / "docs/settings.md").read_text("utf-8").partition("| setting | default | effect |")[2]
+    told = re.findall(r"^\| `([a-z_]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert told == [field.alias or name for name, field in Settings.model_fields.items()]

@@ -22,12 +22,14 @@ from rich.text import Text
 
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem, ModelError, SensorStreamsError
+from sensor_streams.local.asked import own_home
 from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.plain import say
-from sensor_streams.local.run_command import own_home, run
+from sensor_streams.local.run_command import run
 from sensor_streams.local.workspace import Workspace
+from sensor_streams.preflight.command import preflight
 from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.task import streams_of
+from sensor_streams.streams import streams_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -43,6 +45,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK_FULL_IN_JAVA = "No space left on device"
 
 app.command()(run)
+app.command()(preflight)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
 console = Console(emoji=False)
@@ -335,8 +338,8 @@ def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is wel
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command. Only here is an error turned into an exit code.
 
-    0 success, 1 it failed (verify: rows differ), 2 wrong usage, 3 the machine, 130 interrupted. What nobody but us can
-    have caused is raised as it is.
+    0 success, 1 it failed (verify: rows differ; preflight: findings), 2 wrong usage, 3 the machine, 4 preflight could
+    not check something, 130 interrupted. What nobody but us can have caused is raised as it is.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)

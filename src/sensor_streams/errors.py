@@ -46,6 +46,10 @@ class BindingError(TableError):
     """A stream's checkpoint belongs to other tables than those that its names lead to today."""
 
 
+class PreflightFailed(TableError):
+    """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""
+
+
 class CheckpointInUse(SensorStreamsError):
     """Another run holds the checkpoint; the message names run, attempt and since when."""
 

@@ -1,10 +1,10 @@
 """The settings of a run: one typed object; command line over environment over file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     max_files: int = Field(500, ge=1, description="files that one batch takes at most")
     run: str = Field("", description="id of the run, by which a next attempt is known as one of the same run")
     attempt: int = Field(1, ge=1, description="which attempt of the run this is")
+    preflight: Literal["refuse", "warn", "off"] = Field(
+        "refuse", description="what a task does when it finds before its start that data would be lost"
+    )
     stop_deadline: Duration = Field(timedelta(seconds=10), description="how long streams get to stop")
     stall_after: Duration = Field(timedelta(minutes=30), description="a batch without any progress for this long fails")
     table_deadline: Duration = Field(timedelta(minutes=5), description="how long a reader waits for a table")
@@ -163,6 +166,23 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load_settings` gives: it has merged the three sources, so that it can name them in errors."""
         return (init_settings,)
+
+
+def parse_parameters(words: Sequence[str]) -> dict[str, str]:
+    """`--name value` or `--name=value` to settings by name. Raises ConfigurationError for anything else."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise ConfigurationError(f"parameter {word!r}: write --name value")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise ConfigurationError(f"parameter --{name} has no value")
+            value = rest.pop(0)
+        found[name.replace("-", "_")] = value
+    return found
 
 
 def load_settings(

@@ -3,13 +3,13 @@
 Each stream writes the one table of its name, and no other stream does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from sensor_streams.errors import ModelError
+from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.features import device, sensor, sessions
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference import alerts, events, scoring
@@ -218,3 +218,16 @@ STREAMS: tuple[Stream, ...] = (
 )
 
 BY_NAME: Mapping[str, Stream] = {stream.name: stream for stream in STREAMS}
+
+TASKS: tuple[Task, ...] = ("feature_extraction", "inference")
+
+
+def streams_of(names: Sequence[str]) -> list[Stream]:
+    """The streams of the named tasks or of the named streams, in dependency order. Raises ConfigurationError."""
+    unknown = [name for name in names if name not in BY_NAME and name not in TASKS]
+    if unknown:
+        raise ConfigurationError(
+            f"no stream or task is called {', '.join(unknown)}; "
+            f"tasks: {', '.join(TASKS)}; streams: {', '.join(BY_NAME)}"
+        )
+    return [s for s in STREAMS if not names or s.name in names or s.task in names]

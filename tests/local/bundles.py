@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.plant import QUICK
+from tests.plant import QUICK, Plant
 
+ROOT = Path(__file__).parents[2]
 CLUSTER = {"spark_version": "18.x-scala2.13", "node_type_id": "m5d.large", "num_workers": 1}
 # A task that says that it is there, and waits until it is told how to end: a file of its name, with the exit code.
 WAITING = """
@@ -58,6 +60,25 @@ def waits(key: str, cluster: str = "main", **more: Any) -> dict[str, Any]:
     arguments = [key, "{{task.execution_count}}"]
     work = {"python_file": "waiting.py", "parameters": arguments}
     return {"task_key": key, "job_cluster_key": cluster, "spark_python_task": work, **more}
+
+
+def project(plant: Plant) -> Path:
+    """The project's own bundle, file by file, with a local.yml that leads to a plant."""
+    folder = plant.folder / "project"
+    shutil.copytree(ROOT / "resources", folder / "resources")
+    shutil.copy(ROOT / "databricks.yml", folder)
+    shutil.copy(plant.fleet_file, folder / "sensors.yml")
+    here = {
+        "schema": plant.schema,
+        "tables": str(plant.folder / "tables"),
+        "catalog_file": str(plant.folder / "catalog.json"),
+        "models": str(plant.folder / "models"),
+        "log": str(plant.folder / "log"),
+        "volumes": {name: str(plant.folder / name) for name in ("landing", "checkpoints", "archive")},
+        "variables": {"catalog": "spark_catalog", "principal": "you", "alert_email": "you@example.org"},
+    }
+    (folder / "local.yml").write_text(yaml.safe_dump(here), "utf-8")
+    return folder
 
 
 class Running:

@@ -95,6 +95,16 @@ def test_a_log_is_read_while_it_grows_and_half_a_line_is_waited_for(tmp_path: Pa
     assert log.last_lines(2) == ["starting", "ValueError: x"]
 
 
+def test_what_a_preflight_says_is_told_whole_and_its_first_line_is_why_the_attempt_failed(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "a.log")
+    said = ["readings: leads elsewhere.", "error location.moved, readings", "ALTER TABLE", "To start all the same"]
+    trace = ["starting", "Traceback (most recent call last):", f"sensor_streams.errors.PreflightFailed: {said[0]}"]
+    log.file.write_text("\n".join([*trace, *said[1:]]))
+    assert log.last_lines(2) == [trace[-1], *said[1:]]
+    assert log.message() == said[0]
+    assert len(log.last_lines(6)) == 6
+
+
 def test_the_docs_name_every_setting_and_every_assumption() -> None:
     text = (ROOT / "docs/local-runs.md").read_text("utf-8")
     assert [name for name in SETTINGS if f"`{name}`" not in text] == []

@@ -1,22 +1,19 @@
 """Jobs on this machine with real drivers and processes: what dies, what is tried again, what goes on, what is left."""
 
-import shutil
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from sensor_streams.runtime.positions import position_of
 from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
-from tests.local.bundles import Running, bundle, left, waits
+from tests.local.bundles import Running, bundle, left, project, waits
 from tests.plant import Plant
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # A stream with a Python function in each batch and one in its plan: the driver calls the task, and starts workers.
 STREAMING = """
@@ -105,25 +102,6 @@ def test_nothing_is_left_however_the_runner_ends(tmp_path: Path, how: signal.Sig
         code = running.wait()
     assert code == (-signal.SIGKILL if how is signal.SIGKILL else 130)
     assert left(tree) == []
-
-
-def project(plant: Plant) -> Path:
-    """The project's own bundle, file by file, with a local.yml that leads to a plant."""
-    folder = plant.folder / "project"
-    shutil.copytree(ROOT / "resources", folder / "resources")
-    shutil.copy(ROOT / "databricks.yml", folder)
-    shutil.copy(plant.fleet_file, folder / "sensors.yml")
-    here = {
-        "schema": plant.schema,
-        "tables": str(plant.folder / "tables"),
-        "catalog_file": str(plant.folder / "catalog.json"),
-        "models": str(plant.folder / "models"),
-        "log": str(plant.folder / "log"),
-        "volumes": {name: str(plant.folder / name) for name in ("landing", "checkpoints", "archive")},
-        "variables": {"catalog": "spark_catalog", "principal": "you", "alert_email": "you@example.org"},
-    }
-    (folder / "local.yml").write_text(yaml.safe_dump(here), "utf-8")
-    return folder
 
 
 def drained(plant: Plant, files: int) -> bool:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensor_streams.errors import PreflightFailed
 from sensor_streams.local.driver import DRIVER_ERRORS, Driver, Gateway
 from sensor_streams.session import last_telling_line
 
@@ -21,6 +22,9 @@ GRACE_SECONDS = 15.0
 _DRIVER_SECONDS = 2.0
 # What stopping the queries that a dead process left in the driver may take.
 _CLOSE_SECONDS = 5.0
+# How a traceback tells of a task that its preflight did not let start: what is wrong, and further on what to do.
+_REFUSED = f"{PreflightFailed.__module__}.{PreflightFailed.__qualname__}: "
+_MOST_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,18 @@ class AttemptLog:
             self.batches[str(told["stream"])] = batch
 
     def last_lines(self, count: int) -> list[str]:
-        """The last lines, without those of figures."""
+        """The last lines, without those of figures; what a preflight said whole, for it says what to do."""
         with suppress(OSError):
             lines = self.file.read_text("utf-8", "replace").splitlines()
-            return [line for line in lines if line.strip() and not line.startswith('{"stream"')][-count:]
+            told = [line for line in lines if line.strip() and not line.startswith('{"stream"')]
+            begin = next((at for at in reversed(range(len(told))) if told[at].startswith(_REFUSED)), len(told))
+            return told[min(begin, max(0, len(told) - count)) :][:_MOST_LINES]
         return []
+
+    def message(self) -> str | None:
+        """The line that says why it failed: what a preflight said first, else the last one that tells of an error."""
+        refused = [line for line in self.last_lines(1) if line.startswith(_REFUSED)]
+        return refused[0].removeprefix(_REFUSED) if refused else last_telling_line(self.file, 0)
 
 
 class AttemptProcess:
@@ -172,7 +183,7 @@ class AttemptProcess:
             return ""
         if code < 0:
             return f"ended by signal {-code}"
-        return (last_telling_line(self.log.file, 0) or f"ended with {code}")[:500]
+        return (self.log.message() or f"ended with {code}")[:500]
 
     def _signal(self, number: int) -> None:
         if self.process is not None and self.process.returncode is None:

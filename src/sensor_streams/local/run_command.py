@@ -1,10 +1,7 @@
 """The command `run`: a job of the bundle, on this machine, as Databricks' Jobs service would run it."""
 
-import hashlib
-import os
 import re
 import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +11,11 @@ from rich.console import Console
 
 from sensor_streams.durations import parse_duration, parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem
-from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
+from sensor_streams.local.asked import bundle_of, kept, pairs
+from sensor_streams.local.config import LOCAL_FILE, load_local
 from sensor_streams.local.plain import say
 from sensor_streams.local.workspace import absolute
 from sensor_streams.session import check_java
-
-DEMO = Path(".local/demo")
 
 
 def run(
@@ -41,11 +37,10 @@ def run(
     """
     begin = time.time()
     seconds, last = _seconds(lasting), None if until is None else parse_time(until, "--until")
-    variables, parameters = _pairs(var, "--var"), _pairs(param, "--param")
+    variables, parameters = pairs(var, "--var"), pairs(param, "--param")
     check_java()
-    config = _home(load_local(local), home, folder)
+    config = kept(load_local(local), home, folder)
     # What needs the SDK comes after what can be wrong without it: it takes a second to import.
-    from sensor_streams.bundle import load_bundle
     from sensor_streams.local.display import JsonLines, Lines, Screen, summary, summary_object
     from sensor_streams.local.jobs import JobMachine, job_spec
     from sensor_streams.local.jobs.events import iso
@@ -53,10 +48,7 @@ def run(
     from sensor_streams.local.places import Places
     from sensor_streams.local.runner import Runner
 
-    given = {f"BUNDLE_VAR_{name}": value for name, value in config.variables.items()}
-    bundle = load_bundle(
-        config.folder, target, variables=variables, environment={**given, **os.environ}, user="you@localhost"
-    )
+    bundle = bundle_of(config, target, variables)
     spec = job_spec(bundle, job)
     places = Places.of(bundle, config, absolute(folder) if folder else None)
     places.prepare(spec)
@@ -110,21 +102,6 @@ def run(
     raise typer.Exit(happened.exit_code)
 
 
-def own_home(folder: Path) -> Path:
-    """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
-    whole = absolute(folder)
-    return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
-
-
-def _home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
-    """Where everything is kept: as told; that of one's own files; the demo's, once it has run; else as in local.yml."""
-    if home is None and folder is not None:
-        home = config.folder / own_home(folder)
-    if home is None and (config.folder / DEMO / "catalog.json").exists():
-        home = config.folder / DEMO
-    return config if home is None else config.under(absolute(home))
-
-
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
@@ -134,13 +111,3 @@ def _seconds(text: str | None) -> float | None:
     except ValueError as error:
         raise ConfigurationError(f"--for {error}") from None
     return found.total_seconds() if isinstance(found, timedelta) else None
-
-
-def _pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for word in words or ():
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise ConfigurationError(f"{option} {word!r}: write key=value")
-        found[name] = value
-    return found

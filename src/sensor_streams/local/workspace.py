@@ -12,7 +12,7 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, load_local
-from sensor_streams.runtime.task import catalog_of, registry_of
+from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.tables import Catalog

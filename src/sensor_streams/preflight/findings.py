@@ -48,13 +48,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Report:
-    """families: family of checks → on how many objects it looked; seconds: how long all took."""
+    """families: family of checks → on how many objects it looked; seconds: how long all took; notes: what is to be
+    said beside, such as an acceptance that is not needed any more."""
 
     findings: Sequence[Finding]
     unchecked: Sequence[Unchecked]
     accepted: Sequence[Accepted]
     families: Mapping[str, int]
     seconds: float
+    notes: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:

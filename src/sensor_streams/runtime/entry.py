@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError
@@ -12,9 +11,11 @@ from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.maintenance import MaintenanceReport
 from sensor_streams.maintenance import maintain as maintain_tables
 from sensor_streams.runtime.progress import json_lines_to
-from sensor_streams.runtime.task import TaskReport, catalog_of, registry_of, run_task, streams_of
+from sensor_streams.runtime.stores import catalog_of, registry_of
+from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import job_session
-from sensor_streams.settings import Settings, load_settings
+from sensor_streams.settings import Settings, load_settings, parse_parameters
+from sensor_streams.streams import streams_of
 
 log = logging.getLogger("sensor_streams.runtime")
 
@@ -52,23 +53,6 @@ def maintain() -> MaintenanceReport:
     for line in report.lines():
         log.info("%s", line)
     return report
-
-
-def parse_parameters(words: Sequence[str]) -> dict[str, str]:
-    """`--name value` or `--name=value` to settings by name. Raises ConfigurationError for anything else."""
-    found: dict[str, str] = {}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--"):
-            raise ConfigurationError(f"parameter {word!r}: write --name value")
-        name, equals, value = word[2:].partition("=")
-        if not equals:
-            if not rest:
-                raise ConfigurationError(f"parameter --{name} has no value")
-            value = rest.pop(0)
-        found[name.replace("-", "_")] = value
-    return found
 
 
 def accepted_parameters(entry_point: str) -> frozenset[str]:

@@ -9,23 +9,20 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import Fleet, load_fleet
-from sensor_streams.inference.registry import Registry
-from sensor_streams.local.catalog import CatalogFile
+from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
+from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
-from sensor_streams.streams import BY_NAME, STREAMS, Files, ModelKind, Stream
+from sensor_streams.streams import STREAMS, TASKS, Files, ModelKind, Stream, streams_of
 from sensor_streams.tables import Catalog, TableIdentity
 
 log = logging.getLogger("sensor_streams.runtime")
-
-TASKS = ("feature_extraction", "inference")
 
 
 @dataclass(frozen=True)
@@ -33,34 +30,6 @@ class TaskReport:
     """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL)."""
 
     states: Mapping[str, str]
-
-
-def streams_of(names: Sequence[str]) -> list[Stream]:
-    """The streams of the named tasks or of the named streams, in dependency order. Raises ConfigurationError."""
-    unknown = [name for name in names if name not in BY_NAME and name not in TASKS]
-    if unknown:
-        raise ConfigurationError(
-            f"no stream or task is called {', '.join(unknown)}; "
-            f"tasks: {', '.join(TASKS)}; streams: {', '.join(BY_NAME)}"
-        )
-    return [s for s in STREAMS if not names or s.name in names or s.task in names]
-
-
-def catalog_of(spark: SparkSession, settings: Settings) -> Catalog:
-    """The catalog that the settings describe."""
-    entries = CatalogFile(Path(settings.catalog_file)) if settings.catalog_file else None
-    return Catalog(spark, settings.catalog, settings.schema_name, settings.tables, entries)
-
-
-def registry_of(settings: Settings) -> Registry:
-    """The model registry that the settings describe."""
-    return Registry(
-        tracking_uri=settings.tracking_uri,
-        registry_uri=settings.registry_uri,
-        prefix=settings.model_prefix,
-        experiment=settings.experiment,
-        artifacts=settings.artifacts,
-    )
 
 
 def run_task(
@@ -75,7 +44,7 @@ def run_task(
     """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
 
     Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
-    BindingError or TableError when names do not lead to the data that the checkpoints belong to.
+    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to.
     """
     fleet = fleet or load_fleet(settings.sensors)
     if not settings.run:
@@ -86,6 +55,7 @@ def run_task(
     lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
     lease.acquire()
     try:
+        refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
         progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())

@@ -1,0 +1,56 @@
+"""What the commands have in common that take a job of the bundle: its files read, and where everything is kept."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.local.config import LocalConfig
+from sensor_streams.local.workspace import absolute
+
+if TYPE_CHECKING:
+    from sensor_streams.bundle import Bundle
+
+DEMO = Path(".local/demo")
+# Who deploys, where there is no workspace to ask.
+NOBODY = "you@localhost"
+
+
+def bundle_of(config: LocalConfig, target: str | None, variables: Mapping[str, str], user: str = NOBODY) -> "Bundle":
+    """The bundle beside `local.yml`, for a target; its variables without a default are those of `local.yml`.
+
+    Raises BundleError for whatever the CLI refuses.
+    """
+    # It needs the SDK, which takes a second to import: after what can be wrong without it.
+    from sensor_streams.bundle import load_bundle
+
+    given = {f"BUNDLE_VAR_{name}": value for name, value in config.variables.items()}
+    return load_bundle(config.folder, target, variables=variables, environment={**given, **os.environ}, user=user)
+
+
+def own_home(folder: Path) -> Path:
+    """Where the tables of a folder of readings are kept: two folders of one name are two fleets."""
+    whole = absolute(folder)
+    return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
+
+
+def kept(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
+    """Where everything is kept: as told; that of one's own files; the demo's, once it has run; else as in local.yml."""
+    if home is None and folder is not None:
+        home = config.folder / own_home(folder)
+    if home is None and (config.folder / DEMO / "catalog.json").exists():
+        home = config.folder / DEMO
+    return config if home is None else config.under(absolute(home))
+
+
+def pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
+    """`key=value` words of an option. Raises ConfigurationError, naming the option, for one that is none."""
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise ConfigurationError(f"{option} {word!r}: write key=value")
+        found[name] = value
+    return found
