@@ -12,6 +12,7 @@ from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.local.bundles import Running, bundle, left, project, waits
 from tests.plant import Plant
+from tests.preflight.broken import said_of
 
 pytestmark = pytest.mark.slow
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -166,6 +167,7 @@ def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_che
         assert running.wait() == 130
     assert left(tree) == []
     assert checkpoints(plant) == before
+    assert said_of(plant) == {}, "preflight has nothing to say"
     assert plant.differing() == []
     lines, accepted, rejected, duplicates = plant.sums()
     assert lines == accepted + rejected + duplicates > 0
