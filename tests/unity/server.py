@@ -29,6 +29,10 @@ class Server:
         """Ask it to make an object."""
         return requests.post(f"{self.host}{API}/{kind}", json=record, timeout=30)
 
+    def remove(self, path: str) -> requests.Response:
+        """Ask it to forget an object: `tables/plant.live.readings`."""
+        return requests.delete(f"{self.host}{API}/{path}", timeout=30)
+
     def place(self, name: str) -> str:
         """The address of a folder below its own."""
         return (self.folder / name).as_uri()

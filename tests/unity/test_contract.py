@@ -9,10 +9,12 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.preflight import workspace as module
 from sensor_streams.preflight.asking import Patience, Workspace
-from sensor_streams.preflight.checks import reach, rights
+from sensor_streams.preflight.checks import location, reach, rights
 from sensor_streams.preflight.facts import Entry, ExternalLocation, Facts, Meant, Unknown
-from sensor_streams.preflight.places import inside, same_place
+from sensor_streams.preflight.findings import Finding
+from sensor_streams.preflight.places import canonical, inside, same_place
 from sensor_streams.preflight.principal import Principal
+from sensor_streams.preflight.tables import table_at
 from sensor_streams.preflight.unanswered import of_workspace
 from sensor_streams.preflight.workspace import Registered, WorkspaceRegistered
 from sensor_streams.session import names_at
@@ -163,11 +165,25 @@ def test_the_articles_incident_the_entry_at_one_place_and_the_data_at_another(
     registered, real = server.place("old/remaining_life"), server.place("tables/remaining_life")
     spark.range(3).write.format("delta").save(real)
     assert server.table("remaining_life", registered).ok
-    told = gather(replace(meant_of([BY_NAME["remaining_life"]]), principal=PRINCIPAL))
-    entry = told.entries["remaining_life"]
-    assert isinstance(entry, Entry)
-    assert entry.location is not None
-    assert same_place(entry.location, registered)
-    assert not same_place(entry.location, real)
-    assert names_at(spark, entry.location) == []
-    assert "_delta_log" in names_at(spark, real)
+    meant = replace(meant_of([BY_NAME["remaining_life"]], server.place("tables")), principal=PRINCIPAL)
+
+    def found() -> list[Finding]:
+        told = gather(meant)
+        entry = told.entries["remaining_life"]
+        assert isinstance(entry, Entry)
+        assert entry.location is not None
+        places = {canonical(at): table_at(spark, at) for at in (entry.location, real)}
+        facts = Facts(meant, {"remaining_life": entry}, places, {}, workspace=told.facts)
+        return [one for one in location.check(facts) if one.subject == "plant.live.remaining_life"]
+
+    (finding,) = found()
+    assert finding.check == "location.nothing-there"
+    assert registered in finding.found
+    assert same_place(finding.expected.removeprefix("the catalog says "), real)
+    assert finding.command is not None
+    assert finding.command.startswith("ALTER TABLE plant.live.remaining_life SET LOCATION ")
+    assert names_at(spark, registered) == [], "looking makes no table"
+    # The statement is one of SQL, which this server does not speak: the entry is made anew.
+    assert server.remove("tables/plant.live.remaining_life").ok
+    assert server.table("remaining_life", real).ok
+    assert found() == []
