@@ -1,7 +1,9 @@
 """What preflight tells: nothing is passed over, commands can be copied, programs get one object."""
 
+import importlib
 import io
 import json
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,9 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from sensor_streams.preflight import checks
 from sensor_streams.preflight.facts import Facts, Meant
+from sensor_streams.preflight.families import CHECKS, FAMILIES
 from sensor_streams.preflight.findings import Accepted, Finding, Report, Unchecked
-from sensor_streams.preflight.run import Family, Outcome, run_checks
+from sensor_streams.preflight.run import Family, Outcome, family_of, run_checks
 from sensor_streams.preflight.show import JsonObject, Lines, Screen, as_object
 
 HEAD = {"job": "single_task", "target": "dev", "where": "here"}
@@ -141,3 +145,12 @@ def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_accepted_is_still_told() -> None:
     value = replace(report(), accepted=[Accepted(LAGS, "moved in July", "2026-07-31")])
     assert told(value)[0] == "accepted until 2026-07-31: checkpoint.temporary, readings: moved in July"
+
+
+def test_every_module_of_checks_belongs_to_a_family_and_every_id_too() -> None:
+    listed = {check.__module__ for family in FAMILIES for check in family.checks}
+    modules = [
+        importlib.import_module(f"{checks.__name__}.{one.name}") for one in pkgutil.iter_modules(checks.__path__)
+    ]
+    assert {module.__name__ for module in modules if hasattr(module, "check")} == listed
+    assert {family_of(check) for check in CHECKS} == {family.name for family in FAMILIES}

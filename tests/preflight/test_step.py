@@ -121,9 +121,11 @@ def test_an_accepted_finding_lets_a_task_start_until_its_day_has_passed(astray: 
 
 
 def test_what_could_not_be_checked_is_a_line_of_the_log_and_refuses_nothing(
-    ran: Plant, caplog: pytest.LogCaptureFixture
+    ran: Plant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = f"sqlite:///{ran.folder}/nosuch/mlflow.db"
+    # A registry that nobody answers for; MLflow would ask it for minutes.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    gone = "http://127.0.0.1:9"
     settings = ran.settings(preflight="refuse", tracking_uri=gone, registry_uri=gone, run="a")
     with caplog.at_level(logging.WARNING):
         report = refuse_on_findings(ran.catalog, settings, streams_of(["anomaly_scores"]), ran.fleet)

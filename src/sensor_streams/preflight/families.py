@@ -6,6 +6,7 @@ from sensor_streams.preflight.checks import (
     checkpoints,
     location,
     model,
+    overlap,
     platform,
     reach,
     rights,
@@ -28,7 +29,7 @@ def _sinks(facts: Facts) -> int:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("location", (location.check, reach.check), lambda facts: len(facts.entries)),
+    Family("location", (location.check, overlap.check, reach.check), lambda facts: len(facts.entries)),
     Family("source", (source.check,), lambda facts: sum(len(stream.sources) for stream in facts.meant.streams)),
     Family("checkpoint", (checkpoints.check,), lambda facts: len(facts.checkpoints)),
     Family("sink", (sinks.check,), _sinks),
