@@ -94,7 +94,7 @@ def test_a_fork_is_told_wherever_the_entry_leads(copy: Copy, tmp_path: Path) -> 
         copy.bind(stream, "readings", str(tmp_path / "B"))
     assert copy.found() == {}
     copy.sql("INSERT INTO {0} SELECT * FROM {0} LIMIT 1", "readings")
-    assert "version 3 (1 commits more, the last: version 3, WRITE" in copy.says("location.stale-copy").found
+    assert "version 3 (1 commits more, the last: version 3, WRITE" in copy.says("location.stale-copy").expected
 
 
 def test_a_table_that_was_dropped_and_made_anew_at_its_place_is_told(copy: Copy) -> None:
