@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams.session import local_session
+from sensor_streams.simulate import Simulation, simulate
 from tests.plant import QUICK, Plant
 from tests.rows import FIXTURES, rows
 
 ROOT = Path(__file__).parents[1]
+RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +61,35 @@ def fleet() -> Fleet:
 def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> Plant:
     """An empty plant: a landing folder, a catalog, no tables yet."""
     return Plant(spark, fleet, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """A plant that ran: features first, then trained, then all eight. Whoever asks for it is of the group `streams`."""
+    plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
+    slow = fleet.model_copy(
+        update={
+            "sensors": {
+                name: sensor.model_copy(update={"period": timedelta(minutes=1)})
+                for name, sensor in fleet.sensors.items()
+            }
+        }
+    )
+    simulation = Simulation(
+        slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
+    )
+    simulate(simulation, plant.landing, RUNNING_FROM, RUNNING_FROM + RUNNING_FOR)
+    simulation_failures = [
+        (device.name, datetime.fromtimestamp(end, UTC).isoformat())
+        for device in simulation.all_devices()
+        for _, end in device.lives(int((RUNNING_FROM + RUNNING_FOR).timestamp()))
+    ]
+    assert set(plant.run("feature_extraction").states.values()) == {"DONE"}
+    assert plant.run("anomaly_scores", "remaining_life").states == {
+        "anomaly_scores": "WAITING_FOR_MODEL",
+        "remaining_life": "WAITING_FOR_MODEL",
+    }
+    plant.train(simulation_failures)
+    with (plant.folder / "batches.jsonl").open("w", encoding="utf-8") as lines, json_lines_to(lines):
+        assert set(plant.run("inference").states.values()) == {"DONE"}
+    return plant

@@ -3,57 +3,20 @@
 import json
 import logging
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from sensor_streams.fleet import Fleet
 from sensor_streams.runtime import worker
-from sensor_streams.runtime.progress import ProgressTable, json_lines_to
+from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.task import run_task
-from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
 from tests.preflight.broken import said_of
 
 # One process runs them all: they share a plant that takes a minute to run.
 pytestmark = pytest.mark.xdist_group("streams")
-
-ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant that ran: features first, then trained, then all eight."""
-    plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
-    slow = fleet.model_copy(
-        update={
-            "sensors": {
-                name: sensor.model_copy(update={"period": timedelta(minutes=1)})
-                for name, sensor in fleet.sensors.items()
-            }
-        }
-    )
-    simulation = Simulation(
-        slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
-    )
-    simulate(simulation, plant.landing, ORIGIN, ORIGIN + timedelta(hours=8))
-    simulation_failures = [
-        (device.name, datetime.fromtimestamp(end, UTC).isoformat())
-        for device in simulation.all_devices()
-        for _, end in device.lives(int((ORIGIN + timedelta(hours=8)).timestamp()))
-    ]
-    assert set(plant.run("feature_extraction").states.values()) == {"DONE"}
-    assert plant.run("anomaly_scores", "remaining_life").states == {
-        "anomaly_scores": "WAITING_FOR_MODEL",
-        "remaining_life": "WAITING_FOR_MODEL",
-    }
-    plant.train(simulation_failures)
-    with (plant.folder / "batches.jsonl").open("w", encoding="utf-8") as lines, json_lines_to(lines):
-        assert set(plant.run("inference").states.values()) == {"DONE"}
-    return plant
 
 
 def test_without_a_champion_inference_waits_and_keeps_its_input_for_later(running: Plant) -> None:

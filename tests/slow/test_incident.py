@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ import pytest
 
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.runtime.positions import position_of
-from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.tables import TableIdentity
 from tests.local.bundles import Running, project
-from tests.plant import Plant
+from tests.plant import Plant, reading
+from tests.preflight.broken import said_of
 
-pytestmark = pytest.mark.slow
-ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# With the others that use the plant that ran.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams")]
 TABLE = "anomaly_scores"
 
 
@@ -35,25 +34,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_once_it_is_right(plant: Plant) -> None:
-    folder, half = project(plant), timedelta(hours=2)
+def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_once_it_is_right(
+    running: Plant,
+) -> None:
+    plant, folder = running, project(running)
     job = folder / "resources" / "shared_cluster.job.yml"
     # As often as the job says, and sooner than it says.
     soon = job.read_text("utf-8").replace("min_retry_interval_millis: 60000", "min_retry_interval_millis: 1000")
     job.write_text(soon.replace("max_retries: 3", "max_retries: 1"), "utf-8")
-    simulation = Simulation(plant.fleet, devices=2, mean_life=half, malformed=0.01, duplicates=0.02)
-    simulate(simulation, plant.landing, ORIGIN, ORIGIN + half)
-    plant.run("feature_extraction", preflight="refuse")
-    ends = [
-        (device.name, datetime.fromtimestamp(failed, UTC).isoformat())
-        for device in simulation.all_devices()
-        for _, failed in device.lives(int((ORIGIN + half).timestamp()))
-    ]
-    plant.train(ends)
-    plant.run("inference", preflight="refuse")
-    simulate(simulation, plant.landing, ORIGIN + half, ORIGIN + 2 * half)
-    code, report = preflight(folder)
-    assert (code, report["findings"], report["unchecked"]) == (0, [], [])
+    minutes = range(0, 60, 5)
+    plant.land("more.json", [reading("pump-1", "power", f"2026-01-02T10:{minute:02}:00Z", 5) for minute in minutes])
+    assert said_of(plant) == {}
 
     # The migration: the entry leads to A now. The data is where it was.
     right = plant.catalog.identify(TABLE)
@@ -70,16 +61,16 @@ def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_
     assert str(a) in finding["found"]
     assert str(b) in finding["found"] + finding["expected"] + finding["command"]
 
-    with Running(folder, "--target", "dev", job="shared_cluster") as running:
-        assert running.wait(300) == 1, running.told()
-    (features,) = running.find("attempt", task="feature_extraction", state="TERMINATED")
+    with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
+        assert job_run.wait(300) == 1, job_run.told()
+    (features,) = job_run.find("attempt", task="feature_extraction", state="TERMINATED")
     assert features["result"] == "SUCCESS", "what has nothing to do with it runs on"
-    tries = running.find("attempt", task="inference", state="TERMINATED")
+    tries = job_run.find("attempt", task="inference", state="TERMINATED")
     assert [one["result"] for one in tries] == ["FAILED", "FAILED"], "each attempt is refused"
     for one in tries:
         assert one["message"].startswith(f"{right.name}: ")
         assert "Nothing was read or written, no stream was started." in one["message"]
-    (log,) = {str(one["log"]) for one in running.find("process", task="inference", number=1)}
+    (log,) = {str(one["log"]) for one in job_run.find("process", task="inference", number=1)}
     said = Path(log).read_text("utf-8").rstrip().splitlines()
     assert (
         said[-1] == "To start all the same, knowing that data may be lost: --preflight=warn, a parameter of this task."
@@ -91,7 +82,7 @@ def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_
 
     # ALTER TABLE … SET LOCATION, as this machine's catalog has it.
     entries.add(right)
-    with Running(folder, "--target", "dev", job="shared_cluster") as running:
-        assert running.wait(300) == 0, running.told()
+    with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
+        assert job_run.wait(300) == 0, job_run.told()
     assert plant.differing() == []
     assert plant.count(TABLE) == plant.count("device_features") > 10
