@@ -63,6 +63,7 @@ def test_the_same_batch_handed_over_again_counts_once(empty: Plant) -> None:
     assert empty.differing("readings") == []
 
 
+@pytest.mark.slow
 def test_other_batches_give_the_same_readings(empty: Plant) -> None:
     empty.land("a.json", [A, B])
     empty.land("b.json", [reading("pump-1", "power", "00:00:00", 6), reading("pump-1", "power", "00:00:40", 1)])

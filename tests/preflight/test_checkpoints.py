@@ -58,6 +58,7 @@ BREAKS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_broken_in_a_checkpoint_is_told(copy: Copy) -> None:
     checkpoint = copy.checkpoint("readings")
     kept = copy.folder / "kept"
