@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 
+@pytest.mark.slow
 def test_thirty_commits_with_merge_and_delete_go_past_a_checkpoint_of_delta(
     spark: SparkSession, tmp_path: Path
 ) -> None:

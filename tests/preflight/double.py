@@ -119,6 +119,8 @@ def sign_in(patch: pytest.MonkeyPatch, host: str) -> None:
     patch.setenv("DATABRICKS_HOST", host)
     patch.setenv("DATABRICKS_TOKEN", TOKEN)
     patch.setenv("NO_PROXY", "127.0.0.1")
+    # MLflow asks again for minutes where it is not told otherwise.
+    patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 def fill(double: Double, meant: Meant, root: str = "s3://bucket/tables") -> None:

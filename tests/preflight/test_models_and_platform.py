@@ -67,6 +67,7 @@ def test_a_champion_that_fits_is_silent(store: Path) -> None:
 def test_no_champion_is_a_warning_and_a_registry_that_is_not_there_has_none(tmp_path: Path) -> None:
     found = findings(gather_models(registry_at(tmp_path), ["anomaly"]))
     assert [(one.check, one.severity) for one in found] == [("model.no-champion", "warning")]
+    assert list(tmp_path.iterdir()) == [], "asking makes no store"
 
 
 def test_a_version_whose_files_are_gone_is_found(store: Path) -> None:

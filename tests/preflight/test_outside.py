@@ -1,7 +1,7 @@
 """The command against a workspace: whose names it asks for, how it ends, and that it only asks. Without Spark."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,10 @@ from sensor_streams.local.jobs import job_spec
 from sensor_streams.preflight.facts import Meant
 from sensor_streams.preflight.job import bound_of
 from sensor_streams.preflight.meant import meant_of
-from tests.preflight.double import PRINCIPAL, TOKEN, UNITY, Double, doubled, external, fill, serving, sign_in
+from tests.preflight.double import PRINCIPAL, TOKEN, UNITY, Double, external, fill
 
 ROOT = Path(__file__).parents[2]
 Told = tuple[int, dict[str, Any]]
-
-
-@pytest.fixture
-def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    with serving() as server, doubled(server) as double:
-        sign_in(monkeypatch, double.host)
-        # MLflow asks again for minutes where it is not told otherwise.
-        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        yield double
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pytest_httpserver import HTTPServer
 
 from sensor_streams.preflight.facts import Column, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.warehouse import Warehouse, warehouse
-from tests.preflight.double import TOKEN, Double, answer, doubled, refusal, serving, sign_in
+from tests.preflight.double import TOKEN, Double, answer, refusal
 
 STATEMENTS = "/api/2.0/sql/statements/"
 
@@ -55,19 +54,6 @@ def by_spark(spark: SparkSession, statements: list[str]) -> Callable[[Any], Any]
         }
 
     return run
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def double(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    with doubled(server) as double:
-        sign_in(monkeypatch, double.host)
-        yield double
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from sensor_streams.errors import ConfigurationError
@@ -24,31 +23,15 @@ from tests.preflight.double import (
     UNITY,
     Double,
     answer,
-    doubled,
     external,
     fill,
     refusal,
-    serving,
-    sign_in,
 )
 from tests.preflight.jobs import meant_of
 
 MEANT = meant_of()
 # Of a smaller job: one stream with a model.
 SMALL = meant_of([BY_NAME["anomaly_scores"]])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def double(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    with doubled(server) as double:
-        sign_in(monkeypatch, double.host)
-        yield double
 
 
 def gather(meant: Meant, **how: object) -> Registered:
