@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[1]
 RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of processes first: they take minutes, and one that came last would leave the other worker idle."""
+    items.sort(key=lambda item: item.path.parent.name != "slow")
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session of this test process: the settings of `sensor_streams.session`, each with its reason there."""
