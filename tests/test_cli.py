@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor_streams import cli
+from sensor_streams import cli, streams
 from sensor_streams.local.asked import own_home
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
@@ -91,13 +91,13 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(run: Run) -> Non
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RunInterrupted("stopped by a signal")])
 def test_an_interrupted_command_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    monkeypatch.setattr(cli, "streams_of", raising(error))
+    monkeypatch.setattr(streams, "streams_of", raising(error))
     assert run("stream")[0] == 130
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("of ours"), KeyError("x")])
 def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(cli, "streams_of", raising(error))
+    monkeypatch.setattr(streams, "streams_of", raising(error))
     with pytest.raises(type(error)):
         cli.main(["stream"])
 

@@ -6,12 +6,12 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from py4j.protocol import Py4JError
@@ -26,10 +26,10 @@ from sensor_streams.local.asked import own_home
 from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
-from sensor_streams.local.workspace import Workspace
 from sensor_streams.preflight.command import preflight
-from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.streams import streams_of
+
+if TYPE_CHECKING:
+    from sensor_streams.local.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -54,6 +54,19 @@ errors = Console(stderr=True, emoji=False)
 
 def _say(text: str) -> None:
     say(console, text)
+
+
+def _open(
+    local: Path,
+    arguments: Mapping[str, object] | None = None,
+    settings: Path | None = None,
+    home: Path | None = None,
+    log_name: str = "spark",
+) -> "Workspace":
+    # MLflow and scikit-learn take seconds to import: `run` and whoever asks for help need neither.
+    from sensor_streams.local.workspace import Workspace
+
+    return Workspace.open(local, arguments, settings, home, log_name)
 
 
 def _range(low: str | None, high: str | None) -> tuple[datetime | None, datetime | None]:
@@ -91,7 +104,7 @@ def simulate(
 
     begin = parse_time(start, "--start")
     end = _plus(begin, "--days", days=days)
-    workspace = Workspace.open(local, {"landing": landing, "sensors": sensors})
+    workspace = _open(local, {"landing": landing, "sensors": sensors})
     simulation = Simulation(
         workspace.fleet,
         seed=seed,
@@ -115,7 +128,7 @@ def failures(
     """Add failures that are known to the table that training reads."""
     from sensor_streams.failures import load_failures
 
-    workspace = Workspace.open(local, None, settings, home)
+    workspace = _open(local, None, settings, home)
     writes = load_failures(workspace.catalog, file)
     _say(f"{writes.inserted} new failures, {writes.updated} corrected")
 
@@ -129,7 +142,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train both models on what the tables hold, and set the alias champion."""
-    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
+    workspace = _open(local, {"sensors": sensors}, settings, home)
     report = workspace.train()
     if as_json:
         print(json.dumps(asdict(report)))
@@ -169,8 +182,10 @@ def stream(
         "attempt": attempt,
     }
     # All that can be wrong with what was asked for is told before Spark starts.
+    from sensor_streams.streams import streams_of
+
     streams_of(names or [])
-    workspace = Workspace.open(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
+    workspace = _open(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
     Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
     Watch(console, workspace).run(names or [], ", ".join(names or ["all eight"]))
 
@@ -192,7 +207,7 @@ def verify(
 
     check_names(only or ())
     begin, end = _range(low, high)
-    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
+    workspace = _open(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
         checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
@@ -231,7 +246,7 @@ def rebuild(
 
     kind = computed_stream(name).model
     begin, end = _range(low, high)
-    workspace = Workspace.open(local, {"sensors": sensors}, settings, home)
+    workspace = _open(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with _only_writer(workspace, name):
         model = None
@@ -259,7 +274,7 @@ def maintain(
     from sensor_streams.maintenance import maintain as keep_in_order
 
     asked = {"archive": archive, "archive_after": archive_after, "keep": keep, "sensors": sensors}
-    workspace = Workspace.open(local, asked, settings, home)
+    workspace = _open(local, asked, settings, home)
     fleet = workspace.fleet
     with errors.status("maintenance") as status:
         report = keep_in_order(
@@ -273,10 +288,12 @@ def maintain(
 
 
 @contextmanager
-def _only_writer(workspace: Workspace, name: str) -> Iterator[None]:
+def _only_writer(workspace: "Workspace", name: str) -> Iterator[None]:
     """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""
     settings = workspace.settings
     run = f"rebuild-{uuid.uuid4().hex[:8]}"
+    from sensor_streams.runtime.lease import Lease, this_process
+
     lease = Lease([Path(settings.checkpoints) / name], this_process(run, 1), settings.lease_timeout)
     lease.acquire()
     try:
@@ -297,12 +314,12 @@ def demo(
     from sensor_streams.local.demo import Demo
 
     if folder is None:
-        workspace = Workspace.open(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
+        workspace = _open(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
         Demo(workspace, console).simulated()
     else:
         own = {"landing": str(folder), "sensors": sensors}
         where = home or own_home(folder)
-        Demo(Workspace.open(local, own, home=where, log_name="demo"), console).own(known)
+        Demo(_open(local, own, home=where, log_name="demo"), console).own(known)
 
 
 @app.command()

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.local.config import LocalConfig
-from sensor_streams.local.workspace import absolute
+from sensor_streams.local.config import LocalConfig, absolute
 
 if TYPE_CHECKING:
     from sensor_streams.bundle import Bundle

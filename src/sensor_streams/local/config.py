@@ -1,5 +1,6 @@
 """`local.yml`: what the deployment's names are on this machine."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from sensor_streams.settings import SESSION_CATALOG
 LOCAL_FILE = Path("local.yml")
 _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
 _SIZE = re.compile(r"([1-9][0-9]*)([mg])")
+
+
+def absolute(path: str | Path) -> Path:
+    """The path from the root on, without `..`, as Spark too tells it of the files that it finds there."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 class ClusterSizes(BaseModel):

@@ -12,9 +12,8 @@ from rich.console import Console
 from sensor_streams.durations import parse_duration, parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem
 from sensor_streams.local.asked import bundle_of, kept, pairs
-from sensor_streams.local.config import LOCAL_FILE, load_local
+from sensor_streams.local.config import LOCAL_FILE, absolute, load_local
 from sensor_streams.local.plain import say
-from sensor_streams.local.workspace import absolute
 from sensor_streams.session import check_java
 
 

@@ -11,17 +11,12 @@ from pyspark.sql import SparkSession
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
-from sensor_streams.local.config import LocalConfig, load_local
+from sensor_streams.local.config import LocalConfig, absolute, load_local
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
-
-
-def absolute(path: str | Path) -> Path:
-    """The path from the root on, without `..`, as Spark too tells it of the files that it finds there."""
-    return Path(os.path.normpath(Path(path).absolute()))
 
 
 @dataclass

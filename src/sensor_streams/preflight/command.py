@@ -16,7 +16,6 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.local.asked import bundle_of, kept, pairs
 from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
-from sensor_streams.local.workspace import Workspace
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, Acceptance, judge, load_accepted
 from sensor_streams.preflight.findings import Report, Unchecked
 from sensor_streams.session import check_java
@@ -106,6 +105,7 @@ class _Looking:
         """
         from sensor_streams.local.jobs import job_spec
         from sensor_streams.local.places import Places
+        from sensor_streams.local.workspace import Workspace
         from sensor_streams.preflight.gathered import facts_here
         from sensor_streams.preflight.job import bound_of
 
