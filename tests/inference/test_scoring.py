@@ -20,7 +20,7 @@ from sensor_streams.inference.registry import LoadedModel, Registry, _pack, hush
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
 from sensor_streams.keyed.write import append
-from sensor_streams.streams import BY_NAME
+from sensor_streams.streams import BY_NAME, Inputs
 from sensor_streams.verify import verify
 from tests.plant import Plant
 from tests.rows import frame
@@ -59,6 +59,33 @@ def version(spark: SparkSession, folder: Path, number: str, *types: str) -> Load
     )
     columns = ("device_type", "power_mean")
     return LoadedModel("anomaly", number, spark.sparkContext.broadcast(_pack(folder / number)), columns)
+
+
+def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_and_version(
+    spark: SparkSession, fleet: Fleet, tmp_path: Path
+) -> None:
+    stream = BY_NAME["anomaly_scores"]
+    assert stream.compute is not None
+    columns = BY_NAME["device_features"].columns(fleet)
+
+    def features(pump: int) -> DataFrame:
+        head = "device_id string|device_type string|window_start timestamp|window_date date|count bigint"
+        time = "2026-01-01 00:00:00|2026-01-01"
+        rows = frame(spark, f"{head}|power_mean double\na|pump|{time}|5|1\nb|pump|{time}|5|{pump}")
+        missing = [F.lit(None).cast(kind).alias(name) for name, kind in columns if name not in rows.columns]
+        return rows.select("*", *missing).select(*[name for name, _ in columns])
+
+    def scores(pump: int, number: str, stored: DataFrame) -> DataFrame:
+        model = version(spark, tmp_path, number, "pump")
+        return stream.compute(Inputs({"device_features": features(pump)}, stored, fleet, model))
+
+    told = ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet))
+    first = scores(2, "1", spark.createDataFrame([], told)).localCheckpoint()
+    second = {row["device_id"]: row for row in scores(30, "2", first).collect()}
+    before = {row["device_id"]: row for row in first.collect()}
+    assert second["a"] == before["a"]
+    assert (before["b"]["model_version"], second["b"]["model_version"]) == ("1", "2")
+    assert second["b"]["score"] > before["b"]["score"]
 
 
 @pytest.mark.slow
