@@ -14,8 +14,9 @@ from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.preflight.checks import checkpoints, location, overlap, schema, sinks, source
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.local import gather, unchecked
+from sensor_streams.preflight.local import gather
 from sensor_streams.preflight.meant import meant_of
+from sensor_streams.preflight.unanswered import of_facts
 from sensor_streams.streams import BY_NAME
 from sensor_streams.tables import Catalog
 from tests.plant import Plant
@@ -137,13 +138,13 @@ class Copy:
     def found(self, **settings: Any) -> Mapping[str, set[str]]:
         """The id of each finding → of what; nothing is left out because it could not be looked at."""
         facts = self.facts(**settings)
-        assert list(unchecked(facts)) == []
+        assert list(of_facts(facts)) == []
         return by_id(facts)
 
     def says(self, check: str, **settings: Any) -> Finding:
         """The one finding, which is of this check."""
         facts = self.facts(**settings)
-        assert list(unchecked(facts)) == []
+        assert list(of_facts(facts)) == []
         found = findings(facts)
         assert [finding.check for finding in found] == [check], found
         return found[0]
@@ -153,7 +154,7 @@ def said_of(plant: Plant, now: float | None = None) -> Mapping[str, set[str]]:
     """The id of each finding in a plant itself, with all its streams → of what."""
     meant = meant_of(plant.settings(), list(BY_NAME.values()), plant.fleet)
     facts = gather(plant.catalog, meant, SILENT, now=now)
-    assert list(unchecked(facts)) == []
+    assert list(of_facts(facts)) == []
     return by_id(facts)
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +48,7 @@ class Double:
         self.calls.append((request.method, request.path))
         if self.delay:
             # How long the workspace takes: what is measured, not what is waited for.
-            time.sleep(self.delay)
+            self.ended.wait(self.delay)
         if request.headers.get("Authorization") != f"Bearer {TOKEN}" and not request.path.startswith("/.well-known"):
             return refusal(401, "UNAUTHENTICATED", f"no such token: {request.headers.get('Authorization')}")
         if request.path in self.faults:

@@ -9,7 +9,7 @@ import pytest
 
 from sensor_streams.maintenance import maintain
 from sensor_streams.preflight.facts import CheckpointFacts, Nothing, TableFacts, Unknown
-from sensor_streams.preflight.local import unchecked
+from sensor_streams.preflight.unanswered import of_facts
 from sensor_streams.rebuild import rebuild
 from tests.plant import Plant
 from tests.preflight.broken import STREAMS, Copy, by_id, findings
@@ -31,7 +31,7 @@ def test_a_plant_that_ran_is_healthy_all_is_known_of_it_and_asking_changes_nothi
     before = hashes(tmp_path)
     facts = copy.facts()
     assert findings(facts) == []
-    assert list(unchecked(facts)) == []
+    assert list(of_facts(facts)) == []
     assert hashes(tmp_path) == before
     assert len(before) > 50
     assert sorted(Path(place).name for place in facts.tables) == sorted(TABLES)
@@ -55,7 +55,7 @@ def test_a_deployment_that_never_ran_is_healthy(original: Plant, tmp_path: Path)
     (tmp_path / "tables/readings/_delta_log/.00000000000000000000.json.f00.tmp").write_text("{}", "utf-8")
     facts = copy.facts(checkpoints=str(tmp_path / "none"))
     assert findings(facts) == []
-    assert list(unchecked(facts)) == []
+    assert list(of_facts(facts)) == []
     assert {table.files for table in facts.tables.values() if isinstance(table, Nothing)} == {0}
     assert not (tmp_path / "none").exists()
 
@@ -123,14 +123,14 @@ def test_what_does_not_answer_is_told_and_is_no_finding(original: Plant, tmp_pat
     for stream in STREAMS:
         copy.bind(stream, "readings", "nosuch://bucket/readings")
     facts = copy.facts()
-    [told] = unchecked(facts)
+    [told] = of_facts(facts)
     assert told.subject == "nosuch://bucket/readings"
     assert "nosuch" in told.because
     copy.file.write_text("{half", "utf-8")
     facts = copy.facts()
     assert {type(entry) for entry in facts.entries.values()} == {Unknown}
     assert findings(facts) == []
-    assert {told.subject for told in unchecked(facts)} == {*TABLES, "nosuch://bucket/readings"}
+    assert {told.subject for told in of_facts(facts)} == {*TABLES, "nosuch://bucket/readings"}
 
 
 def test_a_session_that_has_a_catalog_is_asked_for_its_entries(original: Plant, tmp_path: Path) -> None:

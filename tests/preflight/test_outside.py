@@ -14,7 +14,7 @@ from sensor_streams.local.jobs import job_spec
 from sensor_streams.preflight.facts import Meant
 from sensor_streams.preflight.job import bound_of
 from sensor_streams.preflight.meant import meant_of
-from tests.preflight.double import PRINCIPAL, TOKEN, UNITY, Double, external, fill
+from tests.preflight.double import PRINCIPAL, TOKEN, UNITY, Double, external, fill, refusal
 
 ROOT = Path(__file__).parents[2]
 Told = tuple[int, dict[str, Any]]
@@ -73,3 +73,14 @@ def test_what_is_registered_at_a_place_that_nobody_reaches_is_found_and_so_is_a_
     assert set(found) == {"location.outside-external-location", "rights.missing"}
     assert found["location.outside-external-location"]["found"] == "s3://elsewhere/alerts"
     assert found["rights.missing"]["command"].startswith("GRANT MODIFY ON TABLE ")
+
+
+def test_other_tables_that_nobody_could_list_are_told_and_not_taken_for_none(
+    double: Double, meant: Meant, asked: Callable[..., Told]
+) -> None:
+    fill(double, meant)
+    double.faults[f"{UNITY}/tables"] = lambda _: refusal(403, "PERMISSION_DENIED", "no listing for you")
+    code, told = asked()
+    assert code == 4
+    (missing,) = [one for one in told["unchecked"] if one["subject"] == "other tables"]
+    assert "no listing for you" in missing["because"]

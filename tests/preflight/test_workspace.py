@@ -14,7 +14,7 @@ from sensor_streams.preflight.asking import Patience
 from sensor_streams.preflight.checks import reach, rights
 from sensor_streams.preflight.facts import Entry, Facts, Meant, Unknown
 from sensor_streams.preflight.findings import NOT_CHECKED, Finding, Report, Unchecked
-from sensor_streams.preflight.unanswered import of_entries, of_workspace
+from sensor_streams.preflight.unanswered import of_facts
 from sensor_streams.preflight.workspace import Registered, WorkspaceRegistered
 from sensor_streams.streams import BY_NAME
 from tests.preflight.double import (
@@ -40,12 +40,8 @@ def gather(meant: Meant, **how: object) -> Registered:
 
 def judged(meant: Meant, told: Registered) -> tuple[list[Finding], list[Unchecked]]:
     """Findings and what could not be checked."""
-    others = [] if isinstance(told.others, Unknown) else told.others
-    facts = Facts(meant, told.entries, {}, {}, others, told.facts)
-    unchecked = [*of_entries(told.entries), *of_workspace(told.facts, told.entries)]
-    if isinstance(told.others, Unknown):
-        unchecked.append(Unchecked("location", "other tables", told.others.because))
-    return [*rights.check(facts), *reach.check(facts)], unchecked
+    facts = Facts(meant, told.entries, {}, {}, told.others, told.facts)
+    return [*rights.check(facts), *reach.check(facts)], list(of_facts(facts))
 
 
 def test_a_workspace_that_is_as_it_should_be_is_silent(double: Double) -> None:

@@ -161,14 +161,14 @@ class _Looking:
         notes: Sequence[str],
     ) -> Report:
         from sensor_streams.preflight.families import FAMILIES
-        from sensor_streams.preflight.gathered import lacking
         from sensor_streams.preflight.run import run_checks
+        from sensor_streams.preflight.unanswered import of_facts
 
         begin = time.monotonic()
         checked = []
         for bound in bounds:
             found = facts(bound)
-            checked.append(run_checks(found, FAMILIES, lacking(found), self.shown.family))
+            checked.append(run_checks(found, FAMILIES, of_facts(found), self.shown.family))
         findings = [finding for one in checked for finding in one.findings]
         unchecked = [missing for one in checked for missing in one.unchecked]
         families: Counter[str] = Counter()

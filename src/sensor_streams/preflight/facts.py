@@ -211,16 +211,17 @@ class PlatformFacts:
 @dataclass(frozen=True)
 class Facts:
     """All that the checks look at. By short table name: `entries`; by canonical place (`places.canonical`): `tables`,
-    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`. writable: the
-    table features that the session's Delta can write."""
+    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`. others:
+    the catalog's further tables; writable: the table features that the session's Delta can write, None where there is
+    no session."""
 
     meant: Meant
     entries: Mapping[str, Entry | Unknown | None]
     tables: Mapping[str, TableFacts | Nothing | Damaged | Unknown]
     checkpoints: Mapping[str, CheckpointFacts | Unknown]
-    others: Sequence[Entry] = ()
+    others: Sequence[Entry] | Unknown = ()
     workspace: WorkspaceFacts | None = None
     models: Mapping[str, ModelFacts | Unknown] = field(default_factory=dict)
     platform: PlatformFacts | None = None
     now: float = 0.0
-    writable: frozenset[str] | Unknown = Unknown("it was not asked for")
+    writable: frozenset[str] | Unknown | None = None

@@ -1,7 +1,7 @@
 """What is true where there is a Spark session: in a task, and on this machine."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.preflight.checkpoints import checkpoint_facts, holders
-from sensor_streams.preflight.facts import CheckpointFacts, Entry, Facts, Meant, TableFacts, Unknown
-from sensor_streams.preflight.findings import Unchecked
+from sensor_streams.preflight.facts import CheckpointFacts, Entry, Facts, Meant, Unknown
 from sensor_streams.preflight.places import canonical
 from sensor_streams.preflight.tables import table_at, writable_features
 from sensor_streams.tables import Catalog
@@ -48,23 +47,6 @@ def gather(catalog: Catalog, meant: Meant, lease_timeout: timedelta, *, now: flo
         now=time.time() if now is None else now,
         writable=writable_features(catalog.spark),
     )
-
-
-def unchecked(facts: Facts) -> Iterator[Unchecked]:
-    """What of these facts nobody could tell, and so was not checked."""
-    for name, entry in facts.entries.items():
-        if isinstance(entry, Unknown):
-            yield Unchecked("location", name, entry.because)
-    for place, table in facts.tables.items():
-        if isinstance(table, Unknown):
-            yield Unchecked("location", place, table.because)
-        elif isinstance(table, TableFacts) and isinstance(table.earliest, Unknown):
-            yield Unchecked("source.history-gone", place, table.earliest.because)
-    for stream, checkpoint in facts.checkpoints.items():
-        if isinstance(checkpoint, Unknown):
-            yield Unchecked("checkpoint", stream, checkpoint.because)
-    if isinstance(facts.writable, Unknown) and facts.tables:
-        yield Unchecked("sink.protocol", facts.meant.full("*"), facts.writable.because)
 
 
 def _entries(catalog: Catalog, meant: Meant) -> tuple[Entries, Sequence[Entry]]:

@@ -50,7 +50,7 @@ class Outside:
             entries=registered.entries,
             tables=self._tables(meant, registered.entries),
             checkpoints={},
-            others=[] if isinstance(registered.others, Unknown) else registered.others,
+            others=registered.others,
             workspace=registered.facts,
             models=gather_models(registry, sorted(meant.models), registry_seconds) if meant.models else {},
             # Versions, disk and memory are the cluster's, and not those of this machine.

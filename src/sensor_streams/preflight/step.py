@@ -14,8 +14,9 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, judge, load_accepted
 from sensor_streams.preflight.families import CHECKS, FAMILIES
 from sensor_streams.preflight.findings import Finding, Report
-from sensor_streams.preflight.gathered import facts_here, lacking
+from sensor_streams.preflight.gathered import facts_here
 from sensor_streams.preflight.run import run_checks
+from sensor_streams.preflight.unanswered import of_facts
 from sensor_streams.preflight.words import described, in_one_line
 from sensor_streams.settings import Settings
 from sensor_streams.streams import Stream
@@ -44,7 +45,7 @@ def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[S
         # It is to find what is wrong with the tables. That it cannot look is no reason to stand still.
         log.warning("preflight could not be done: %s", " ".join(str(error).split()))
         return None
-    checked = run_checks(facts, FAMILIES, lacking(facts))
+    checked = run_checks(facts, FAMILIES, of_facts(facts))
     judged = judge(checked.findings, checked.unchecked, acceptances, datetime.now(UTC).date(), checked.families)
     seconds = time.monotonic() - begin
     report = Report(judged.findings, checked.unchecked, judged.accepted, checked.families, seconds, judged.notes)

@@ -1,16 +1,38 @@
-"""What a workspace, the registry or the machine did not tell: each question without an answer, once."""
+"""What catalog, tables, workspace, registry or machine did not tell: each question without an answer, once."""
 
 from collections.abc import Iterator, Mapping
 
-from sensor_streams.preflight.facts import Entry, ModelFacts, PlatformFacts, Unknown, WorkspaceFacts
+from sensor_streams.preflight.facts import Entry, Facts, ModelFacts, PlatformFacts, TableFacts, Unknown, WorkspaceFacts
 from sensor_streams.preflight.findings import Unchecked
 
 
-def of_entries(entries: Mapping[str, Entry | Unknown | None]) -> Iterator[Unchecked]:
-    """Entries that could not be read, by table."""
-    for table, entry in entries.items():
+def of_facts(facts: Facts) -> Iterator[Unchecked]:
+    """Every question about these facts that was asked and got no answer."""
+    yield from of_tables(facts)
+    if facts.workspace is not None:
+        yield from of_workspace(facts.workspace, facts.entries)
+    yield from of_models(facts.models)
+    if facts.platform is not None:
+        yield from of_platform(facts.platform)
+
+
+def of_tables(facts: Facts) -> Iterator[Unchecked]:
+    """What is not known of entries, tables and checkpoints."""
+    for name, entry in facts.entries.items():
         if isinstance(entry, Unknown):
-            yield Unchecked("location", f"table {table}", entry.because)
+            yield Unchecked("location", name, entry.because)
+    if isinstance(facts.others, Unknown):
+        yield Unchecked("location", "other tables", facts.others.because)
+    for place, table in facts.tables.items():
+        if isinstance(table, Unknown):
+            yield Unchecked("location", place, table.because)
+        elif isinstance(table, TableFacts) and isinstance(table.earliest, Unknown):
+            yield Unchecked("source.history-gone", place, table.earliest.because)
+    for stream, checkpoint in facts.checkpoints.items():
+        if isinstance(checkpoint, Unknown):
+            yield Unchecked("checkpoint", stream, checkpoint.because)
+    if isinstance(facts.writable, Unknown) and facts.tables:
+        yield Unchecked("sink.protocol", facts.meant.full("*"), facts.writable.because)
 
 
 def of_workspace(facts: WorkspaceFacts, entries: Mapping[str, Entry | Unknown | None]) -> Iterator[Unchecked]:

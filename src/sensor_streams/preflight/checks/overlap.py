@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sensor_streams.preflight.checks.asked import begun, layout
 from sensor_streams.preflight.checks.catalogue import finding
-from sensor_streams.preflight.facts import Entry, Facts
+from sensor_streams.preflight.facts import Entry, Facts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.places import canonical, inside, same_place
 
@@ -74,5 +74,5 @@ def _landing(facts: Facts) -> Iterator[Finding]:
 
 
 def _tables(facts: Facts) -> list[Entry]:
-    found = [*facts.entries.values(), *facts.others]
+    found = [*facts.entries.values(), *([] if isinstance(facts.others, Unknown) else facts.others)]
     return [e for e in found if isinstance(e, Entry) and e.kind != "view" and e.location is not None]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sensor_streams.keyed.signature import of_rebuild
 from sensor_streams.preflight.checks.asked import WRITES, anew, begun, table_of, told
 from sensor_streams.preflight.checks.catalogue import finding
-from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts, Unknown
+from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.findings import Finding
 
 
@@ -101,7 +101,7 @@ def _target(commit: Commit) -> str:
 
 def _refused(facts: Facts, subject: str, table: TableFacts) -> Iterator[Finding]:
     """What of the table would refuse a batch."""
-    if not isinstance(facts.writable, Unknown):
+    if isinstance(facts.writable, frozenset):
         unknown = sorted(f for f in table.table_features if f.lower() not in facts.writable)
         if unknown:
             yield finding(
