@@ -14,8 +14,8 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.local.config import load_local
 from sensor_streams.local.jobs import JobSpec, job_spec
 from sensor_streams.local.places import Places
+from sensor_streams.preflight.checks.catalogue import CHECKS
 from sensor_streams.preflight.command import preflight, run_as
-from sensor_streams.preflight.families import CHECKS
 from sensor_streams.preflight.findings import Report
 from sensor_streams.preflight.job import bound_of
 from sensor_streams.preflight.show import as_object

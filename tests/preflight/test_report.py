@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from sensor_streams.preflight import checks
+from sensor_streams.preflight.checks.catalogue import CHECKS
 from sensor_streams.preflight.facts import Facts, Meant
-from sensor_streams.preflight.families import CHECKS, FAMILIES
+from sensor_streams.preflight.families import FAMILIES
 from sensor_streams.preflight.findings import Accepted, Finding, Report, Unchecked
 from sensor_streams.preflight.run import Family, Outcome, family_of, run_checks
 from sensor_streams.preflight.show import JsonObject, Lines, Screen, as_object

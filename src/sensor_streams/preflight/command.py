@@ -17,6 +17,7 @@ from sensor_streams.fleet import load_fleet
 from sensor_streams.local.asked import bundle_of, kept, pairs
 from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, Acceptance, judge, load_accepted
+from sensor_streams.preflight.checks.catalogue import CHECKS
 from sensor_streams.preflight.findings import Report, Unchecked
 from sensor_streams.session import check_java
 
@@ -62,10 +63,9 @@ def preflight(
         raise ConfigurationError("--home is about this machine: leave it out, or look --here")
     config = kept(load_local(local), home, None)
     # What needs the SDK, MLflow or Spark comes after what can be wrong without them.
-    from sensor_streams.preflight.families import CHECKS
     from sensor_streams.preflight.show import JsonObject, Lines, Screen
 
-    acceptances = _acceptances(config, accept, CHECKS)
+    acceptances = _acceptances(config, accept)
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
     looking = _Looking(job, target, variables, config, acceptances, shown)
@@ -80,11 +80,11 @@ def preflight(
     raise typer.Exit(report.exit_code)
 
 
-def _acceptances(config: LocalConfig, file: Path | None, checks: Mapping[str, object]) -> Sequence[Acceptance]:
+def _acceptances(config: LocalConfig, file: Path | None) -> Sequence[Acceptance]:
     beside = config.folder / ACCEPTED_FILE
     if file is None:
-        return load_accepted(beside, checks.keys()) if beside.exists() else []
-    return load_accepted(file, checks.keys())
+        return load_accepted(beside, CHECKS) if beside.exists() else []
+    return load_accepted(file, CHECKS)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """All families of checks, in the order in which they are told: what makes the others hard to read comes first."""
 
-from collections.abc import Mapping
-
 from sensor_streams.preflight.checks import (
     checkpoints,
     location,
@@ -14,14 +12,8 @@ from sensor_streams.preflight.checks import (
     sinks,
     source,
 )
-from sensor_streams.preflight.checks.catalogue import CATALOGUE
-from sensor_streams.preflight.checks.workspace_catalogue import WORKSPACE_CHECKS
 from sensor_streams.preflight.facts import Facts
-from sensor_streams.preflight.findings import Severity
 from sensor_streams.preflight.run import Family
-
-# Every check by its id: how grave what it finds is, and what it is about.
-CHECKS: Mapping[str, tuple[Severity, str]] = {**CATALOGUE, **WORKSPACE_CHECKS}
 
 
 def _sinks(facts: Facts) -> int:

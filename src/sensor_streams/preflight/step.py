@@ -12,7 +12,8 @@ from pyspark.errors import PySparkException
 from sensor_streams.errors import PreflightFailed, SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, judge, load_accepted
-from sensor_streams.preflight.families import CHECKS, FAMILIES
+from sensor_streams.preflight.checks.catalogue import CHECKS
+from sensor_streams.preflight.families import FAMILIES
 from sensor_streams.preflight.findings import Finding, Report
 from sensor_streams.preflight.gathered import facts_here
 from sensor_streams.preflight.run import run_checks

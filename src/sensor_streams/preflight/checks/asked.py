@@ -29,6 +29,8 @@ WRITES = frozenset(
         "RESTORE",
     }
 )
+# Types that declarations and Spark call by two names.
+_PRINTED = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint", "real": "float"}
 
 
 def layout(facts: Facts, name: str) -> str | None:
@@ -106,3 +108,8 @@ def moment(seconds: float) -> str:
 def anew(checkpoint: str) -> str:
     """The command that lets a stream begin anew."""
     return f"rm -r {shlex.quote(checkpoint)}"
+
+
+def printed(kind: str) -> str:
+    """The type of a declared column as Spark prints it."""
+    return _PRINTED.get(kind, kind)

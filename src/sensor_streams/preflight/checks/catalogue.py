@@ -17,6 +17,10 @@ LOCATION: Mapping[str, tuple[Severity, str]] = {
     "location.shared": ("error", "two names lead to one place"),
     "location.nested": ("error", "a place lies inside another one that it must not lie in"),
     "location.landing-moved": ("error", "files arrive in another folder than the checkpoint was made for"),
+    "location.no-object": ("error", "a catalog or volume that the job names is not there"),
+    "location.outside-external-location": ("error", "a table's place is in no external location of the workspace"),
+    "location.read-only": ("error", "a table's place is in an external location that may only be read"),
+    "location.no-write": ("error", "the credential of an external location cannot write or delete there"),
 }
 SOURCE: Mapping[str, tuple[Severity, str]] = {
     "source.other-table": ("error", "the checkpoint has read another table than the source is today"),
@@ -53,9 +57,43 @@ SCHEMA: Mapping[str, tuple[Severity, str]] = {
     "schema.nullable": ("warning", "a column takes no nulls"),
     "schema.partition": ("warning", "the table is partitioned in another way"),
 }
-CATALOGUE: Mapping[str, tuple[Severity, str]] = {**LOCATION, **SOURCE, **CHECKPOINT, **SINK, **SCHEMA}
+RIGHTS: Mapping[str, tuple[Severity, str]] = {
+    "rights.missing": ("error", "the principal lacks a privilege on an object that the job touches"),
+}
+MODEL: Mapping[str, tuple[Severity, str]] = {
+    "model.no-champion": ("warning", "no version of a model has the alias champion: its stream waits"),
+    "model.version-gone": ("error", "the version that the alias names is not there, or not whole"),
+    "model.signature": ("error", "a model reads columns that the features do not have, or of another type"),
+    "model.flavour": ("error", "a model is no pyfunc, or what it imports is not here"),
+    "model.python": ("warning", "a model was logged with another Python than the one that runs here"),
+}
+PLATFORM: Mapping[str, tuple[Severity, str]] = {
+    "platform.version": ("error", "Spark, Delta or the runtime is another than the project is built for"),
+    "platform.disk": ("error", "the disk is nearly full"),
+    "platform.memory": ("warning", "there is little memory left"),
+    "platform.clock": ("warning", "this machine's clock is off"),
+}
+CHECKS: Mapping[str, tuple[Severity, str]] = {
+    **LOCATION,
+    **SOURCE,
+    **CHECKPOINT,
+    **SINK,
+    **SCHEMA,
+    **RIGHTS,
+    **MODEL,
+    **PLATFORM,
+}
 
 
-def finding(check: str, subject: str, found: str, expected: str, remedy: str, command: str | None = None) -> Finding:
-    """A finding of a check, with the severity that the catalogue gives it."""
-    return Finding(check, CATALOGUE[check][0], subject, found, expected, remedy, command)
+def finding(
+    check: str,
+    subject: str,
+    found: str,
+    expected: str,
+    remedy: str,
+    command: str | None = None,
+    *,
+    severity: Severity | None = None,
+) -> Finding:
+    """A finding of a check, with the severity that the list gives it, unless this one is of another."""
+    return Finding(check, severity or CHECKS[check][0], subject, found, expected, remedy, command)

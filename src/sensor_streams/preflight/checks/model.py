@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from sensor_streams.preflight.checks.asked import printed
+from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Facts, ModelFacts, StreamMeant, Unknown
 from sensor_streams.preflight.findings import Finding, Severity
 
@@ -17,8 +19,6 @@ _FITS: Mapping[str, frozenset[str]] = {
     "datetime": frozenset(("timestamp", "timestamp_ntz", "date")),
     "binary": frozenset(("binary",)),
 }
-# As a declaration may spell them.
-_SPELT = {"integer": "int", "long": "bigint", "short": "smallint", "byte": "tinyint", "real": "float"}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -33,7 +33,6 @@ def check(facts: Facts) -> Iterator[Finding]:
         if model.version is None:
             yield _finding(
                 "model.no-champion",
-                "warning",
                 model,
                 "no version has the alias champion",
                 f"a champion, by which {stream.name} scores",
@@ -43,7 +42,6 @@ def check(facts: Facts) -> Iterator[Finding]:
         elif model.gone is not None:
             yield _finding(
                 "model.version-gone",
-                "error",
                 model,
                 model.gone,
                 "the version that the alias champion names, whole",
@@ -57,15 +55,16 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _finding(
     check: str,
-    severity: Severity,
     model: ModelFacts,
     found: str,
     expected: str,
     remedy: str,
     command: str | None = None,
+    *,
+    severity: Severity | None = None,
 ) -> Finding:
     named = model.name if model.version is None else f"{model.name} version {model.version}"
-    return Finding(check, severity, f"model {named}", found, expected, remedy, command)
+    return finding(check, f"model {named}", found, expected, remedy, command, severity=severity)
 
 
 def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator[Finding]:
@@ -78,7 +77,6 @@ def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator
     if not model.inputs:
         yield _finding(
             "model.signature",
-            "error",
             model,
             "it has no signature, so nobody knows which columns it reads",
             f"a signature with columns of {where}",
@@ -88,14 +86,13 @@ def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator
     wrong = [
         f"{name}: {told} in the model, {columns[name]} in {where}"
         for name, told in sorted(model.inputs.items())
-        if name in columns and _SPELT.get(columns[name], columns[name]) not in _FITS.get(told, frozenset())
+        if name in columns and printed(columns[name]) not in _FITS.get(told, frozenset())
     ]
     absent = sorted(model.inputs.keys() - columns.keys())
     needed = [name for name in absent if name not in model.optional]
     if wrong or needed:
         yield _finding(
             "model.signature",
-            "error",
             model,
             "; ".join([*wrong, *(f"{name}: not in {where}" for name in needed)]),
             f"inputs that {where} has, of the same types",
@@ -106,12 +103,12 @@ def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator
     if silent:
         yield _finding(
             "model.signature",
-            "warning",
             model,
             f"reads {', '.join(silent)}, which {where} does not have: scored as sensors that are silent",
             f"inputs that {where} has",
             "train on the features as they are now, if these sensors are gone for good",
             "sensor-streams train",
+            severity="warning",
         )
 
 
@@ -119,7 +116,6 @@ def _loading(model: ModelFacts, python: str) -> Iterator[Finding]:
     if model.problems:
         yield _finding(
             "model.flavour",
-            "error",
             model,
             "; ".join(model.problems),
             "a pyfunc flavour that loads here",
@@ -128,7 +124,6 @@ def _loading(model: ModelFacts, python: str) -> Iterator[Finding]:
     if python and model.python and python.split(".")[:2] != model.python.split(".")[:2]:
         yield _finding(
             "model.python",
-            "warning",
             model,
             f"logged with Python {model.python}",
             f"Python {python}, which runs here: a pickled model may not load in another one",

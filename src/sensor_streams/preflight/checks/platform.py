@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 
@@ -21,9 +22,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     for package, wanted in platform.locked.items():
         version = platform.versions.get(package)
         if version is not None and not fits(version, wanted):
-            yield Finding(
+            yield finding(
                 "platform.version",
-                "error",
                 package,
                 version,
                 f"{wanted}.x, which the project is built for and tested with",
@@ -31,18 +31,16 @@ def check(facts: Facts) -> Iterator[Finding]:
                 "names: other pairs of Spark and Delta were seen to fail after some dozens of commits",
             )
     if isinstance(platform.free_disk, int) and platform.free_disk < LEAST_DISK:
-        yield Finding(
+        yield finding(
             "platform.disk",
-            "error",
             "disk of the checkpoints",
             f"{platform.free_disk / GIB:.1f} GiB free",
             f"at least {LEAST_DISK / GIB:.0f} GiB",
             "make room: a batch that finds the disk full fails, and so does each one after it",
         )
     if isinstance(platform.free_memory, int) and platform.free_memory < LEAST_MEMORY:
-        yield Finding(
+        yield finding(
             "platform.memory",
-            "warning",
             "memory",
             f"{platform.free_memory / GIB:.1f} GiB free",
             f"at least {LEAST_MEMORY / GIB:.0f} GiB",
@@ -50,13 +48,13 @@ def check(facts: Facts) -> Iterator[Finding]:
         )
     if isinstance(platform.skew, float) and abs(platform.skew) > MOST_SKEW:
         way = "ahead of" if platform.skew > 0 else "behind"
-        yield Finding(
+        yield finding(
             "platform.clock",
-            "error" if abs(platform.skew) > 15 * MOST_SKEW else "warning",
             "clock of this machine",
             f"{abs(platform.skew):.0f} s {way} the workspace's",
             f"at most {MOST_SKEW:.0f} s",
             "let the machine synchronise its clock: object stores refuse requests of one that is 15 minutes off",
+            severity="error" if abs(platform.skew) > 15 * MOST_SKEW else "warning",
         )
 
 

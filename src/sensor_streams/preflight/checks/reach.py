@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Entry, ExternalLocation, Facts, Unknown, WorkspaceFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.needed import covering, tables_of
@@ -15,9 +16,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     for kind, name in workspace.missing:
         if kind in ("catalog", "volume"):
-            yield Finding(
+            yield finding(
                 "location.no-object",
-                "error",
                 f"{kind} {name}",
                 "it is not there, or nobody has let the asker see it",
                 f"a {kind} of that name",
@@ -54,9 +54,8 @@ def _read_only(at: ExternalLocation, workspace: WorkspaceFacts) -> bool:
 
 
 def _outside(subject: str, place: str, locations: Sequence[ExternalLocation]) -> Finding:
-    return Finding(
+    return finding(
         "location.outside-external-location",
-        "error",
         subject,
         place,
         "a place within one of " + ", ".join(f"{at.name} ({at.url})" for at in locations),
@@ -66,9 +65,8 @@ def _outside(subject: str, place: str, locations: Sequence[ExternalLocation]) ->
 
 def _no_writes(subject: str, place: str, at: ExternalLocation, workspace: WorkspaceFacts) -> Finding:
     by = "is read-only" if at.read_only else f"has the credential {at.credential}, which only reads"
-    return Finding(
+    return finding(
         "location.read-only",
-        "error",
         subject,
         f"{place}, in external location {at.name}, which {by}",
         "an external location that may be written",
@@ -84,9 +82,8 @@ def _write_tests(
     for name, results in tests.items():
         failed = [] if isinstance(results, Unknown) else [one for one in results if one[1] == "FAIL"]
         if failed:
-            yield Finding(
+            yield finding(
                 "location.no-write",
-                "error",
                 f"external location {name}",
                 "; ".join(f"{operation} fails{f' ({message})' if message else ''}" for operation, _, message in failed),
                 f"the credential reads, lists, writes and deletes at {urls.get(name, 'its address')}",

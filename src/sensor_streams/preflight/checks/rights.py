@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Facts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.needed import lacking, needed, quoted
@@ -23,9 +24,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         lacks = sorted(_spoken(privilege) for privilege in lacking(wanted, held))
         if lacks:
             kind, name = _KINDS.get(what[0], what[0].upper()), what[1]
-            yield Finding(
-                check="rights.missing",
-                severity="error",
+            yield finding(
+                "rights.missing",
                 subject=f"{principal} on {kind.lower()} {name}",
                 found=f"{', '.join(sorted(map(_spoken, held))) or 'no privilege'}",
                 expected=", ".join(sorted(map(_spoken, wanted))),

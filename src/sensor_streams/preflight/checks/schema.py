@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from sensor_streams.preflight.checks.asked import table_of
+from sensor_streams.preflight.checks.asked import printed, table_of
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Column, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.tables import TableSpec
-
-# Types that declarations and Spark call by two names.
-_PRINTED = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint", "real": "float"}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -26,7 +23,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[Finding]:
-    declared = {name: _PRINTED.get(kind, kind) for name, kind in spec.columns}
+    declared = {name: printed(kind) for name, kind in spec.columns}
     there = {column.name: column for column in table.columns}
     capitals = {name.lower(): name for name in there}
     missing = [name for name in declared if name not in there]
