@@ -16,7 +16,7 @@ from sensor_streams.errors import ModelError
 from sensor_streams.failures import load_failures
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.models import AnomalyModel, NormalState
-from sensor_streams.inference.registry import LoadedModel, Registry, _pack, hush
+from sensor_streams.inference.registry import LoadedModel, Registry, hush
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
 from sensor_streams.keyed.write import append
@@ -49,16 +49,15 @@ def test_a_row_is_the_same_to_models_until_a_value_that_they_can_read_is_another
     assert hashes(swapped)[0] != before[0], "the same values under other names"
 
 
-def version(spark: SparkSession, folder: Path, number: str, *types: str) -> LoadedModel:
+def version(spark: SparkSession, folder: Path, number: str, *types: str, scale: float = 1.0) -> LoadedModel:
     """A model that knows these device types."""
     one = np.ones(1)
-    state = NormalState(["power_mean"], ["power"], one, one, np.ones((1, 1)), one, 1.0, 1.0)
+    state = NormalState(["power_mean"], ["power"], one, one * scale, np.ones((1, 1)), one, 1.0, 1.0)
     hush()
     mlflow.pyfunc.save_model(
         str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
     )
-    columns = ("device_type", "power_mean")
-    return LoadedModel("anomaly", number, spark.sparkContext.broadcast(_pack(folder / number)), columns)
+    return LoadedModel.of_folder(spark, folder / number, "anomaly", number, ("device_type", "power_mean"))
 
 
 def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_and_version(
@@ -86,6 +85,22 @@ def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_
     assert second["a"] == before["a"]
     assert (before["b"]["model_version"], second["b"]["model_version"]) == ("1", "2")
     assert second["b"]["score"] > before["b"]["score"]
+
+
+def test_a_model_that_was_deleted_and_registered_again_scores_and_not_the_first_one_of_its_number(
+    spark: SparkSession, fleet: Fleet, tmp_path: Path
+) -> None:
+    head = "device_id string|device_type string|window_start timestamp|window_date date|power_mean double"
+    given = "\n".join(f"d{n}|pump|2026-01-01 00:00:00|2026-01-01|5" for n in range(8))
+    # More partitions than workers, so that each worker has had both models.
+    rows = frame(spark, f"{head}\n{given}").repartition(8, "device_id")
+
+    def score(folder: str, scale: float) -> set[float]:
+        model = version(spark, tmp_path / folder, "1", "pump", scale=scale)
+        return {row["score"] for row in anomaly_scores(rows, model, fleet).collect()}
+
+    assert score("first", 1.0) == {4.0}
+    assert score("again", 2.0) == {2.0}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import hashlib
 import io
 import logging
 import os
@@ -9,6 +10,7 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,7 +27,8 @@ from sensor_streams.errors import ModelError
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
-# The models of this Python process, by kind and version: a worker serves many batches.
+# The models of this Python process, by kind and digest of the files: a worker serves many batches. Not by version: a
+# worker outlives a task on its cluster, and a model that was deleted and registered again begins at version 1 again.
 _loaded: dict[tuple[str, str], Any] = {}
 
 
@@ -44,27 +47,37 @@ class LoadedModel:
     kind: str
     version: str
     packed: Broadcast[bytes]
+    digest: str
     columns: tuple[str, ...]
+
+    @classmethod
+    def of_folder(
+        cls, spark: SparkSession, folder: Path, kind: str, version: str, columns: Iterable[str]
+    ) -> "LoadedModel":
+        """Hand a folder with a model's files to the workers."""
+        packed = _pack(folder)
+        digest = hashlib.sha256(packed).hexdigest()
+        return cls(kind, version, spark.sparkContext.broadcast(packed), digest, tuple(columns))
 
     def release(self) -> None:
         """Let the workers forget the bytes."""
         self.packed.unpersist()
 
 
-def model_in_worker(kind: str, version: str, packed: Broadcast[bytes]) -> Any:
-    """The model, unpacked and loaded once per Python process and version."""
-    if (kind, version) not in _loaded:
-        folder = Path(tempfile.mkdtemp(prefix=f"model-{kind}-{version}-"))
+def model_in_worker(kind: str, digest: str, packed: Broadcast[bytes]) -> Any:
+    """The model, unpacked and loaded once per Python process."""
+    if (kind, digest) not in _loaded:
+        folder = Path(tempfile.mkdtemp(prefix=f"model-{kind}-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         with zipfile.ZipFile(io.BytesIO(packed.value)) as archive:
             archive.extractall(folder)
         hush()
         model = mlflow.pyfunc.load_model(str(folder))
-        # One version of a kind at a time: the one before is not asked for again.
+        # One model of a kind at a time: the one before is not asked for again.
         for known in [k for k in _loaded if k[0] == kind]:
             del _loaded[known]
-        _loaded[kind, version] = model
-    return _loaded[kind, version]
+        _loaded[kind, digest] = model
+    return _loaded[kind, digest]
 
 
 @dataclass(frozen=True)
@@ -121,12 +134,10 @@ class Registry:
                 info = mlflow.models.Model.load(path)
             except Exception as error:
                 raise ModelError(f"model {self.name(kind)} version {version} cannot be fetched: {error}") from None
-            packed = _pack(Path(path))
-        inputs = info.get_input_schema()
-        if inputs is None:
-            raise ModelError(f"model {self.name(kind)} version {version} has no signature: log it with one")
-        broadcast = spark.sparkContext.broadcast(packed)
-        return LoadedModel(kind, version, broadcast, tuple(inputs.input_names()))
+            inputs = info.get_input_schema()
+            if inputs is None:
+                raise ModelError(f"model {self.name(kind)} version {version} has no signature: log it with one")
+            return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names())
 
     def log(
         self,
@@ -174,7 +185,9 @@ def _pack(folder: Path) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            archive.write(file, file.relative_to(folder))
+            # Without its times: the same files, fetched again, have the same digest.
+            name = zipfile.ZipInfo(file.relative_to(folder).as_posix())
+            archive.writestr(name, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

@@ -71,7 +71,7 @@ def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> Dat
 def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: str) -> DataFrame:
     front = [name for name, _ in _FRONT]
     results = [(n, k) for n, k in columns if n not in front and n not in dict(_BACK)]
-    kind, version, packed = model.kind, model.version, model.packed
+    kind, digest, packed = model.kind, model.digest, model.packed
     needed = [c for c in model.columns if c in features.columns and c not in front]
     missing = [c for c in model.columns if c not in features.columns]
 
@@ -79,14 +79,14 @@ def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: s
         for rows in batches:
             # A sensor that was taken out of the fleet since training is a silent one.
             given = rows.reindex(columns=[*rows.columns, *missing]) if missing else rows
-            loaded = model_in_worker(kind, version, packed)
+            loaded = model_in_worker(kind, digest, packed)
             scores = loaded.unwrap_python_model().predict(None, given) if _own(loaded) else loaded.predict(given)
             out = rows[[*front, "input_hash"]].assign(**{name: scores[name].to_numpy() for name, _ in results})
             yield out[out[result].notna()]
 
     rows = features.select(*front, input_hash(features).alias("input_hash"), *needed)
     schema = ", ".join(f"{n} {k}" for n, k in [*_FRONT, ("input_hash", "bigint"), *results])
-    return in_form(rows.mapInPandas(score, schema).withColumn("model_version", F.lit(version)), columns)
+    return in_form(rows.mapInPandas(score, schema).withColumn("model_version", F.lit(model.version)), columns)
 
 
 def _own(loaded: object) -> bool:
