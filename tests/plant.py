@@ -167,7 +167,7 @@ class Plant:
     def create(self, *names: str) -> None:
         """Create the tables of streams, without running them."""
         for name in names or BY_NAME:
-            for spec in (BY_NAME[name].table(self.fleet), *[made(self.fleet) for made in BY_NAME[name].beside]):
+            for spec in BY_NAME[name].tables(self.fleet):
                 self._create(spec)
 
     def _create(self, spec: TableSpec) -> None:
@@ -191,8 +191,8 @@ class Plant:
     def handles(self, name: str) -> Handles:
         """The handles that a batch of the stream has."""
         stream = BY_NAME[name]
-        beside = [spec(self.fleet).name for spec in stream.beside]
-        return Handles.open(self.catalog, [name, *stream.sources, *beside])
+        own = [table.name for table in stream.tables(self.fleet)]
+        return Handles.open(self.catalog, [*own, *stream.sources])
 
     def ingest(self, *files: str, once: Once | None = None) -> Outcome:
         """One batch of the named files (all of the landing folder unless given), as the stream hands it over."""

@@ -171,6 +171,7 @@ def stream(
 ) -> None:
     """Run streams here: until their input is drained, or for ever with a trigger of processing time."""
     from sensor_streams.local.watch import Watch
+    from sensor_streams.streams import streams_of
 
     arguments: dict[str, object] = {
         "trigger": trigger,
@@ -182,8 +183,6 @@ def stream(
         "attempt": attempt,
     }
     # All that can be wrong with what was asked for is told before Spark starts.
-    from sensor_streams.streams import streams_of
-
     streams_of(names or [])
     workspace = _open(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
     Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
@@ -290,10 +289,10 @@ def maintain(
 @contextmanager
 def _only_writer(workspace: "Workspace", name: str) -> Iterator[None]:
     """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""
-    settings = workspace.settings
-    run = f"rebuild-{uuid.uuid4().hex[:8]}"
     from sensor_streams.runtime.lease import Lease, this_process
 
+    settings = workspace.settings
+    run = f"rebuild-{uuid.uuid4().hex[:8]}"
     lease = Lease([Path(settings.checkpoints) / name], this_process(run, 1), settings.lease_timeout)
     lease.acquire()
     try:

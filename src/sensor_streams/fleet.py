@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sensor_streams.durations import parse_duration
 from sensor_streams.errors import FleetError
-from sensor_streams.marked_yaml import Marked, load_marked
+from sensor_streams.marked_yaml import Marked, load_marked, text_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -173,13 +173,7 @@ def _regex(glob: str) -> str:
 def load_fleet(path: str | Path) -> Fleet:
     """Read and check a `sensors.yml`. Raises FleetError: every problem with file, line and field."""
     file = Path(path)
-    try:
-        text = file.read_text("utf-8")
-    except OSError as error:
-        raise FleetError(f"{file}: cannot be read ({error.strerror}): give the path of a sensors.yml") from None
-    except UnicodeDecodeError:
-        raise FleetError(f"{file}: is not UTF-8 text: save it as UTF-8") from None
-    return parse_fleet(text, str(file))
+    return parse_fleet(text_of(file, "give the path of a sensors.yml", FleetError), str(file))
 
 
 def parse_fleet(text: str, name: str = "sensors.yml") -> Fleet:

@@ -93,7 +93,7 @@ def maintain(
 
 
 def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
-    specs = [spec for stream in STREAMS for spec in (stream.table(fleet), *[made(fleet) for made in stream.beside])]
+    specs = [spec for stream in STREAMS for spec in stream.tables(fleet)]
     progress = [TableSpec(name, [], ()) for name in catalog.tables_with_prefix(PREFIX)]
     return [*specs, FAILURES, *progress]
 

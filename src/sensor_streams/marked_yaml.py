@@ -42,17 +42,24 @@ def load_marked(text: str, name: str) -> Marked:
     return Marked({} if content is None else content, lines)
 
 
+def text_of(file: pathlib.Path, otherwise: str, wrong: type[ConfigurationError] = ConfigurationError) -> str:
+    """The text of a file; `otherwise` says what to do when it cannot be read. Raises `wrong`, in one line."""
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise wrong(f"{file}: cannot be read ({error.strerror}): {otherwise}") from None
+    except UnicodeDecodeError:
+        raise wrong(f"{file}: is not UTF-8 text: save it as UTF-8") from None
+
+
 def load_names(file: pathlib.Path, otherwise: str) -> dict[str, object]:
     """The `name: value` lines of a YAML file; `otherwise` says what to do when it cannot be read.
 
     Raises ConfigurationError, in one line, for a file that is not there, no UTF-8, no YAML, or no such lines.
     """
+    text = text_of(file, otherwise)
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}): {otherwise}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file}: is not UTF-8 text: save it as UTF-8") from None
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(_not_yaml(str(file), error)) from None
     if content is None:

@@ -185,6 +185,21 @@ def parse_parameters(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def take_stream_names(arguments: dict[str, str]) -> list[str]:
+    """Take the parameter `streams` of a task out of its arguments: what it names. Raises ConfigurationError."""
+    names = [name.strip() for name in arguments.pop("streams", "").split(",") if name.strip()]
+    if not names:
+        raise ConfigurationError("parameter streams is missing: name the streams that this task runs, with commas")
+    return names
+
+
+def task_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    """The settings of a task by its arguments, of which `settings` may name a file. Raises ConfigurationError."""
+    given = {name: value for name, value in arguments.items() if name != "settings"}
+    file = arguments.get("settings")
+    return load_settings(given, environment, None if file is None else Path(file))
+
+
 def load_settings(
     arguments: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,

@@ -72,6 +72,10 @@ class Stream:
         """The specification of the stream's table."""
         return TableSpec(self.name, self.columns(fleet), self.key, self.partition)
 
+    def tables(self, fleet: Fleet) -> list[TableSpec]:
+        """The specifications of all tables that the stream writes, its own first."""
+        return [self.table(fleet), *(made(fleet) for made in self.beside)]
+
 
 DATES = {
     "readings": "event_date",

@@ -53,11 +53,9 @@ def verify(
     missing = left_out(catalog, only)
     checks = []
     for stream in STREAMS:
-        needed = [stream.name, *stream.sources]
         if (only and stream.name not in only) or stream.name in missing:
             continue
-        beside = [spec(fleet).name for spec in stream.beside]
-        handles = Handles.open(catalog, [*needed, *beside])
+        handles = Handles.open(catalog, [*(table.name for table in stream.tables(fleet)), *stream.sources])
         checks.append(_check(stream, fleet, handles, load, low, high, examples))
     if not checks:
         raise TableError(

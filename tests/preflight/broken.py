@@ -98,6 +98,10 @@ class Copy:
         entries[name] = {"table_id": "x", **entries.get(name, {}), "location": str(location)}
         self.file.write_text(json.dumps(entries), "utf-8")
 
+    def leave(self, table: str) -> None:
+        """Take away the entry of a table, whose data stays."""
+        CatalogFile(self.file).remove(self.name(table))
+
     def bind(self, stream: str, table: str, location: str) -> None:
         """Let a checkpoint be bound to a place of a table in this spelling."""
         file = self.checkpoint(stream) / "binding.json"

@@ -22,14 +22,13 @@ def meant_of(streams: Sequence[Stream] = STREAMS, root: str | None = "s3://bucke
         streams=[
             StreamMeant(
                 stream.name,
-                [stream.table(FLEET), *(make(FLEET) for make in stream.beside)],
+                stream.tables(FLEET),
                 stream.sources,
                 f"{VOLUMES}/checkpoints/{stream.name}",
                 stream.model,
             )
             for stream in streams
         ],
-        registry="databricks-uc",
         models={kind: f"plant.live.{kind}" for kind in ("anomaly", "remaining_life")},
         specs={stream.name: stream.table(FLEET) for stream in STREAMS},
     )

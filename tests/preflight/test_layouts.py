@@ -61,7 +61,7 @@ def moved(copy: Copy, place: Path) -> set[str]:
 
 def forgotten(copy: Copy, place: Path) -> set[str]:
     """The entry is gone."""
-    copy.catalog.entries.remove(copy.name("readings"))  # type: ignore[union-attr]
+    copy.leave("readings")
     return {"location.no-entry"}
 
 

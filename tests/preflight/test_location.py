@@ -101,7 +101,7 @@ def test_a_table_that_was_dropped_and_made_anew_at_its_place_is_told(copy: Copy)
     assert copy.catalog.exists("readings")
     copy.spark.sql(f"DROP TABLE {copy.name('readings')}")
     shutil.rmtree(copy.table("readings"))
-    copy.catalog.entries.remove(copy.name("readings"))  # type: ignore[union-attr]
+    copy.leave("readings")
     copy.catalog.create(BY_NAME["readings"].table(copy.plant.fleet))
     assert copy.found() == {"location.recreated": {"readings"}, "source.other-table": {"readings"}}
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.marked_yaml import Marked, load_marked
+from sensor_streams.marked_yaml import Marked, load_marked, text_of
 from sensor_streams.preflight.findings import Accepted, Finding, Unchecked
 from sensor_streams.preflight.run import family_of
 
@@ -58,15 +58,7 @@ def load_accepted(file: Path, checks: Collection[str]) -> list[Acceptance]:
     Raises ConfigurationError, every problem with file, line and field: also for an unknown check, for an entry that
     stands twice, and for a file that cannot be read.
     """
-    try:
-        text = file.read_text("utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{file}: cannot be read ({error.strerror}): give the file of accepted findings"
-        ) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file}: is not UTF-8 text: save it as UTF-8") from None
-    marked = load_marked(text, str(file))
+    marked = load_marked(text_of(file, "give the file of accepted findings"), str(file))
     try:
         entries = _File.model_validate(marked.content).accepted
     except ValidationError as error:

@@ -36,7 +36,6 @@ def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts
             problems += [told for batch in batches[-2:] if (told := _spoilt(checkpoint / log / str(batch)))]
         return CheckpointFacts(
             folder=str(folder),
-            exists=checkpoint.exists(),
             query=query,
             offsets=offsets,
             commits=commits,

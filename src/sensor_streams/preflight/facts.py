@@ -98,7 +98,6 @@ class CheckpointFacts:
     in words, which files are half written; holder: the run that beats in it now; written: when it last changed."""
 
     folder: str
-    exists: bool
     query: str | None
     offsets: Sequence[int]
     commits: Sequence[int]
@@ -125,9 +124,9 @@ class Meant:
     """What a job's task, or several, are meant to be bound to.
 
     tables: the folder of the tables' data, None where the catalog manages it; principal: as whom the job runs, None
-    where that is not known; own_run: the run that asks, which may hold the checkpoints already; registry: the model
-    registry's address; models: kind → registered name; specs: every table that a stream of these reads or writes, by
-    its short name; catalog_file: where this machine keeps the catalog's entries.
+    where that is not known; own_run: the run that asks, which may hold the checkpoints already; models: kind →
+    registered name; specs: every table that a stream of these reads or writes, by its short name; catalog_file: where
+    this machine keeps the catalog's entries.
     """
 
     catalog: str
@@ -138,7 +137,6 @@ class Meant:
     streams: Sequence[StreamMeant]
     principal: str | None = None
     own_run: str | None = None
-    registry: str | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     specs: Mapping[str, TableSpec] = field(default_factory=dict)
     catalog_file: str | None = None

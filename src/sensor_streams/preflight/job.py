@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.local.jobs.model import JobSpec, TaskSpec, WheelTask
 from sensor_streams.local.jobs.references import RunContext, TaskContext, resolve
-from sensor_streams.settings import Settings, load_settings, parse_parameters
+from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
 from sensor_streams.streams import Stream, streams_of
 
 # What only a run knows. Nothing that is looked at hangs on it.
@@ -69,8 +68,5 @@ def _settings(
     arguments = parse_parameters([argument(resolve(word, run, own)) for word in words])
     for name in _OF_THE_RUN:
         arguments.pop(name, None)
-    names = [name.strip() for name in arguments.pop("streams", "").split(",") if name.strip()]
-    if not names:
-        raise ConfigurationError("parameter streams is missing: name the streams that this task runs, with commas")
-    file = arguments.pop("settings", None)
-    return load_settings(arguments, environment, None if file is None else Path(file)), names
+    names = take_stream_names(arguments)
+    return task_settings(arguments, environment), names

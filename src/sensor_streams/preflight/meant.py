@@ -7,7 +7,6 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.facts import Meant, StreamMeant
 from sensor_streams.settings import Settings
 from sensor_streams.streams import BY_NAME, Stream
-from sensor_streams.tables import TableSpec
 
 
 def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, principal: str | None = None) -> Meant:
@@ -28,7 +27,6 @@ def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, pri
         streams=meant,
         principal=principal,
         own_run=settings.run or None,
-        registry=settings.registry_uri,
         models={stream.model: f"{settings.model_prefix}{stream.model}" for stream in streams if stream.model},
         specs=specs,
         catalog_file=settings.catalog_file,
@@ -36,10 +34,9 @@ def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, pri
 
 
 def _stream(stream: Stream, settings: Settings, fleet: Fleet) -> StreamMeant:
-    sinks: list[TableSpec] = [stream.table(fleet), *[made(fleet) for made in stream.beside]]
     return StreamMeant(
         name=stream.name,
-        sinks=sinks,
+        sinks=stream.tables(fleet),
         sources=stream.sources,
         checkpoint=str(Path(settings.checkpoints) / stream.name),
         model=stream.model,

@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
@@ -14,7 +13,7 @@ from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import job_session
-from sensor_streams.settings import Settings, load_settings, parse_parameters
+from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
 from sensor_streams.streams import streams_of
 
 log = logging.getLogger("sensor_streams.runtime")
@@ -27,9 +26,7 @@ ENTRY_POINTS = ("stream", "train", "maintain")
 def stream() -> TaskReport:
     """The task of some streams: those that the parameter `streams` names, with commas; the rest are settings."""
     arguments = parse_parameters(sys.argv[1:])
-    names = [name.strip() for name in arguments.pop("streams", "").split(",") if name.strip()]
-    if not names:
-        raise ConfigurationError("parameter streams is missing: name the streams that this task runs, with commas")
+    names = take_stream_names(arguments)
     streams_of(names)
     settings = _settings(arguments)
     with json_lines_to(sys.stdout):
@@ -67,5 +64,4 @@ def _settings(arguments: dict[str, str]) -> Settings:
     # Where the driver has set up logging already, this adds nothing but the level.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("sensor_streams").setLevel(logging.INFO)
-    file = arguments.pop("settings", None)
-    return load_settings(arguments, os.environ, None if file is None else Path(file))
+    return task_settings(arguments, os.environ)

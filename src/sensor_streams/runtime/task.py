@@ -112,7 +112,7 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
         binding.check(identify)
     there: dict[str, TableIdentity] = {}
     for stream in streams:
-        for table in (stream.table(fleet), *[spec(fleet) for spec in stream.beside]):
+        for table in stream.tables(fleet):
             there[table.name] = catalog.create(table)
     seconds = settings.table_deadline.total_seconds()
     others = {name for stream in streams for name in stream.sources} - there.keys()
@@ -125,7 +125,7 @@ def _binding(stream: Stream, settings: Settings, fleet: Fleet) -> Binding:
     return Binding(
         folder=Path(settings.checkpoints) / stream.name,
         stream=stream.name,
-        sinks=[stream.name, *[spec(fleet).name for spec in stream.beside]],
+        sinks=[table.name for table in stream.tables(fleet)],
         sources=stream.sources,
         landing=settings.landing if isinstance(stream.touches, Files) else None,
     )

@@ -190,8 +190,8 @@ class Worker:
     def _open(self, session: SparkSession) -> Handles:
         """The tables, looked up in the first batch, with the session that all batches of this query share."""
         if self._handles is None:
-            beside = [spec(self.fleet).name for spec in self.stream.beside]
-            self._handles = Handles.open(self.catalog, [self.stream.name, *self.stream.sources, *beside], session)
+            own = [table.name for table in self.stream.tables(self.fleet)]
+            self._handles = Handles.open(self.catalog, [*own, *self.stream.sources], session)
             metadata = json.loads((self.folder / "checkpoint" / "metadata").read_text("utf-8"))
             self._app = str(metadata["id"])
         return self._handles
