@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
+from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -97,10 +98,16 @@ def test_a_model_that_was_deleted_and_registered_again_scores_and_not_the_first_
 
     def score(folder: str, scale: float) -> set[float]:
         model = version(spark, tmp_path / folder, "1", "pump", scale=scale)
+        digests.add(model.digest)
         return {row["score"] for row in anomaly_scores(rows, model, fleet).collect()}
 
+    digests: set[str] = set()
+    before = {entry.name for entry in Path(SparkFiles.getRootDirectory()).iterdir()}
     assert score("first", 1.0) == {4.0}
     assert score("again", 2.0) == {2.0}
+    # Workers end without a farewell: what each left for itself would fill the disk of an endless run.
+    left = {entry.name for entry in Path(SparkFiles.getRootDirectory()).iterdir()} - before
+    assert left == {f"model-{digest}" for digest in digests}
 
 
 @pytest.mark.slow

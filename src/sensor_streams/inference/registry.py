@@ -1,6 +1,5 @@
 """Models in MLflow: logged, given the alias champion, found by it, and carried to the workers once."""
 
-import atexit
 import contextlib
 import hashlib
 import io
@@ -19,7 +18,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from pyspark import Broadcast
+from pyspark import Broadcast, SparkFiles
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import ModelError
@@ -67,17 +66,32 @@ class LoadedModel:
 def model_in_worker(kind: str, digest: str, packed: Broadcast[bytes]) -> Any:
     """The model, unpacked and loaded once per Python process."""
     if (kind, digest) not in _loaded:
-        folder = Path(tempfile.mkdtemp(prefix=f"model-{kind}-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        with zipfile.ZipFile(io.BytesIO(packed.value)) as archive:
-            archive.extractall(folder)
         hush()
-        model = mlflow.pyfunc.load_model(str(folder))
+        model = mlflow.pyfunc.load_model(str(_unpacked(digest, packed)))
         # One model of a kind at a time: the one before is not asked for again.
         for known in [k for k in _loaded if k[0] == kind]:
             del _loaded[known]
         _loaded[kind, digest] = model
     return _loaded[kind, digest]
+
+
+def _unpacked(digest: str, packed: Broadcast[bytes]) -> Path:
+    """The model's files, once for all workers of a node, in Spark's own folder, which goes with the cluster.
+
+    A worker that is idle for a minute is ended without a farewell, so a folder of its own would stay for good.
+    """
+    root = SparkFiles.getRootDirectory()
+    folder = Path(root, f"model-{digest}")
+    if not folder.exists():
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=root))
+        with zipfile.ZipFile(io.BytesIO(packed.value)) as archive:
+            archive.extractall(draft)
+        try:
+            draft.rename(folder)
+        except OSError:
+            # Another worker was first, or this one must not write here: then loading says so.
+            shutil.rmtree(draft, ignore_errors=True)
+    return folder
 
 
 @dataclass(frozen=True)
