@@ -5,9 +5,7 @@ import json
 import logging
 import os
 import sys
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,35 +15,31 @@ import typer
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sensor_streams.durations import parse_time
-from sensor_streams.errors import ConfigurationError, EnvironmentProblem, ModelError, SensorStreamsError
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem, SensorStreamsError
 from sensor_streams.local.asked import own_home
+from sensor_streams.local.broken import broken
 from sensor_streams.local.config import LOCAL_FILE
+from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
+from sensor_streams.local.upkeep_command import maintain, rebuild, verify
 from sensor_streams.preflight.command import preflight
 
 if TYPE_CHECKING:
-    from sensor_streams.local.workspace import Workspace
+    pass
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
-Local = Annotated[Path, typer.Option("--local", help="what the deployment's names are on this machine")]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="file of settings (YAML)")]
-Landing = Annotated[str | None, typer.Option(help="folder in which files of readings arrive")]
-Sensors = Annotated[str | None, typer.Option(help="the file that describes the fleet")]
-Home = Annotated[Path | None, typer.Option(help="keep tables, models and checkpoints under this folder")]
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
-To = Annotated[str | None, typer.Option("--to", help="end of the range")]
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK_FULL_IN_JAVA = "No space left on device"
 
 app.command()(run)
 app.command()(preflight)
+app.command()(verify)
+app.command()(rebuild)
+app.command()(maintain)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
 console = Console(emoji=False)
@@ -54,27 +48,6 @@ errors = Console(stderr=True, emoji=False)
 
 def _say(text: str) -> None:
     say(console, text)
-
-
-def _open(
-    local: Path,
-    arguments: Mapping[str, object] | None = None,
-    settings: Path | None = None,
-    home: Path | None = None,
-    log_name: str = "spark",
-) -> "Workspace":
-    # MLflow and scikit-learn take seconds to import: `run` and whoever asks for help need neither.
-    from sensor_streams.local.workspace import Workspace
-
-    return Workspace.open(local, arguments, settings, home, log_name)
-
-
-def _range(low: str | None, high: str | None) -> tuple[datetime | None, datetime | None]:
-    begin = None if low is None else parse_time(low, "--from")
-    end = None if high is None else parse_time(high, "--to")
-    if begin is not None and end is not None and end <= begin:
-        raise ConfigurationError(f"--to {high} is not after --from {low}")
-    return begin, end
 
 
 def _plus(begin: datetime, option: str, days: float = 0, hours: float = 0) -> datetime:
@@ -104,7 +77,7 @@ def simulate(
 
     begin = parse_time(start, "--start")
     end = _plus(begin, "--days", days=days)
-    workspace = _open(local, {"landing": landing, "sensors": sensors})
+    workspace = opened(local, {"landing": landing, "sensors": sensors})
     simulation = Simulation(
         workspace.fleet,
         seed=seed,
@@ -128,7 +101,7 @@ def failures(
     """Add failures that are known to the table that training reads."""
     from sensor_streams.failures import load_failures
 
-    workspace = _open(local, None, settings, home)
+    workspace = opened(local, None, settings, home)
     writes = load_failures(workspace.catalog, file)
     _say(f"{writes.inserted} new failures, {writes.updated} corrected")
 
@@ -142,7 +115,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train both models on what the tables hold, and set the alias champion."""
-    workspace = _open(local, {"sensors": sensors}, settings, home)
+    workspace = opened(local, {"sensors": sensors}, settings, home)
     report = workspace.train()
     if as_json:
         print(json.dumps(asdict(report)))
@@ -184,121 +157,9 @@ def stream(
     }
     # All that can be wrong with what was asked for is told before Spark starts.
     streams_of(names or [])
-    workspace = _open(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
+    workspace = opened(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
     Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
     Watch(console, workspace).run(names or [], ", ".join(names or ["all eight"]))
-
-
-@app.command()
-def verify(
-    low: From = None,
-    high: To = None,
-    only: Annotated[list[str] | None, typer.Option(help="check this table only (may be given again)")] = None,
-    settings: SettingsFile = None,
-    home: Home = None,
-    sensors: Sensors = None,
-    local: Local = LOCAL_FILE,
-    as_json: AsJson = False,
-) -> None:
-    """Recompute every table and compare; print the rows that differ. Ends with 1 when there are any."""
-    from sensor_streams.verify import check_names, left_out
-    from sensor_streams.verify import verify as check
-
-    check_names(only or ())
-    begin, end = _range(low, high)
-    workspace = _open(local, {"sensors": sensors}, settings, home)
-    fleet = workspace.fleet
-    with errors.status("every table computed afresh and compared"):
-        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
-        missing = left_out(workspace.catalog, only or ())
-    differing = sum(c.differing for c in checks)
-    if as_json:
-        print(json.dumps({"differing": differing, "tables": [asdict(c) for c in checks], "left_out": missing}))
-    else:
-        table = Table("table", "rows", "differing")
-        for c in checks:
-            table.add_row(c.table, f"{c.rows:,}", f"{c.differing:,}")
-        console.print(table)
-        for c in checks:
-            for example in c.examples:
-                _say(f"{c.table}: {example}")
-        for name, tables in missing.items():
-            _say(f"{name} was left out: there is no table {', '.join(tables)}")
-        _say(f"{differing} rows differ")
-    if differing:
-        raise typer.Exit(1)
-
-
-@app.command()
-def rebuild(
-    name: Annotated[str, typer.Argument(help="the stream whose table is computed afresh")],
-    low: From = None,
-    high: To = None,
-    settings: SettingsFile = None,
-    home: Home = None,
-    sensors: Sensors = None,
-    local: Local = LOCAL_FILE,
-) -> None:
-    """Compute a range of a stream's table afresh; only what differs is written."""
-    from sensor_streams.rebuild import computed_stream
-    from sensor_streams.rebuild import rebuild as compute
-
-    kind = computed_stream(name).model
-    begin, end = _range(low, high)
-    workspace = _open(local, {"sensors": sensors}, settings, home)
-    fleet = workspace.fleet
-    with _only_writer(workspace, name):
-        model = None
-        if kind is not None:
-            champion = workspace.registry.champion(kind)
-            if champion is None:
-                raise ModelError(f"{name} cannot be rebuilt: no {kind} model has the alias champion; train first")
-            model = workspace.load_model(kind, champion.version)
-        writes = compute(workspace.catalog, fleet, name, begin, end, model)
-    _say(f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
-
-
-@app.command()
-def maintain(
-    archive: Annotated[str | None, typer.Option(help="folder that ingested files go to")] = None,
-    archive_after: Annotated[str | None, typer.Option(help="how long they stay where they landed: 7 days")] = None,
-    keep: Annotated[str | None, typer.Option(help="how long files that a table has replaced are kept: 7 days")] = None,
-    settings: SettingsFile = None,
-    home: Home = None,
-    sensors: Sensors = None,
-    local: Local = LOCAL_FILE,
-    as_json: AsJson = False,
-) -> None:
-    """OPTIMIZE, VACUUM that leaves what streams have still to read, and the archive of landed files."""
-    from sensor_streams.maintenance import maintain as keep_in_order
-
-    asked = {"archive": archive, "archive_after": archive_after, "keep": keep, "sensors": sensors}
-    workspace = _open(local, asked, settings, home)
-    fleet = workspace.fleet
-    with errors.status("maintenance") as status:
-        report = keep_in_order(
-            workspace.catalog, workspace.settings, fleet, on_table=lambda table: status.update(f"table {table}")
-        )
-    if as_json:
-        print(json.dumps(asdict(report)))
-        return
-    for line in report.lines():
-        _say(line)
-
-
-@contextmanager
-def _only_writer(workspace: "Workspace", name: str) -> Iterator[None]:
-    """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""
-    from sensor_streams.runtime.lease import Lease, this_process
-
-    settings = workspace.settings
-    run = f"rebuild-{uuid.uuid4().hex[:8]}"
-    lease = Lease([Path(settings.checkpoints) / name], this_process(run, 1), settings.lease_timeout)
-    lease.acquire()
-    try:
-        yield
-    finally:
-        lease.release()
 
 
 @app.command()
@@ -313,12 +174,12 @@ def demo(
     from sensor_streams.local.demo import Demo
 
     if folder is None:
-        workspace = _open(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
+        workspace = opened(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
         Demo(workspace, console).simulated()
     else:
         own = {"landing": str(folder), "sensors": sensors}
         where = home or own_home(folder)
-        Demo(_open(local, own, home=where, log_name="demo"), console).own(known)
+        Demo(opened(local, own, home=where, log_name="demo"), console).own(known)
 
 
 @app.command()
@@ -369,9 +230,10 @@ def main(words: Sequence[str] | None = None) -> None:
         where = "the disk" if error.filename is None else error.filename
         _end(f"{where}: {error.strerror}", EnvironmentProblem.exit_code)
     except (Py4JError, PySparkException) as error:
-        if _DISK_FULL_IN_JAVA not in str(error):
+        told = broken(error)
+        if told is None:
             raise
-        _end(f"the disk: {_DISK_FULL_IN_JAVA}", EnvironmentProblem.exit_code)
+        _end(str(told), told.exit_code)
 
 
 def _end(message: str, code: int) -> None:
