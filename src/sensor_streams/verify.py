@@ -26,12 +26,20 @@ _WORDS = {INSERT: "missing", UPDATE: "different", DELETE: "not to be there"}
 
 @dataclass(frozen=True)
 class Check:
-    """One table's check: rows compared, rows that differ, and the first of them in words."""
+    """One table's check: rows compared, rows that differ, and the first of them in words.
+
+    What is compared of readings are the sums of each file: rows are files there.
+    """
 
     table: str
     rows: int
     differing: int
     examples: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> str:
+        """How much was compared, in words."""
+        return f"{self.rows:,} files" if self.table == "readings" else f"{self.rows:,}"
 
 
 def verify(

@@ -56,7 +56,7 @@ def verify(
     else:
         table = Table("table", "rows", "differing")
         for c in checks:
-            table.add_row(c.table, f"{c.rows:,}", f"{c.differing:,}")
+            table.add_row(c.table, c.compared, f"{c.differing:,}")
         console.print(table)
         for c in checks:
             for example in c.examples:
