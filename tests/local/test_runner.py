@@ -15,7 +15,7 @@ from sensor_streams.local.attempts import AttemptLog
 from sensor_streams.local.config import ClusterSizes, load_local
 from sensor_streams.local.display import JsonLines, sentence, summary, summary_object
 from sensor_streams.local.happened import Happened
-from sensor_streams.local.jobs import SETTINGS, Assumptions, job_spec, listed
+from sensor_streams.local.jobs import SETTINGS, Assumptions, Backoff, assumptions_of, job_spec, listed
 from sensor_streams.local.jobs.events import EventKind, RunNow, Stop
 from sensor_streams.local.jobs.model import WheelTask
 from sensor_streams.local.places import Places
@@ -72,6 +72,23 @@ def test_a_job_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path) -
     large = replace(here, local=replace(here.local, clusters=ClusterSizes(memory="90000g")))
     with pytest.raises(EnvironmentProblem, match=r"2 drivers and 2 tasks need .* GiB"):
         large.prepare(job_spec(read, "small"))
+
+
+def test_what_the_platform_does_not_publish_is_a_setting_and_a_wrong_one_is_told_by_its_name() -> None:
+    given = {"single_task_retries": 1, "task_backoff": {"first": "5 s", "factor": 2, "longest": "1 min"}}
+    backoff = Backoff(seconds(5), 2, seconds(60))
+    assert assumptions_of(given) == replace(Assumptions(), single_task_retries=1, task_backoff=backoff)
+    wrong = {"run_gap": "soon", "single_task_retries": -1, "retries": 1, "run_backoff": {"first": "1 s", "times": 2}}
+    with pytest.raises(ConfigurationError) as told:
+        assumptions_of(wrong)
+    assert [line.split(": ")[1] for line in str(told.value).splitlines()] == [
+        "assumptions.single_task_retries",
+        "assumptions.run_gap",
+        "assumptions.run_backoff.factor",
+        "assumptions.run_backoff.longest",
+        "assumptions.run_backoff.times",
+        "assumptions.retries",
+    ]
 
 
 def test_the_default_sizes_of_two_clusters_fit_eight_gigabytes() -> None:
@@ -194,11 +211,17 @@ def test_without_java_it_is_exit_code_3(
     assert "Java 17 or 21 is needed" in capsys.readouterr().err
 
 
-def test_a_driver_that_does_not_start_is_exit_code_3_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", [{}, {"continuous": {"pause_status": "PAUSED", "task_retry_mode": "ON_FAILURE"}}])
+def test_a_driver_that_does_not_start_is_exit_code_3_with_the_reason(tmp_path: Path, job: dict[str, object]) -> None:
     conf = {"new_cluster": {"spark_version": "x", "num_workers": 1, "spark_conf": {"spark.driver.memory": "1k"}}}
-    folder = bundle(tmp_path, [waits("a")], job_clusters=[{"job_cluster_key": "main", **conf}])
+    folder = bundle(tmp_path, [waits("a")], job_clusters=[{"job_cluster_key": "main", **conf}], **job)
+    with (folder / "local.yml").open("a") as file:
+        file.write("assumptions: {single_task_retries: 0}\n")
     with Running(folder) as running:
         assert running.wait() == 3
+    # A continuous job's run that is given up is canceled by its words, and no success.
+    (run,) = running.find("run", state="TERMINATED")
+    assert run["result"] == ("CANCELED" if job else "FAILED")
     (ended,) = running.find("attempt", task="a", state="TERMINATED")
     assert (ended["result"], ended["code"]) == ("FAILED", "CLUSTER_ERROR")
     assert left([psutil.Process(pid) for pid in running.drivers() if psutil.pid_exists(pid)]) == []

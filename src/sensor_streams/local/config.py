@@ -63,6 +63,7 @@ class _File(BaseModel):
     volumes: dict[str, str] = {}
     variables: dict[str, str] = {}
     clusters: ClusterSizes = ClusterSizes()
+    assumptions: dict[str, object] = {}
 
     @field_validator("catalog")
     @classmethod
@@ -86,6 +87,8 @@ class LocalConfig:
     volumes: dict[str, Path]
     variables: dict[str, str]
     clusters: ClusterSizes
+    # As it stands there: what it may hold is the runner's business.
+    assumptions: dict[str, object]
 
     def path(self, name: str) -> str:
         """A path of the deployment on this machine: `/Volumes/…` becomes its folder, others stay as they are.
@@ -131,6 +134,7 @@ class LocalConfig:
             {name: folder / "volumes" / name for name in self.volumes},
             self.variables,
             self.clusters,
+            self.assumptions,
         )
 
 
@@ -155,4 +159,5 @@ def load_local(file: Path) -> LocalConfig:
         volumes={name: folder / path for name, path in read.volumes.items()},
         variables=dict(read.variables),
         clusters=read.clusters,
+        assumptions=dict(read.assumptions),
     )

@@ -48,6 +48,8 @@ class Happened:
     # Assumptions and notifications, for the end; a job without an end has more of them than memory.
     kept: deque[Event] = field(default_factory=lambda: deque(maxlen=500))
     results: dict[int, RunResultState] = field(default_factory=dict)
+    # Whether any run failed, by its words or because its tasks were not tried again.
+    failed: bool = False
     # The states when the end was asked for, before anything was stopped.
     at_stop: JobView | None = None
     # The moment of that, or of the end, by the monotonic clock.
@@ -64,7 +66,7 @@ class Happened:
             return INTERRUPTED
         stopped = self.at_stop.runs if self.at_stop else ()
         waiting = any(task.retry_at is not None for run in stopped for task in run.tasks)
-        if not waiting and not FAILED & set(self.results.values()):
+        if not (waiting or self.failed or FAILED & set(self.results.values())):
             return 0
         return EnvironmentProblem.exit_code if self.machine else 1
 

@@ -41,12 +41,13 @@ def run(
     config = kept(load_local(local), home, folder)
     # What needs the SDK comes after what can be wrong without it: it takes a second to import.
     from sensor_streams.local.display import JsonLines, Lines, Screen, summary, summary_object
-    from sensor_streams.local.jobs import JobMachine, job_spec
+    from sensor_streams.local.jobs import JobMachine, assumptions_of, job_spec
     from sensor_streams.local.jobs.events import iso
     from sensor_streams.local.jobs.references import UnknownReference
     from sensor_streams.local.places import Places
     from sensor_streams.local.runner import Runner
 
+    assumptions = assumptions_of(config.assumptions)
     bundle = bundle_of(config, target, variables)
     spec = job_spec(bundle, job)
     places = Places.of(bundle, config, absolute(folder) if folder else None)
@@ -60,7 +61,9 @@ def run(
         raise ConfigurationError(f"--live: job {job} has neither a schedule nor is it continuous: leave it out")
     start = datetime.now(UTC)
     # Ids that no other start of this command has: a lease tells runs apart by them.
-    machine = JobMachine(spec, start, first_id=int(begin * 1000), until=last, paused=not by_itself)
+    machine = JobMachine(
+        spec, start, first_id=int(begin * 1000), until=last, paused=not by_itself, assumptions=assumptions
+    )
     console = Console(emoji=False)
     shown = JsonLines() if as_json else Screen(console) if console.is_terminal else Lines(console)
     notes = [*map(str, (problem.summary for problem in bundle.warnings)), *spec.warnings]

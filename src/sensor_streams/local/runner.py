@@ -112,6 +112,7 @@ class Runner:
                     attempt.process.cancel(at_once=attempt.process.driver.name in self._lost)
                 case RunEnded():
                     self._happened.results[action.run] = action.result
+                    self._happened.failed |= action.failed
                 case _:
                     # Notifications: their events say it.
                     pass

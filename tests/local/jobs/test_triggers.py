@@ -7,7 +7,7 @@ import pytest
 from databricks.sdk.service.jobs import TaskRetryMode
 
 from sensor_streams.local.jobs.assumptions import Assumptions, Backoff
-from sensor_streams.local.jobs.events import Cancel, EventKind, RunNow, Stop, Tick
+from sensor_streams.local.jobs.events import Cancel, EventKind, RunEnded, RunNow, Stop, Tick
 from sensor_streams.local.jobs.model import ClusterSpec, Continuous, JobSpec, Schedule
 from sensor_streams.local.jobs.quartz import parse_quartz
 from sensor_streams.local.jobs.references import UnknownReference
@@ -164,6 +164,7 @@ def test_the_only_task_of_a_continuous_job_is_retried_three_times_and_then_the_r
     assert (words(first), first.code and first.code.value) == ("CANCELED", "CANCELED")
     assert results(done) == {"a": "FAILED"}
     assert words(done.runs[1]) == "RUNNING"
+    assert [action.failed for _, action in done.done if isinstance(action, RunEnded)] == [True], "whatever it is called"
     assert {"single_task_retries", "task_backoff"} <= done.assumed()
 
 

@@ -3,15 +3,27 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.settings import Duration
+
+# A wrong name is told, and nothing is taken for what it is not.
+_STRICT = ConfigDict(extra="forbid")
+_Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Backoff:
     """Pauses that grow: the first, by what each next one is longer, and the longest."""
 
-    first: timedelta
-    factor: float
-    longest: timedelta
+    __pydantic_config__ = _STRICT
+
+    first: Duration
+    factor: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    longest: Duration
 
     def pause(self, failures: int) -> timedelta:
         """The pause after so many failures in a row, at least one."""
@@ -28,14 +40,16 @@ class Backoff:
 class Assumptions:
     """Numbers that the platform keeps to itself. The sentences are in ASSUMED, by the same names."""
 
-    single_task_retries: int = 3
-    several_tasks_retries: int = 3
+    __pydantic_config__ = _STRICT
+
+    single_task_retries: _Count = 3
+    several_tasks_retries: _Count = 3
     task_backoff: Backoff = Backoff(timedelta(seconds=10), 2, timedelta(minutes=5))
-    run_gap: timedelta = timedelta(seconds=10)
-    tolerated_failures: int = 1
+    run_gap: Duration = timedelta(seconds=10)
+    tolerated_failures: _Count = 1
     run_backoff: Backoff = Backoff(timedelta(seconds=30), 2, timedelta(hours=1))
-    healthy_after: timedelta = timedelta(minutes=10)
-    queue_limit: timedelta = timedelta(hours=48)
+    healthy_after: Duration = timedelta(minutes=10)
+    queue_limit: Duration = timedelta(hours=48)
 
 
 ASSUMED: Mapping[str, str] = {
@@ -63,6 +77,16 @@ ASSUMED: Mapping[str, str] = {
     "canceled_told": "Canceled runs and skipped tasks are told to those of on_failure, unless a setting forbids it.",
     "missed_ticks": "Ticks that passed while this machine slept come to one run.",
 }
+
+
+def assumptions_of(given: Mapping[str, object]) -> Assumptions:
+    """What `assumptions` of `local.yml` says, the defaults for the rest. Raises ConfigurationError naming the field."""
+    try:
+        return TypeAdapter(Assumptions).validate_python(dict(given))
+    except ValidationError as error:
+        told = [(".".join(map(str, ("assumptions", *p["loc"]))), p["msg"]) for p in error.errors()]
+        lines = [f"local.yml: {where}: {message.removeprefix('Value error, ')}" for where, message in told]
+        raise ConfigurationError("\n".join(lines)) from None
 
 
 def listed(assumptions: Assumptions) -> Iterator[tuple[str, str, str]]:

@@ -149,6 +149,8 @@ class RunEnded:
     run: int
     result: RunResultState
     code: TerminationCodeCode
+    # A run that is replaced, since a task is not tried again, is canceled by its words and failed by its meaning.
+    failed: bool = False
 
 
 Action = StartCluster | StopCluster | StartAttempt | CancelAttempt | Notify | RunEnded

@@ -131,7 +131,7 @@ class Run:
         self.state, self.end = State.TERMINATED, now
         self.result, self.code = outcome
         self._tell(now, trigger=self.trigger.value if never_told else None)
-        self._out.act(RunEnded(self.id, *outcome))
+        self._out.act(RunEnded(self.id, *outcome, self.failed))
         self._notices.run_ended(self.result, now)
 
     def _tell(self, now: datetime, **more: str | None) -> None:
