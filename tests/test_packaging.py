@@ -6,13 +6,14 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from email.parser import Parser
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from sensor_streams.errors import EnvironmentProblem
 from sensor_streams.runtime.entry import ENTRY_POINTS
@@ -72,6 +73,28 @@ def test_the_wheels_version_carries_the_commit(wheel: Path) -> None:
     assert told.stdout.startswith(commit.group(1))
 
 
+def link_what_it_needs(packages: Path) -> None:
+    """What the wheel asks for, and what a cluster brings, from what is installed here; nothing else of it."""
+    waiting = [Requirement(text) for text in ("sensor-streams", "pyspark", "delta-spark")]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        needed = waiting.pop()
+        for extra in {"", *needed.extras}:
+            if (needed.name, extra) in seen:
+                continue
+            seen.add((needed.name, extra))
+            asked = [Requirement(text) for text in metadata.requires(needed.name) or ()]
+            waiting += [one for one in asked if one.marker is None or one.marker.evaluate({"extra": extra})]
+    for name in {name for name, _ in seen} - {"sensor-streams"}:
+        # File by file: packages of one name have parts in several distributions.
+        for file in metadata.files(name) or ():
+            link = packages / file
+            # Some distributions name a file twice.
+            if ".." not in file.parts and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file.locate())
+
+
 @pytest.mark.slow
 def test_the_wheel_is_installed_into_an_empty_environment_and_its_task_runs(wheel: Path, plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5), reading("pump-1", "power", "00:05:00", 6), "{"])
@@ -79,10 +102,9 @@ def test_the_wheel_is_installed_into_an_empty_environment_and_its_task_runs(whee
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
-    # What the wheel depends on is here already; this project is not, since files that name folders work in one place.
     subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    link_what_it_needs(packages)
     start = (
         "import sys; from importlib.metadata import entry_points; import sensor_streams; "
         f"assert sensor_streams.__file__.startswith({str(packages)!r}); "
