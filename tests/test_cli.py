@@ -37,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [
         ("stream nosuch", "no stream or task is called nosuch"),
         ("stream --trigger parsecs", "setting trigger (command line): 'parsecs' is no duration"),
-        ("stream --attempt 0", "setting attempt (command line): Input should be greater"),
+        ("stream --attempt=-1", "setting attempt (command line): Input should be greater"),
         ("stream --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("verify --settings a-file", "no such setting"),
         ("verify --from garbage", "--from 'garbage' is no time"),

@@ -220,6 +220,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    # It also speaks by the root logger, with a traceback, when a driver that is stopped does not answer any more.
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
     try:
         app(words)
     except SensorStreamsError as error:

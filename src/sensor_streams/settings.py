@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     source: str = Field("auto", pattern="^(auto|files|auto-loader)$", description="how new files are found")
     max_files: int = Field(500, ge=1, description="files that one batch takes at most")
     run: str = Field("", description="id of the run, by which a next attempt is known as one of the same run")
-    attempt: int = Field(1, ge=1, description="which attempt of the run this is")
+    attempt: int = Field(1, ge=0, description="which attempt of the run this is")
     preflight: Literal["refuse", "warn", "off"] = Field(
         "refuse", description="what a task does when it finds before its start that data would be lost"
     )

@@ -164,6 +164,13 @@ WRONG = [
     ("scaling", "databricks.yml", "num_workers: 1", "autoscale: {min_workers: 1, max_workers: 4}", r"scales by itself"),
     ("a spot driver", "databricks.yml", "{availability: ON_DEMAND}", "{availability: SPOT}", r"may have a spot driver"),
     (
+        "a spot driver in another cloud",
+        "databricks.yml",
+        "aws_attributes: {availability: ON_DEMAND}",
+        "azure_attributes: {availability: SPOT_WITH_FALLBACK_AZURE}",
+        r"may have a spot driver",
+    ),
+    (
         "the standard mode",
         "databricks.yml",
         "DEDICATED\n        aws_attributes: {",
@@ -180,6 +187,18 @@ def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: st
     broken = broken_promises(read("dev", copied, strict=False))
     assert any(re.search(told, line) for line in broken), broken
     assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
+
+
+def test_the_form_of_two_jobs_that_the_docs_give_is_a_shape_like_the_others(copied: Path) -> None:
+    (form,) = re.findall(
+        r"```yaml\n(# resources/two_jobs.*?)```", (ROOT / "docs/shapes.md").read_text("utf-8"), re.DOTALL
+    )
+    (copied / "resources/two_jobs.job.yml").write_text(form, "utf-8")
+    edit(copied, "databricks.yml", "cluster_per_task: PAUSED}", "cluster_per_task: PAUSED, two_jobs: UNPAUSED}")
+    assert broken_promises(read("dev", copied)) == []
+    edit(copied, "databricks.yml", "{single_task: PAUSED,", "{single_task: UNPAUSED,")
+    (told,) = broken_promises(read("dev", copied, strict=False))
+    assert "single_task and two_jobs are live at once on the same checkpoints" in told
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,12 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
 
 
 def test_an_attempt_that_hangs_meets_its_timeout_and_is_tried_again(tmp_path: Path) -> None:
+    # On a driver that is there already: how long one takes to start is the machine's.
     limit = {"timeout_seconds": 25, "retry_on_timeout": True, "max_retries": 1}
-    folder = bundle(tmp_path, [waits("a", **limit)])
+    folder = bundle(tmp_path, [waits("before"), waits("a", depends_on=[{"task_key": "before"}], **limit)])
     with Running(folder) as running:
+        running.pid("before")
+        running.tell("before")
         first = running.pid("a")
         (ended,) = running.until(lambda: running.find("attempt", task="a", result="TIMEDOUT"))
         (begun,) = running.find("attempt", task="a", state="PENDING", number=1)

@@ -10,6 +10,12 @@ from sensor_streams.streams import BY_NAME
 
 SHAPES = ("single_task", "shared_cluster", "cluster_per_task")
 PACKAGE = "sensor_streams"
+# How each cloud calls what it does not take away again.
+_ON_DEMAND = {
+    "aws_attributes": "ON_DEMAND",
+    "azure_attributes": "ON_DEMAND_AZURE",
+    "gcp_attributes": "ON_DEMAND_GCP",
+}
 DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 
 Path = tuple[str | int, ...]
@@ -79,9 +85,11 @@ def _of_cluster(key: str, cluster: Mapping[str, Any]) -> Iterator[str]:
         yield f"cluster {key} scales by itself, and would take workers away from streams that wait"
     if cluster.get("data_security_mode") not in DEDICATED:
         yield f"cluster {key} is not in dedicated mode: foreachBatch would run apart from the task's process"
-    aws = cluster.get("aws_attributes", {})
-    if aws and aws.get("availability") != "ON_DEMAND" and not aws.get("first_on_demand"):
-        yield f"cluster {key} may have a spot driver: losing it ends every stream on it"
+    for cloud, on_demand in _ON_DEMAND.items():
+        told = cluster.get(cloud)
+        # What is left out may be spot: AWS takes it so.
+        if told and told.get("availability") != on_demand and not told.get("first_on_demand"):
+            yield f"cluster {key} may have a spot driver: losing it ends every stream on it"
 
 
 def _of_any_task(task: Mapping[str, Any]) -> Iterator[Broken]:
@@ -232,26 +240,34 @@ def _endless(path: Path, task: Mapping[str, Any]) -> Iterator[Broken]:
         yield (*path, "timeout_seconds"), f"task {task['task_key']}: a timeout ends a task that has no end"
 
 
+def _shaped(jobs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each job that runs streams, with its shape: a shape may be several jobs, which the tag `shape` says."""
+    for key in [*(shape for shape in SHAPES if shape in jobs), *(key for key in jobs if key not in SHAPES)]:
+        job = jobs[key]
+        if any(_streams(task) for _, task in _tasks(job)):
+            yield key, str(job.get("tags", {}).get("shape", key))
+
+
 def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
     """At most one shape runs by itself, and the variable `live` says which."""
     said = live if isinstance(live, Mapping) else {}
-    running = []
-    for shape in SHAPES:
-        trigger = next((kind for kind in ("continuous", "schedule") if kind in jobs.get(shape, {})), None)
+    running: dict[str, str] = {}
+    for key, shape in _shaped(jobs):
+        trigger = next((kind for kind in ("continuous", "schedule") if kind in jobs[key]), None)
         if trigger is None:
             continue
-        status = jobs[shape][trigger].get("pause_status")
+        status = jobs[key][trigger].get("pause_status")
         if status != "PAUSED":
-            running.append(shape)
+            running.setdefault(shape, key)
         if status != said.get(shape):
             yield (
-                ("jobs", shape, trigger, "pause_status"),
-                f"job {shape}: pause_status is {status} where the variable live says {said.get(shape)}: write "
+                ("jobs", key, trigger, "pause_status"),
+                f"job {key}: pause_status is {status} where the variable live says {said.get(shape)}: write "
                 f"${{var.live.{shape}}}; a literal UNPAUSED runs in every target, dev too",
             )
     if len(running) > 1:
         yield (
-            ("jobs", running[1]),
+            ("jobs", list(running.values())[1]),
             f"{' and '.join(running)} are live at once on the same checkpoints: the variable live may name one",
         )
 
@@ -259,21 +275,23 @@ def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
 def _checkpoints(jobs: Mapping[str, Any]) -> Iterator[Broken]:
     """One folder of checkpoints for all shapes, so that each goes on where another stopped."""
     places: dict[str, list[tuple[str, str]]] = {}
-    for shape in SHAPES:
-        for path, task in _tasks(jobs.get(shape, {})):
+    for key, shape in _shaped(jobs):
+        for path, task in _tasks(jobs[key]):
             folder = _parameters(task).get("checkpoints", "")
-            here = ("jobs", shape, *path, "python_wheel_task", "named_parameters", "checkpoints")
-            for word in (*SHAPES, task["task_key"], "{{"):
+            here = ("jobs", key, *path, "python_wheel_task", "named_parameters", "checkpoints")
+            # Names of one's own may be parts of longer ones, a user's or a volume's.
+            own = {shape, task["task_key"]}.intersection(folder.split("/"))
+            for word in dict.fromkeys((*SHAPES, "{{", *sorted(own))):
                 if word in folder:
                     yield (
                         here,
-                        f"job {shape}, task {task['task_key']}: checkpoint path {folder} holds {word!r}: another shape "
+                        f"job {key}, task {task['task_key']}: checkpoint path {folder} holds {word!r}: another shape "
                         "or run would begin anew",
                     )
-            places.setdefault(folder, []).append((shape, task["task_key"]))
+            places.setdefault(folder, []).append((key, task["task_key"]))
             if len(places) > 1 and len(places[folder]) == 1:
                 first = next(iter(places))
                 yield (
                     here,
-                    f"job {shape}, task {task['task_key']}: checkpoint path is {folder} and not {first} as elsewhere",
+                    f"job {key}, task {task['task_key']}: checkpoint path is {folder} and not {first} as elsewhere",
                 )

@@ -17,7 +17,8 @@ _NAME = re.compile(r"(?:([A-Za-z0-9_]+)|`([^`]+)`)(\.|$)")
 _NAMESPACES = ("job", "task", "tasks", "workspace")
 # Namespaces of things that the runner does not have.
 _OF_OTHERS = {"input": "for-each tasks", "backfill": "backfills"}
-# The older form, which the platform still reads; the name that it has today says the same.
+# The older form, which the platform still reads, and the name of today that is taken for it. From where each counts
+# attempts is documented for neither.
 _OLD = {
     "job_id": "job.id",
     "run_id": "task.run_id",
