@@ -68,7 +68,7 @@ ALL = [
 def test_the_reader_agrees_with_the_cli(case: Path, target: str) -> None:
     expected = Expected.read(case / "expected" / f"{target}.txt")
     if expected.exit_code:
-        [error] = expected.problems["Error"]
+        error = expected.problems["Error"][0]
         with pytest.raises(BundleError) as raised:
             read(case, target)
         assert REWORDED.get(case.name, error.splitlines()[0]) in str(raised.value)

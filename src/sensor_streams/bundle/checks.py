@@ -1,6 +1,8 @@
 """What the CLI checks before and after it has made a bundle of the files."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text, refuse
@@ -14,6 +16,24 @@ _VERSION = r"(\d+\.\d+\.\d+(-\w+)?|\d+\.\d+.\*|\d+\.\*)"
 _CONSTRAINT = re.compile(rf"(>=|<=|>|<|!=)? ?{_VERSION}(, (>=|<=|>|<|!=)? {_VERSION})?", re.ASCII)
 _COMPUTE = ("job_cluster_key", "environment_key", "existing_cluster_id", "new_cluster")
 _NEEDS_COMPUTE = ("python_wheel_task", "dbt_task", "spark_jar_task", "spark_submit_task", "spark_python_task")
+# Fields that a reference may name with the former engine only, by kind.
+_TERRAFORM_ONLY: dict[str, tuple[str, ...]] = {
+    "alerts": ("purge_on_delete",),
+    "apps": ("no_compute",),
+    "clusters": ("clear_cloud_attributes_on_remove", "idempotency_token", "is_pinned", "no_wait", "url"),
+    "dashboards": ("dashboard_change_detected", "md5"),
+    "database_instances": ("purge_on_delete",),
+    "experiments": ("description",),
+    "jobs": (
+        *("always_running", "control_run_state", "existing_cluster_id", "max_retries", "min_retry_interval_millis"),
+        *("retry_on_timeout", "url"),
+    ),
+    "model_serving_endpoints": ("endpoint_url", "serving_endpoint_id"),
+    "pipelines": ("expected_last_modified", "url"),
+    "schemas": ("force_destroy",),
+    "secret_scopes": ("initial_manage_principal",),
+    "sql_warehouses": ("data_source_id", "no_wait"),
+}
 _SINGLE_NODE = """num_workers should be 0 only for single-node clusters. To create a
 valid single node cluster please ensure that the following properties
 are correctly set in the cluster specification:
@@ -56,11 +76,108 @@ def check_settings(root: Node, warn: Warn) -> None:
             wrong.append(Problem(f"{what} script content", path_text(path), content.positions, remedy=remedy))
     if wrong:
         raise BundleError(wrong)
+    _check_workspace(root)
     _check_bundle(root.get("bundle") or Node({}), warn)
     linked = root.get("presets", "source_linked_deployment")
     if linked is not None and linked.data is True:
         what = "source-linked deployment is not read here: it works in a workspace only"
         raise refuse(what, "take it out", at=("presets", "source_linked_deployment"), positions=linked.positions[:1])
+
+
+def _check_workspace(root: Node) -> None:
+    """The fields by which the CLI logs in are needed before variables are known. Raises BundleError for the host."""
+    host = root.get("workspace", "host")
+    if host is not None and REFERENCE.search(host.text):
+        what = "Variable interpolation is not supported for fields that configure authentication"
+        remedy = "write the host, or set DATABRICKS_HOST"
+        raise refuse(what, remedy, at=("workspace", "host"), positions=host.positions[:1])
+
+
+def check_references(root: Node) -> None:
+    """Refuse references to fields of resources that only the former Terraform engine had. Raises BundleError."""
+    wrong = []
+    for _, node in root.walk():
+        for match in REFERENCE.finditer(node.text):
+            parts = match[1].split(".")
+            if parts[0] == "resources" and len(parts) == 4 and parts[3] in _TERRAFORM_ONLY.get(parts[1], ()):
+                what = f'"{match[1]}": Terraform-only field; cross-resource references to Terraform-only fields are not'
+                what += " supported by the direct engine"
+                wrong.append(Problem(what, "", node.positions[:1], remedy="use another field"))
+    if wrong:
+        raise BundleError(wrong)
+
+
+def check_runtimes(root: Node) -> None:
+    """Local libraries of wheel tasks need runtime 13.3 or later. Raises BundleError."""
+    wrapper = root.get("experimental", "python_wheel_wrapper")
+    if wrapper is not None and wrapper.data is True:
+        return
+    wrong = []
+    for path, task in root.find(_TASK):
+        libraries = [one.text_at(kind) for one in (task.get("libraries") or Node(())).items for kind in ("whl", "jar")]
+        if "python_wheel_task" not in task.children or not any(_is_on_this_machine(text) for text in libraries):
+            continue
+        key = task.text_at("job_cluster_key")
+        clusters = (root.get(*path[:3], "job_clusters") or Node(())).items
+        shared = [one for one in clusters if key and one.text_at("job_cluster_key") == key]
+        found = [(f"task {task.text_at('task_key')} uses cluster with", task.get("new_cluster"))]
+        found += [(f"job cluster {key} uses", one.get("new_cluster")) for one in shared]
+        existing = task.text_at("existing_cluster_id").removeprefix("${resources.clusters.").removesuffix(".id}")
+        found.append(
+            (f"task {task.text_at('task_key')} uses cluster with", root.get("resources", "clusters", existing))
+        )
+        for words, cluster in found:
+            version = cluster.text_at("spark_version") if cluster is not None else ""
+            if _is_older(version):
+                what = f"{words} incompatible DBR version {version}"
+                remedy = "use runtime 13.3 or later: before it, wheel tasks take no local libraries"
+                wrong.append(Problem(what, path_text(path), task.positions[:1], remedy=remedy))
+    if wrong:
+        raise BundleError(wrong)
+
+
+def _is_on_this_machine(library: str) -> bool:
+    return bool(library) and not library.startswith(("/", "${")) and "://" not in library and "dbfs:" not in library
+
+
+def _is_older(version: str) -> bool:
+    """True for a runtime before 13.3; false where the version does not say."""
+    found = re.match(r"(\d+)\.(\d+|x)\b", version.removeprefix("custom:"))
+    if found is None:
+        return False
+    minor = 99 if found[2] == "x" else int(found[2])
+    return (int(found[1]), minor) < (13, 3)
+
+
+def check_sync(root: Node, folder: FilePath, warn: Warn) -> None:
+    """Warn of patterns of the section sync that match no file. Raises BundleError for a folder that is not there."""
+    for _, node in root.find(("sync", "paths", ANY_INDEX)):
+        if not (folder / node.text).exists():
+            what = f"cannot list files: stat {node.text}: no such file or directory"
+            raise refuse(what, "remove it from sync.paths", positions=node.positions[:1])
+    names = [file.relative_to(folder).as_posix() for file in _files(folder)]
+    for section in ("exclude", "include"):
+        for path, node in root.find(("sync", section, ANY_INDEX)):
+            pattern = node.text.removeprefix("!")
+            if not any(_ignored(name, pattern) for name in names):
+                warn(Problem(f"Pattern {node.text} does not match any files", path_text(path), node.positions))
+
+
+def _files(folder: FilePath) -> Iterator[FilePath]:
+    for top, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in (".git", ".databricks")]
+        yield from (FilePath(top, name) for name in files)
+
+
+def _ignored(name: str, pattern: str) -> bool:
+    """True when a pattern of a .gitignore file matches a file, or one of its folders."""
+    anchored = "/" in pattern.rstrip("/")
+    body = re.escape(pattern.strip("/")).replace(r"\*\*/", "(?:.*/)?").replace(r"/\*\*", "(?:/.*)")
+    body = body.replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    body = re.sub(r"\\\[(.*?)\\\]", r"[\1]", body)
+    start = "" if anchored else "(?:.*/)?"
+    end = "/.*" if pattern.endswith("/") else "(?:/.*)?"
+    return re.fullmatch(f"{start}{body}{end}", name) is not None
 
 
 def _check_bundle(bundle: Node, warn: Warn) -> None:
@@ -142,28 +259,3 @@ def check_tasks(root: Node, warn: Warn) -> None:
 def _needs_compute(task: Node) -> bool:
     """A notebook can do without: it runs on serverless compute."""
     return "notebook_task" not in task.children and any(name in task.children for name in _NEEDS_COMPUTE)
-
-
-def finish_artifacts(root: Node, folder: FilePath) -> Node:
-    """Artifacts with absolute folders, and a wheel with the command and the files that the CLI takes by default.
-
-    Raises BundleError for a folder that is not there.
-    """
-
-    def artifact(path: Path, node: Node) -> Node:
-        written = node.get("path")
-        place = folder / written.text if written is not None and written.text else folder
-        if written is not None and not place.is_dir():
-            what = f"directory {written.text} not found"
-            raise refuse(what, "name the project's folder", at=(*path, "path"), positions=written.positions[:1])
-        base = FilePath(node.positions[0].file).parent if node.positions else FilePath()
-        node = node.put(("path",), Node(str(place.resolve()), (written or node).positions))
-        if node.text_at("type") == "whl" and node.get("files") is None:
-            if not node.text_at("build"):
-                node = node.put(("build",), Node("python3 setup.py bdist_wheel"))
-            return node.put(("files",), Node((Node({"source": Node(str(place.resolve() / "dist" / "*.whl"))}),)))
-        return node.change(
-            ("files", ANY_INDEX, "source"), lambda _, one: one.with_data(str((folder / base / one.text).resolve()))
-        )
-
-    return root.change(("artifacts", ANY_KEY), artifact)

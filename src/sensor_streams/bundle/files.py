@@ -1,73 +1,85 @@
 """Reads the files of a bundle: databricks.yml, what it includes, and all of it merged."""
 
-import fnmatch
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 
-from sensor_streams.bundle.loading import read_file
+from sensor_streams.bundle.loading import Note, read_file
 from sensor_streams.bundle.merging import merge
+from sensor_streams.bundle.paths import GLOB, matching
 from sensor_streams.bundle.problem import BundleError, Path, Position, Problem, path_text, refuse
-from sensor_streams.bundle.shapes import RESOURCES, ROOT
-from sensor_streams.bundle.typed import REFERENCE, Warn, is_anchored, normalise
+from sensor_streams.bundle.root_shape import ROOT
+from sensor_streams.bundle.typed import REFERENCE, Warn, normalise, settled
 from sensor_streams.bundle.variables import spell_out_overrides
 from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node
 
 ROOT_FILES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
-_GLOB = "*?["
-_RENAMED = {"environments": "call it targets", "compute_id": "call it cluster_id"}
 
 
-def read_files(folder: FilePath, warn: Warn) -> Node:
+def read_files(folder: FilePath, warn: Warn, note: Note) -> Node:
     """The whole bundle before a target is chosen; `include` holds the names of the files that were read.
 
-    Raises BundleError for files that are missing or wrong, sections that are not read here, and keys used twice.
+    Raises BundleError for files that are missing or wrong, and for keys used twice.
     """
     found = [name for name in ROOT_FILES if (folder / name).is_file()]
     if not found:
         raise refuse(f"databricks.yml not found in {folder}", "name the folder of a bundle")
     if len(found) > 1:
         raise refuse(f"multiple bundle root configuration files found: {', '.join(found)}", "keep one of them")
-    root = _read(folder, found[0], warn)
+    first = _read(folder, found[0], warn, note)
+    root = settled(first, ROOT)
+    nulls = {name: node for name, node in first.children.items() if node.kind == "nil"}
     patterns = root.get("include") or Node(())
     included = list(_included(folder, patterns))
     for name in included:
-        more = _read(folder, name, warn)
+        more = _read(folder, name, warn, note)
         inner = more.get("include")
         if inner is not None and inner.items:
             detail = "An include section is defined in a file that is not databricks.yml.\n"
             detail += "Only includes defined in databricks.yml are applied."
             warn(Problem("Include section is defined outside root file", "include", inner.positions, detail))
-        root = merge(root, more)
+        root = settled(merge(root, more), ROOT)
+    root = _renamed_compute(_checked_sections(root, nulls), warn)
     root = root.put(("include",), Node(tuple(Node(name) for name in included), patterns.positions))
     _check_keys(root)
     return root
 
 
-def _read(folder: FilePath, name: str, warn: Warn) -> Node:
-    node = spell_out_overrides(read_file(folder, name))
-    _refuse_unknown(node)
+def _read(folder: FilePath, name: str, warn: Warn, note: Note) -> Node:
+    node = spell_out_overrides(read_file(folder, name, note))
     return normalise(node, ROOT, warn) or node.with_data({})
 
 
-def _refuse_unknown(root: Node) -> None:
-    """Sections and kinds of resources that are not read here: to leave them out would change what the bundle is."""
-    wrong = [
-        Problem(f"the section {name} is not read here", "", _key(value), remedy=_RENAMED.get(name, _known(ROOT.shapes)))
-        for name, value in root.children.items()
-        if name not in ROOT.shapes and not is_anchored(value)
-    ]
-    places: list[Path] = [("resources",), ("targets", ANY_KEY, "resources")]
-    for place in places:
-        for path, node in root.find((*place, ANY_KEY)):
-            if path[-1] not in RESOURCES.shapes and not is_anchored(node):
-                what = f"resources of the kind {path[-1]} are not read here"
-                wrong.append(Problem(what, path_text(path), _key(node), remedy=_known(RESOURCES.shapes)))
-    if wrong:
-        raise BundleError(wrong)
+def _checked_sections(root: Node, nulls: Mapping[str, Node]) -> Node:
+    """Refuse sections that are null where the CLI needs a mapping, and give `environments` its present name."""
+    for name, what in (("resources", 'a map at "resources"'), ("workspace", 'a map to index "workspace.host"')):
+        if name in nulls and root.get(name) is None:
+            remedy = "fill the section or remove it"
+            raise refuse(f"expected {what}, found nil", remedy, positions=_key(nulls[name]))
+    older, targets = root.get("environments"), root.get("targets")
+    if older is None:
+        return root
+    if targets is not None:
+        what = "both 'environments' and 'targets' are specified; only 'targets' should be used"
+        raise refuse(what, "move everything to targets", positions=_key(older))
+    return root.drop("environments").put(("targets",), older)
 
 
-def _known(names: object) -> str:
-    return f"take it out; there are: {', '.join(names) if isinstance(names, dict) else names}"
+def _renamed_compute(root: Node, warn: Warn) -> Node:
+    """Return the bundle with `cluster_id` in the place of the older `compute_id`, with a warning for each."""
+
+    def renamed(node: Node, path: Path) -> Node:
+        older = node.get("compute_id")
+        if older is None or older.kind == "nil":
+            return node
+        what = "compute_id is deprecated, please use cluster_id instead"
+        warn(Problem(what, path_text((*path, "compute_id")), older.positions))
+        return node.drop("compute_id").put(("cluster_id",), older)
+
+    bundle = root.get("bundle")
+    if bundle is not None:
+        root = root.put(("bundle",), renamed(bundle, ("bundle",)))
+    return root.change(("targets", ANY_KEY), lambda _, target: renamed(target, ()))
 
 
 def _key(node: Node) -> tuple[Position, ...]:
@@ -78,10 +90,12 @@ def _included(folder: FilePath, patterns: Node) -> Iterator[str]:
     seen = set(ROOT_FILES)
     for entry in patterns.items:
         pattern = entry.text
+        if re.search(r"\[[^\]]*$|\\$|\[\]", pattern):
+            raise refuse("syntax error in pattern", "close the bracket", positions=entry.positions)
         if pattern.startswith("/"):
             raise refuse(f"{pattern}: includes must be relative paths", "write it from here", positions=entry.positions)
-        matches = sorted(_matching(folder, pattern))
-        if not matches and not any(sign in pattern for sign in _GLOB):
+        matches = sorted(matching(folder, pattern))
+        if not matches and not any(sign in pattern for sign in GLOB):
             what = f"{pattern} defined in 'include' section does not match any files"
             raise refuse(what, "mend the name, or remove it", positions=entry.positions)
         for name in matches:
@@ -92,24 +106,6 @@ def _included(folder: FilePath, patterns: Node) -> Iterator[str]:
                 what = f"Files in the 'include' configuration section must be YAML or JSON files: {name}"
                 raise refuse(what, "name files to upload in sync.include", positions=entry.positions)
             yield name
-
-
-def _matching(folder: FilePath, pattern: str) -> list[str]:
-    """Names that match, part by part: `*` and `**` alike stand for one folder, as in the CLI."""
-    names = [""]
-    for part in pattern.split("/"):
-        if part in ("", "."):
-            continue
-        below: list[str] = []
-        for name in names:
-            here = folder / name
-            if part == ".." or not any(sign in part for sign in _GLOB):
-                below += [f"{name}{part}/"] if (here / part).exists() else []
-            elif here.is_dir():
-                sign = part.replace("[^", "[!")
-                below += [f"{name}{one.name}/" for one in here.iterdir() if fnmatch.fnmatchcase(one.name, sign)]
-        names = below
-    return [name.rstrip("/") for name in names]
 
 
 def _check_keys(root: Node) -> None:

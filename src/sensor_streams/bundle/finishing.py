@@ -1,48 +1,104 @@
-"""What the CLI adds to resources: identities, permissions, volume paths, and mended clusters."""
+"""What the CLI adds to resources: identities, links between them, volume paths, corrected clusters."""
 
-from sensor_streams.bundle.problem import Path, Problem, refuse
+from sensor_streams.bundle.problem import BundleError, Path, Problem, refuse
 from sensor_streams.bundle.references import resource_name
 from sensor_streams.bundle.typed import Warn
-from sensor_streams.bundle.workspace import is_principal
-from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, made
+from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 _JOB: Path = ("resources", "jobs", ANY_KEY)
-_LEVELS = {"CAN_MANAGE": "CAN_MANAGE", "CAN_VIEW": "CAN_VIEW", "CAN_RUN": "CAN_MANAGE_RUN"}
-_PRINCIPALS = ("user_name", "service_principal_name", "group_name")
+_LEGACY = (
+    "You are using the legacy mode of run_as. The support for this mode is experimental and might be removed in a"
+    " future release of the CLI. In order to run the pipelines in your DABs project as the run_as user this mode changes"
+    " the owners of the pipelines to the run_as identity, which requires the user deploying the bundle to be a workspace"
+    " admin, and also a Metastore admin if the pipeline target is in UC."
+)
 # What is kept of the cloud's attributes of a cluster whose machines come from a pool.
 _KEPT_OF_POOLED = {
     "aws_attributes": "instance_profile_arn",
     "azure_attributes": "",
     "gcp_attributes": "google_service_account",
 }
-# Levels of permissions, the weakest first.
-_RANKS = (
-    *("CAN_VIEW", "CAN_READ", "CAN_VIEW_METADATA", "CAN_RUN", "CAN_QUERY", "CAN_USE", "CAN_EDIT", "CAN_EDIT_METADATA"),
-    *("CAN_CREATE", "CAN_ATTACH_TO", "CAN_RESTART", "CAN_MONITOR", "CAN_MANAGE_RUN", "CAN_MANAGE_STAGING_VERSIONS"),
-    *("CAN_MANAGE_PRODUCTION_VERSIONS", "CAN_MANAGE", "IS_OWNER"),
-)
 
 
-def set_run_as(root: Node) -> Node:
-    """The bundle's identity on every job without one of its own. Raises BundleError for none or two identities."""
+def set_run_as(root: Node, user: str, warn: Warn) -> Node:
+    """Return the bundle with its identity on every job, pipeline and alert without one of its own.
+
+    Raises BundleError for none or two identities, and for resources that cannot run as another one than their owner.
+    """
     run_as = root.get("run_as")
-    if run_as is None:
+    if run_as is None or run_as.kind == "nil":
         return root
     names = [name for name in ("service_principal_name", "user_name") if run_as.text_at(name)]
-    if not names:
+    legacy = root.get("experimental", "use_legacy_run_as")
+    if legacy is not None and legacy.data is True:
+        warn(Problem(_LEGACY, "experimental.use_legacy_run_as", legacy.positions))
+    elif not names:
         what = "run_as section must specify exactly one identity. Neither service_principal_name nor user_name is"
         raise refuse(f"{what} specified", "write one", positions=run_as.positions[:1])
-    if len(names) > 1:
+    elif len(names) > 1:
         what = "run_as section cannot specify both user_name and service_principal_name"
         raise refuse(what, "keep one", positions=run_as.positions[:1])
-    own = Node({names[0]: run_as.children[names[0]]}, run_as.positions)
-    return root.change(_JOB, lambda _, job: job if job.get("run_as") is not None else job.put(("run_as",), own))
+    else:
+        _check_run_as(root, run_as.text_at(names[0]), user)
+    own = Node({name: run_as.children[name] for name in names}, run_as.positions)
+    if legacy is not None and legacy.data is True:
+        root = _legacy_owner(root, own, user)
+    kinds = ("jobs",) if legacy is not None and legacy.data is True else ("jobs", "pipelines", "alerts")
+    for kind in kinds:
+        root = root.change(
+            ("resources", kind, ANY_KEY), lambda _, one: one if _has(one, "run_as") else one.put(("run_as",), own)
+        )
+    return root
+
+
+def _legacy_owner(root: Node, own: Node, user: str) -> Node:
+    """Return the bundle with the identity as owner of its pipelines, in the legacy mode of run_as."""
+    if user in [value.text for value in own.children.values()]:
+        return root
+
+    def pipeline(_path: Path, node: Node) -> Node:
+        others = [
+            one
+            for one in (node.get("permissions") or Node(())).items
+            if not any(one.text_at(name) == value.text for name, value in own.children.items())
+        ]
+        return node.put(("permissions",), Node((*others, own.put(("level",), Node("IS_OWNER")))))
+
+    return root.change(("resources", "pipelines", ANY_KEY), pipeline)
+
+
+def _has(node: Node, name: str) -> bool:
+    value = node.get(name)
+    return node.kind != "map" or (value is not None and value.kind != "nil")
+
+
+def _check_run_as(root: Node, identity: str, user: str) -> None:
+    """Some kinds run as their owner only. Raises BundleError when the bundle names another identity."""
+    if identity == user:
+        return
+    see = "See https://docs.databricks.com/dev-tools/bundles/run-as.html to learn more about the run_as property."
+    wrong = []
+    for kind in ("model_serving_endpoints", "quality_monitors", "dashboards", "apps"):
+        found = root.get("resources", kind)
+        if found is None or not found.children:
+            continue
+        words, place = kind, found
+        if kind == "dashboards":
+            embedded = [one for one in found.children.values() if (flag := one.get("embed_credentials")) and flag.data]
+            if not embedded:
+                continue
+            words, place = "dashboards with embed_credentials set to true", embedded[0]
+        what = f"{words} do not support a setting a run_as user that is different from the owner.\n"
+        what += f"Current identity: {user}. Run as identity: {identity}.\n{see}"
+        wrong.append(Problem(what, "", place.positions[:1]))
+    if wrong:
+        raise BundleError(wrong)
 
 
 def override_compute(root: Node, environment_cluster: str, warn: Warn) -> Node:
     """The cluster of the bundle, or in development of the environment, in the place of every task's own."""
     cluster, mode = root.get("bundle", "cluster_id"), root.text_at("bundle", "mode")
-    if mode == "production" and cluster is not None and cluster.text:
+    if mode == "production" and cluster is not None and cluster.text and not environment_cluster:
         what = "Setting a cluster override for a target that uses 'mode: production' is not recommended"
         detail = "It is recommended to always use the same compute for production target for consistency."
         warn(Problem(what, detail=detail))
@@ -67,94 +123,47 @@ def override_compute(root: Node, environment_cluster: str, warn: Warn) -> Node:
     return root.change((*_JOB, "tasks", ANY_INDEX), override)
 
 
-def set_permissions(root: Node, user: str, warn: Warn) -> Node:
-    """The bundle's permissions on every job, and the user who deploys as its owner wherever there are any.
+def link_catalog_objects(root: Node) -> Node:
+    """Return the bundle with references where a resource names a schema or catalog of this bundle.
 
-    Raises BundleError for a level that a bundle does not have.
+    So the schema is made before what it holds.
     """
-    shared = (root.get("permissions") or Node(())).items
-    for one in shared:
-        if one.text_at("level") not in _LEVELS:
-            level = one.get("level") or one
-            what = f"invalid permission level: {level.text}, allowed values: [CAN_MANAGE, CAN_VIEW, CAN_RUN]"
-            raise refuse(what, "write one of these", positions=level.positions[:1])
-
-    def job(_path: Path, node: Node) -> Node:
-        own = node.get("permissions") or Node(())
-        added = [
-            one.put(("level",), Node(_LEVELS[one.text_at("level")], (one.get("level") or one).positions))
-            for one in shared
-            if not _overlaps(one, own.items, warn)
-        ]
-        everyone = _owned([*own.items, *added], user)
-        if not own.items and not added:
-            return node.drop("permissions")
-        return node.put(("permissions",), Node(tuple(_strongest(everyone)), own.positions))
-
-    return root.change(_JOB, job)
-
-
-def _overlaps(one: Node, own: tuple[Node, ...], warn: Warn) -> bool:
-    kinds = {"group_name": "group", "user_name": "user name", "service_principal_name": "service principal name"}
-    found = False
-    for other in own:
-        for name, kind in kinds.items():
-            if other.text_at(name) and other.text_at(name) == one.text_at(name):
-                warn(Problem(f"'jobs' already has permissions set for '{one.text_at(name)}' {kind}"))
-                found = True
-    return found
-
-
-def _owned(permissions: list[Node], user: str) -> list[Node]:
-    name = "service_principal_name" if is_principal(user) else "user_name"
-    mine = [one for one in permissions if user in (one.text_at("user_name"), one.text_at("service_principal_name"))]
-    owners = [one for one in permissions if one.text_at("level") == "IS_OWNER"]
-    managing = [one for one in mine if one.text_at("level") == "CAN_MANAGE"]
-    if any(one in owners for one in mine):
-        return permissions
-    if owners:
-        return permissions if managing else [*permissions, made({"level": "CAN_MANAGE", name: user})]
-    if managing:
-        last = len(permissions) - 1 - permissions[::-1].index(managing[-1])
-        permissions[last] = managing[-1].put(("level",), Node("IS_OWNER", managing[-1].positions))
-        return permissions
-    return [*permissions, made({"level": "IS_OWNER", name: user})]
-
-
-def _strongest(permissions: list[Node]) -> list[Node]:
-    """One entry per principal, with the strongest of its levels."""
-    best: dict[tuple[str, str], Node] = {}
-    for one in permissions:
-        name = next((name for name in _PRINCIPALS if one.text_at(name)), "")
-        if not name or not one.text_at("level"):
-            continue
-        key = (name, one.text_at(name))
-        bare = one.with_data({"level": one.children["level"], name: one.children[name]})
-        if key not in best or _rank(bare) > _rank(best[key]):
-            best[key] = bare
-    return list(best.values())
-
-
-def _rank(permission: Node) -> tuple[int, str]:
-    level = permission.text_at("level")
-    return (_RANKS.index(level) if level in _RANKS else -1, level)
-
-
-def link_volumes(root: Node) -> Node:
-    """A volume in a schema of this bundle names it by reference, so that one is made before the other."""
     schemas = {
         (schema.text_at("catalog_name"), schema.text_at("name")): str(path[-1])
         for path, schema in reversed(root.find(("resources", "schemas", ANY_KEY)))
     }
+    catalogs = {
+        catalog.text_at("name"): str(path[-1])
+        for path, catalog in reversed(root.find(("resources", "catalogs", ANY_KEY)))
+    }
 
-    def volume(_path: Path, node: Node) -> Node:
-        key = schemas.get((node.text_at("catalog_name"), node.text_at("schema_name")))
-        name = node.get("schema_name")
-        if key is None or name is None or not name.text or not node.text_at("catalog_name"):
-            return node
-        return node.put(("schema_name",), name.with_data(f"${{resources.schemas.{key}.name}}"))
+    def linked(node: Node, catalog: str, names: tuple[str, ...]) -> Node:
+        of = node.text_at(catalog)
+        for name in names:
+            value = node.get(name)
+            if value is not None and value.text and of and (of, value.text) in schemas:
+                node = node.put((name,), value.with_data(f"${{resources.schemas.{schemas[of, value.text]}.name}}"))
+        value = node.get(catalog)
+        if value is not None and value.text in catalogs and value.text:
+            node = node.put((catalog,), value.with_data(f"${{resources.catalogs.{catalogs[value.text]}.name}}"))
+        return node
 
-    return root.change(("resources", "volumes", ANY_KEY), volume)
+    for kind in ("volumes", "secrets", "registered_models"):
+        root = root.change(("resources", kind, ANY_KEY), lambda _, node: linked(node, "catalog_name", ("schema_name",)))
+    root = root.change(("resources", "pipelines", ANY_KEY), lambda _, n: linked(n, "catalog", ("schema", "target")))
+    for place in (("ai_gateway", "inference_table_config"), ("config", "auto_capture_config")):
+        root = root.change(
+            ("resources", "model_serving_endpoints", ANY_KEY, *place),
+            lambda _, node: linked(node, "catalog_name", ("schema_name",)),
+        )
+
+    def monitored(_path: Path, name: Node) -> Node:
+        catalog, dot, schema = name.text.partition(".")
+        pair = linked(Node({"c": Node(catalog), "s": Node(schema)}), "c", ("s",)) if dot else None
+        return name if pair is None else name.with_data(f"{pair.text_at('c')}.{pair.text_at('s')}")
+
+    root = root.change(("resources", "quality_monitors", ANY_KEY, "output_schema_name"), monitored)
+    return root.change(("resources", "schemas", ANY_KEY), lambda _, node: linked(node, "catalog_name", ()))
 
 
 def set_volume_paths(root: Node) -> Node:
@@ -162,7 +171,7 @@ def set_volume_paths(root: Node) -> Node:
 
     def volume(path: Path, node: Node) -> Node:
         written = node.get("volume_path")
-        if written is not None:
+        if written is not None and written.data != "":
             what = "volume_path is computed and read-only"
             raise refuse(what, "remove it", at=path, positions=written.positions[:1])
         names = (resource_name(root, node.text_at(name)) for name in ("catalog_name", "schema_name", "name"))
@@ -181,7 +190,8 @@ def mend_clusters(root: Node) -> Node:
             return cluster
         return cluster.put(("num_workers",), Node(0, cluster.positions[:1]))
 
-    return root.change((*_JOB, "job_clusters", ANY_INDEX, "new_cluster"), shared)
+    root = root.change((*_JOB, "job_clusters", ANY_INDEX, "new_cluster"), shared)
+    return root.change(("resources", "clusters", ANY_KEY), _pooled)
 
 
 def _pooled(_path: Path, cluster: Node) -> Node:
@@ -196,13 +206,3 @@ def _pooled(_path: Path, cluster: Node) -> Node:
 
 def _only(node: Node, name: str) -> Node:
     return node.drop(*(each for each in node.children if each != name))
-
-
-def drop_unprotected(root: Node) -> Node:
-    """`prevent_destroy: false` says nothing: the CLI leaves it out."""
-
-    def lifecycle(_path: Path, node: Node) -> Node:
-        flag = node.get("prevent_destroy")
-        return node.drop("prevent_destroy") if flag is not None and flag.data is False else node
-
-    return root.change(("resources", ANY_KEY, ANY_KEY, "lifecycle"), lifecycle)

@@ -1,17 +1,19 @@
 """Reads YAML into values with positions, by the scalar rules of the CLI (its YAML library is close to YAML 1.2)."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path as FilePath
 
 import yaml
 
-from sensor_streams.bundle.problem import Position, refuse
+from sensor_streams.bundle.problem import Position, Problem, refuse
 from sensor_streams.bundle.yaml_nodes import Node, Scalar, Timestamp
 
 _MERGE = "<<"
 _UNTAGGED = "untagged"
 _TAG = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*|0[0-9_]+|0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0[bB][01_]+)")
+_UNDERSCORES = re.compile(r"[-+]?(0[xXoObB]?_?)?[0-9a-fA-F]+(_[0-9a-fA-F]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITY = re.compile(r"([-+]?)\.(inf|Inf|INF)")
 _TIMESTAMP = re.compile(
@@ -25,8 +27,8 @@ _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-# An integer beyond this cannot be held by the CLI.
-_LARGEST = 2**63
+# An integer beyond the first cannot be held by the CLI; beyond the second it is a floating point number there.
+_LARGEST, _FLOATS_FROM = 2**63, 2**64
 # Values that a file may come to when its aliases are written out: a few lines of them could fill the memory.
 _MOST_VALUES = 200_000
 
@@ -36,6 +38,9 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
+        # The CLI's parser does not know this escape.
+        known = {sign: value for sign, value in self.ESCAPE_REPLACEMENTS.items() if sign != "/"}
+        setattr(self, "ESCAPE_REPLACEMENTS", known)  # noqa: B010
         self.anchored: set[int] = set()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -46,10 +51,18 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read_file(folder: FilePath, name: str) -> Node:
-    """The content of a YAML or JSON file of a bundle; `name` is relative to the folder.
+Note = Callable[[Problem], None]
 
-    Raises BundleError for a file that cannot be read, is no UTF-8, is no YAML, or holds a key twice.
+
+def _no_note(_: Problem) -> None:
+    """Drop a note."""
+
+
+def read_file(folder: FilePath, name: str, note: Note = _no_note) -> Node:
+    """Return the content of a YAML or JSON file of a bundle; `name` is relative to the folder.
+
+    note: gets what the CLI passes over without a word: a second document, a key that is written twice. Raises
+    BundleError for a file that cannot be read, or is not UTF-8 or YAML.
     """
     try:
         text = (folder / name).read_bytes().decode("utf-8-sig")
@@ -58,18 +71,23 @@ def read_file(folder: FilePath, name: str) -> Node:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise refuse("is not UTF-8 text", "save it as UTF-8", positions=[Position(name, line, 1)]) from None
-    return parse(text, name)
+    return parse(text, name, note)
 
 
-def parse(text: str, name: str) -> Node:
-    """A YAML text as a value with positions; an empty text is an empty mapping.
+def parse(text: str, name: str, note: Note = _no_note) -> Node:
+    """Return the first document of a YAML text as a value with positions; an empty text is an empty mapping.
 
-    Raises BundleError for what is no YAML, a second document, a key that stands twice or is no text.
+    Raises BundleError for text that is not YAML, and for a key that is not text.
     """
     try:
         loader = _Loader(text)
-        root = loader.get_single_node()
-        converter = _Converter(name, loader.anchored)
+        if re.match(r"%YAML\s+(?!1\.1\b)", text):
+            raise refuse("found incompatible YAML document", "remove %YAML", positions=[Position(name, 1, 1)])
+        root = loader.get_node() if loader.check_node() else None
+        if root is not None and not _at_end(loader):
+            place = Position(name, root.end_mark.line + 2, 1)
+            note(Problem("a second document is not read, as the CLI does not read it", "", (place,)))
+        converter = _Converter(name, loader.anchored, note)
         node = Node({}, (Position(name, 1, 1),)) if root is None else converter.node(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -89,9 +107,18 @@ def parse(text: str, name: str) -> Node:
     return node
 
 
+def _at_end(loader: _Loader) -> bool:
+    """True when no document follows; the CLI does not parse what follows the first one."""
+    try:
+        return not loader.check_node()
+    except yaml.YAMLError:
+        return False
+
+
 class _Converter:
-    def __init__(self, name: str, anchored: set[int]) -> None:
+    def __init__(self, name: str, anchored: set[int], note: Note) -> None:
         self._name = name
+        self._note = note
         self._anchored = anchored
         self._done: dict[int, Node] = {}
         self._open: set[int] = set()
@@ -138,14 +165,17 @@ class _Converter:
                     what = "duplicate YAML merge key ('<<') is not allowed"
                     raise refuse(what, "use a sequence: '<<: [*anchor1, *anchor2]'", positions=[place])
                 merged = value
+                # An alias is the node of its anchor, which comes first. The CLI takes no mapping written in place.
+                if isinstance(value, yaml.MappingNode) and value.start_mark.index > key.start_mark.index:
+                    raise refuse(_MERGE_OF_OTHER, "name an anchor of a mapping", positions=[self._place(value)])
                 continue
-            if plain and not isinstance(scalar(name), str | None):
-                raise refuse(f"invalid key: {name} is no text", "put it in quotes", positions=[place])
+            if plain and not _is_key(name):
+                raise refuse(f"invalid key: {name} is not text", "put it in quotes", positions=[place])
             if name in own:
                 first = own[name].key
                 # The CLI takes the last one and says nothing, which no author can have meant.
-                places = [*([first] if first else []), place]
-                raise refuse(f"{name} stands twice in one mapping", "remove one", positions=places)
+                places = (*([first] if first else []), place)
+                self._note(Problem(f"{name} is written twice in one mapping: the last one counts", "", places))
             below = self.node(value)
             own[name] = Node(below.data, below.positions, place, below.anchored)
         return own if merged is None else self._merge(merged, own)
@@ -156,8 +186,7 @@ class _Converter:
         for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
             block = self.node(source)
             if block.kind != "map":
-                what = "map merge requires map or sequence of maps as the value"
-                raise refuse(what, "name an anchor of a mapping", positions=[self._place(merged)])
+                raise refuse(_MERGE_OF_OTHER, "name an anchor of a mapping", positions=[self._place(merged)])
             result |= block.children
         return result | own
 
@@ -166,9 +195,22 @@ class _Converter:
         if not isinstance(source, yaml.ScalarNode) or source.style is not None or source.tag != _UNTAGGED:
             return text
         value = scalar(text)
-        if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-            raise refuse(f"invalid int value: {text}", "write a smaller number", positions=[place])
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not -_LARGEST <= value < _LARGEST:
+                raise refuse(f"invalid int value: {text}", "write a smaller number", positions=[place])
+            if "_" in text and not _UNDERSCORES.fullmatch(text):
+                raise refuse(f"invalid int value: {text}", "write one _ between digits", positions=[place])
+        if isinstance(value, float) and "_" in text:
+            raise refuse(f"invalid float value: {text}", "write it without _", positions=[place])
         return value
+
+
+_MERGE_OF_OTHER = "map merge requires map or sequence of maps as the value"
+
+
+def _is_key(name: str) -> bool:
+    value = scalar(name)
+    return value is None or (isinstance(value, str) and not isinstance(value, Timestamp))
 
 
 def _below(source: yaml.Node) -> list[yaml.Node]:
@@ -190,16 +232,20 @@ def scalar(text: str) -> Scalar:
         return _WORDS[text]
     if _TIMESTAMP.fullmatch(text):
         return Timestamp(text)
+    bare = text.replace("_", "")
     if _INTEGER.fullmatch(text):
         try:
-            return _integer(text)
+            value = _integer(bare)
         except ValueError:
             return text
+        return value if -_LARGEST <= value < _FLOATS_FROM else float(value)
     infinity = _INFINITY.fullmatch(text)
     if infinity:
         return float(f"{infinity[1]}inf")
-    if _FLOAT.fullmatch(text):
-        return float(text)
+    if _FLOAT.fullmatch(bare) and text[:1] != "_":
+        number = float(bare)
+        # Beyond the largest one it is a text there.
+        return text if number in (float("inf"), -float("inf")) else number
     return text
 
 

@@ -10,6 +10,12 @@ from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 _MERGED = ("bundle", "workspace", "artifacts", "resources", "sync", "permissions", "presets")
 
 
+_GRANTED = (
+    *("catalogs", "schemas", "external_locations", "volumes", "registered_models", "vector_search_indexes"),
+    "secrets",
+)
+
+
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """Mappings entry by entry, lists joined, anything else replaced. The places of both are kept.
 
@@ -89,30 +95,46 @@ def _merge_variables(root: Node, target: Node) -> Node:
 def merge_job_parts(root: Node) -> Node:
     """Job clusters, parameters and tasks of the same key become one; tasks are sorted by it, the others are not."""
     job: Path = ("resources", "jobs", ANY_KEY)
-    root = root.change((*job, "job_clusters"), _by_key("job_cluster_key"))
-    root = root.change((*job, "parameters"), _by_key("name"))
-    return root.change((*job, "tasks"), _by_key("task_key", in_order=True))
+    root = root.change((*job, "job_clusters"), merge_by_key("job_cluster_key"))
+    root = root.change((*job, "parameters"), merge_by_key("name"))
+    return root.change((*job, "tasks"), merge_by_key("task_key", in_order=True))
 
 
 def merge_grants(root: Node) -> Node:
     """Grants to the same principal become one, with every privilege once."""
-    for kind in ("schemas", "volumes"):
+    for kind in _GRANTED:
         grants: Path = ("resources", kind, ANY_KEY, "grants")
-        root = root.change(grants, _by_key("principal"))
+        root = root.change(grants, merge_by_key("principal"))
         root = root.change((*grants, ANY_INDEX, "privileges"), _once)
     return root
 
 
-def _by_key(key: str, in_order: bool = False) -> Callable[[Path, Node], Node]:
+def merge_by_key(
+    key: str,
+    missing: str = "",
+    normal: Callable[[str], str] = str,
+    *,
+    in_order: bool = False,
+    override: bool = False,
+) -> Callable[[Path, Node], Node]:
+    """Return a change of a list in which entries with the same value of a field become one.
+
+    missing: value of an entry without the field; normal: spelling in which values are compared; in_order: sort by it;
+    override: the later entry replaces the fields of the earlier one, lists too.
+    """
+
     def merged(path: Path, node: Node) -> Node:
         if node.kind != "sequence":
             return node
         parts: dict[str, Node] = {}
         for item in node.items:
-            name = item.text_at(key)
-            parts[name] = merge(parts[name], item, path) if name in parts else item
+            name = normal(item.text_at(key)) or missing
+            if name in parts and override:
+                parts[name] = parts[name].with_data({**parts[name].children, **item.children})
+            else:
+                parts[name] = merge(parts[name], item, path) if name in parts else item
         # As in the CLI a part without the key has an empty one from here on.
-        if "" in parts and parts[""].kind == "map" and key not in parts[""].children:
+        if not missing and "" in parts and parts[""].kind == "map" and key not in parts[""].children:
             parts[""] = parts[""].put((key,), Node(""))
         return node.with_data(tuple(parts[name] for name in (sorted(parts) if in_order else parts)))
 

@@ -5,7 +5,8 @@ from typing import Any, cast
 from databricks.bundles.jobs import Job
 
 from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text
-from sensor_streams.bundle.shapes import ROOT, Fields, Named, Shape
+from sensor_streams.bundle.root_shape import ROOT
+from sensor_streams.bundle.shapes import Fields, Named, Shape
 from sensor_streams.bundle.typed import missing, wrong_values
 from sensor_streams.bundle.workspace import jobs_of
 from sensor_streams.bundle.yaml_nodes import Node

@@ -1,8 +1,9 @@
 """What a target's mode and presets make of resources, and what they ask of the bundle."""
 
+from sensor_streams.bundle import kinds
 from sensor_streams.bundle.problem import Problem, refuse
 from sensor_streams.bundle.typed import quoted
-from sensor_streams.bundle.workspace import FOLDERS, is_principal, jobs_of, plain_name
+from sensor_streams.bundle.workspace import FOLDERS, is_principal, jobs_of, normal_prefix
 from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node, made
 
 DEVELOPMENT, PRODUCTION = "development", "production"
@@ -48,9 +49,9 @@ def apply_presets(root: Node) -> Node:
     root = root.change(("resources", "jobs", ANY_KEY), lambda _, job: _job(job, presets, prefix, pause.text))
     skip = root.get("experimental", "skip_name_prefix_for_schema")
     if skip is None or skip.data is not True:
-        start = _schema_prefix(prefix)
+        start = normal_prefix(prefix)
         root = root.change(("resources", "schemas", ANY_KEY, "name"), lambda _, name: name.with_data(start + name.text))
-    return root
+    return kinds.apply_presets(root, presets, prefix, pause.text)
 
 
 def _job(job: Node, presets: Node, prefix: str, pause: str) -> Node:
@@ -69,11 +70,6 @@ def _job(job: Node, presets: Node, prefix: str, pause: str) -> Node:
     return job
 
 
-def _schema_prefix(prefix: str) -> str:
-    bare = prefix.replace("[", "").strip(" ")
-    return plain_name(bare) + ("_" if bare.endswith("]") else "")
-
-
 def set_defaults(root: Node) -> Node:
     """What the CLI sets where nothing is written."""
     root = root.change(("resources", "volumes", ANY_KEY), lambda _, volume: _default(volume, "volume_type", "MANAGED"))
@@ -88,7 +84,7 @@ def set_defaults(root: Node) -> Node:
             lambda _, one: _default(_default(one, "notebooks", True), "jobs", True),
         )
 
-    return root.change(("resources", "jobs", ANY_KEY), job)
+    return kinds.set_defaults(root.change(("resources", "jobs", ANY_KEY), job))
 
 
 def _default(node: Node, name: str, value: object) -> Node:

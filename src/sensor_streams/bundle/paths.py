@@ -1,15 +1,18 @@
 """Turns paths on this machine, each relative to the file in which it stands, into those that the CLI makes of them."""
 
+import fnmatch
 import posixpath
 import re
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Literal
 from urllib.parse import urlsplit
 
+from sensor_streams.bundle.notebooks import UnreadableNotebook, is_notebook, without_extension
 from sensor_streams.bundle.problem import BundleError, Path, path_text, refuse
 from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
-Mode = Literal["file", "notebook", "folder", "library", "dependency"]
+Mode = Literal["file", "notebook", "folder", "glob", "library", "dependency"]
 _TASK: dict[Path, Mode] = {
     ("notebook_task", "notebook_path"): "notebook",
     ("spark_python_task", "python_file"): "file",
@@ -22,21 +25,29 @@ _TASK: dict[Path, Mode] = {
     ("libraries", ANY_INDEX, "jar"): "library",
 }
 _JOB: Path = ("resources", "jobs", ANY_KEY)
+_PIPELINE: Path = ("resources", "pipelines", ANY_KEY)
 _PATTERNS: dict[Path, Mode] = {
     **{(*_JOB, "tasks", ANY_INDEX, *path): mode for path, mode in _TASK.items()},
     **{(*_JOB, "tasks", ANY_INDEX, "for_each_task", "task", *path): mode for path, mode in _TASK.items()},
     (*_JOB, "environments", ANY_INDEX, "spec", "dependencies", ANY_INDEX): "dependency",
+    (*_PIPELINE, "libraries", ANY_INDEX, "notebook", "path"): "notebook",
+    (*_PIPELINE, "libraries", ANY_INDEX, "file", "path"): "file",
+    (*_PIPELINE, "libraries", ANY_INDEX, "glob", "include"): "glob",
+    (*_PIPELINE, "root_path"): "folder",
+    (*_PIPELINE, "environment", "dependencies", ANY_INDEX): "dependency",
+    ("resources", "apps", ANY_KEY, "source_code_path"): "folder",
 }
+# Files that stay on this machine: their content becomes part of the resource.
+_CONTENTS: tuple[Path, ...] = tuple(
+    ("resources", kind, ANY_KEY, "file_path") for kind in ("dashboards", "genie_spaces", "alerts")
+)
+# Signs of a pattern in a path.
+GLOB = "*?["
 _PIP_FLAG = re.compile(r"(-[re]) (.*)", re.DOTALL)
 _ANY_PIP_FLAG = re.compile(r"(^|\s+)--?[a-zA-Z0-9-]+(([\s|=]+)|$)")
 _VERSION = r"(\d+!)?\d+(\.\d+)*([-_.]?(a|b|rc)\d+)?([-_.]?post\d+)?([-_.]?dev\d+)?(\+[a-zA-Z0-9]+([-_.][a-zA-Z0-9]+)*)?"
 _PACKAGE = re.compile(rf"[a-zA-Z0-9\-_]+\s?(\[.*\])?\s?((==|!=|<=|>=|~=|>|<)\s?{_VERSION},?)*")
-_NOTEBOOK = {
-    ".py": "# Databricks notebook source",
-    ".r": "# Databricks notebook source",
-    ".scala": "// Databricks notebook source",
-    ".sql": "-- Databricks notebook source",
-}
+_SNAPSHOT = "${workspace.snapshot_path}/files"
 
 
 def normalise_paths(root: Node) -> Node:
@@ -54,7 +65,48 @@ def normalise_paths(root: Node) -> Node:
             return node.with_data(_from_here(node, node.text))
 
         root = root.change(pattern, relative)
-    return root.change(("artifacts", ANY_KEY, "path"), lambda _, node: node.with_data(_from_here(node, node.text)))
+    for pattern in (*_CONTENTS, ("artifacts", ANY_KEY, "path")):
+        root = root.change(pattern, lambda _, node: node.with_data(_from_here(node, node.text)))
+    return root
+
+
+def expand_pipeline_globs(root: Node, folder: FilePath) -> Node:
+    """Return the bundle with one library of a pipeline for each file that its pattern matches."""
+
+    def expanded(_path: Path, node: Node) -> Node:
+        if node.kind != "sequence":
+            return node
+        found: list[Node] = []
+        for library in node.items:
+            kind = next((kind for kind in ("notebook", "file") if library.text_at(kind, "path")), None)
+            text = library.text_at(kind, "path") if kind else ""
+            names = sorted(matching(folder, text)) if text and not _is_elsewhere(text) else []
+            for name in names:
+                path = library.get(kind or "", "path") or library
+                found.append(library.put((kind or "", "path"), path.with_data(name)))
+            if not names:
+                found.append(library)
+        return node.with_data(tuple(found))
+
+    return root.change((*_PIPELINE, "libraries"), expanded)
+
+
+def matching(folder: FilePath, pattern: str) -> list[str]:
+    """Return the names that match, part by part: `*` and `**` stand for one folder, as in the CLI."""
+    names = [""]
+    for part in pattern.split("/"):
+        if part in ("", "."):
+            continue
+        below: list[str] = []
+        for name in names:
+            here = folder / name
+            if part == ".." or not any(sign in part for sign in GLOB):
+                below += [f"{name}{part}/"] if (here / part).exists() else []
+            elif here.is_dir():
+                sign = part.replace("[^", "[!")
+                below += [f"{name}{one.name}/" for one in here.iterdir() if fnmatch.fnmatchcase(one.name, sign)]
+        names = below
+    return [name.rstrip("/") for name in names]
 
 
 def translate_paths(root: Node, folder: FilePath) -> Node:
@@ -63,6 +115,9 @@ def translate_paths(root: Node, folder: FilePath) -> Node:
     Raises BundleError for what is not there, or a notebook where a file should be and the other way round.
     """
     up, remote = sync_level(root, folder), root.text_at("workspace", "file_path")
+    if is_immutable(root):
+        # The folder of the snapshot is known when the deployment has uploaded it.
+        remote = _SNAPSHOT
     here = "" if folder == up else folder.relative_to(up).as_posix()
 
     def translated(path: Path, node: Node, mode: Mode) -> str:
@@ -85,7 +140,7 @@ def translate_paths(root: Node, folder: FilePath) -> Node:
             what = f"path {text} is not contained in sync root path"
             raise refuse(what, "name its folder in sync.paths", at=path, positions=node.positions[:1])
         _check(folder / text, text, mode, path, node)
-        bare = posixpath.splitext(local)[0] if mode == "notebook" else local
+        bare = without_extension(local) if mode == "notebook" else local
         return posixpath.normpath(posixpath.join(remote, bare))
 
     for pattern, mode in _PATTERNS.items():
@@ -97,6 +152,12 @@ def translate_paths(root: Node, folder: FilePath) -> Node:
 
         root = root.change(pattern, one)
     return root
+
+
+def is_immutable(root: Node) -> bool:
+    """True when the files of a deployment go to a folder of their own, which never changes."""
+    flag = root.get("experimental", "immutable_folder")
+    return flag is not None and flag.data is True
 
 
 def sync_level(root: Node, folder: FilePath) -> FilePath:
@@ -125,31 +186,29 @@ def _check(file: FilePath, text: str, mode: Mode, path: Path, node: Node) -> Non
     def wrong(what: str, remedy: str) -> BundleError:
         return refuse(what, remedy, at=path, positions=node.positions[:1])
 
+    if mode == "glob":
+        return
     if mode == "folder":
         if not file.is_dir():
             raise wrong(f"{text} is not a directory", "name a folder")
     elif mode == "file":
         if not file.exists():
             raise wrong(f"file {text} not found", "paths are relative to the file in which they stand")
-        if _is_notebook(file):
+        if _is_notebook(file, wrong, "not a notebook"):
             what = f'expected a file for "{path_text(path)}" but got a notebook: file at {text} is a notebook'
             raise wrong(what, "use a notebook_task")
     elif not file.exists():
         raise wrong(f"notebook {text} not found", "paths are relative to the file in which they stand")
-    elif not _is_notebook(file):
+    elif not _is_notebook(file, wrong, "a notebook"):
         what = f'expected a notebook for "{path_text(path)}" but got a file: file at {text} is not a notebook'
         raise wrong(what, "its first line must be `# Databricks notebook source`")
 
 
-def _is_notebook(file: FilePath) -> bool:
-    suffix = file.suffix.lower()
-    if suffix == ".ipynb":
-        return True
-    if suffix not in _NOTEBOOK or not file.is_file():
-        return False
-    with file.open("rb") as stream:
-        head = stream.read(32).decode("utf-8", "replace")
-    return head.split("\n", 1)[0].rstrip("\r") == _NOTEBOOK[suffix]
+def _is_notebook(file: FilePath, wrong: Callable[[str, str], BundleError], kind: str) -> bool:
+    try:
+        return is_notebook(file)
+    except UnreadableNotebook as error:
+        raise wrong(f"unable to determine if {file} is {kind}: {error}", "name a notebook or a file") from None
 
 
 def _folder(node: Node) -> str:

@@ -10,19 +10,28 @@ from typing import Any, cast
 
 from databricks.bundles.jobs import Job
 
-from sensor_streams.bundle import checks, finishing, modes, paths, workspace
+from sensor_streams.bundle import checks, finishing, kinds, modes, paths, workspace
+from sensor_streams.bundle.artifacts import finish_artifacts
+from sensor_streams.bundle.contents import read_contents
 from sensor_streams.bundle.files import choose_target, read_files
+from sensor_streams.bundle.git_details import set_git
 from sensor_streams.bundle.merging import merge_grants, merge_job_parts, merge_target
 from sensor_streams.bundle.models import job_models
-from sensor_streams.bundle.problem import BundleError, Path, Position, Problem, refuse
-from sensor_streams.bundle.references import resolve, resolve_volume_paths
-from sensor_streams.bundle.shapes import ROOT
-from sensor_streams.bundle.typed import Warn, missing, without_empty_texts, wrong_values
+from sensor_streams.bundle.permissions import set_permissions
+from sensor_streams.bundle.problem import BundleError, Path, Position, Problem, path_text, refuse
+from sensor_streams.bundle.references import resolve, resolve_volume_paths, unresolved
+from sensor_streams.bundle.reserved import check_required, check_reserved
+from sensor_streams.bundle.root_shape import ROOT
+from sensor_streams.bundle.typed import Warn, missing, settled, without_empty_texts, wrong_values
 from sensor_streams.bundle.variables import set_flags, set_variables, values_of
-from sensor_streams.bundle.yaml_nodes import Node
+from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _OWN_PATHS = "resources"
+_PYTHON = (
+    "resources defined in Python are not seen here: jobs that the code adds or changes are missing. Let the CLI resolve"
+    " the bundle: databricks bundle validate -o json > bundle.json, and give that file with --bundle-json"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,10 @@ class Bundle:
     sections: dict[str, Any]
     warnings: list[Problem]
     recommendations: list[Problem]
+    # Remarks of this reader on what the CLI passes over without a word, or runs and this reader does not.
+    notes: list[Problem]
+    # Values of resources that only a workspace knows, such as the id of the user or a variable that is looked up.
+    unresolved: list[Problem]
     _root: Node = field(repr=False, compare=False)
 
     @cached_property
@@ -95,32 +108,48 @@ def _load(
     environment = os.environ if environment is None else environment
     warnings: list[Problem] = []
     recommendations: list[Problem] = []
-    root, chosen, target_root = _chosen(folder, target, warnings.append)
+    notes: list[Problem] = []
+    root, chosen, target_root = _chosen(folder, target, environment, warnings.append, notes.append)
+    notes += _python_notes(root)
     root = set_flags(root, variables)
     checks.check_settings(root, warnings.append)
-    root = workspace.set_workspace(paths.sync_paths(root), user)
+    root = set_git(paths.sync_paths(root), folder)
+    root = workspace.set_workspace(root, user)
     root = workspace.rewrite_prefixes(root, warnings.append)
     root = set_variables(root, folder, chosen, environment)
     root = resolve(root, warnings.append, resources=False)
     workspace.check_folders(root)
     root = modes.set_presets(root)
+    written = {path[1:] for path, _ in root.find(("resources", ANY_KEY, ANY_KEY))}
     root = paths.normalise_paths(resolve(root, warnings.append, resources=True))
+    later, root = _by_reference(root, written)
+    root = read_contents(paths.expand_pipeline_globs(root, folder), folder)
     root = _resources(root, user, environment.get("DATABRICKS_CLUSTER_ID", ""), warnings.append)
+    for path, node in later:
+        root = root.put(("resources", *path), node)
     checks.check_grants(root)
+    check_required(root)
     warnings += missing(root, ROOT) + wrong_values(root, ROOT)
+    checks.check_references(root)
+    check_reserved(root)
     recommendations += workspace.permissions_advice(root, user)
-    root = checks.finish_artifacts(paths.translate_paths(root, folder), folder)
+    root = finish_artifacts(paths.translate_paths(root, folder), folder)
     recommendations += modes.check_mode(root, target_root, user)
     workspace.check_shared_root(root, warnings.append)
+    checks.check_runtimes(root)
     checks.check_tasks(root, warnings.append)
-    if strict and warnings:
-        raise BundleError(warnings)
-    return _bundle(root, folder, chosen, warnings, recommendations)
+    checks.check_sync(root, folder, warnings.append)
+    if strict and (warnings or notes):
+        raise BundleError([*warnings, *notes])
+    return _bundle(root, folder, chosen, warnings, recommendations, notes)
 
 
-def _chosen(folder: FilePath, target: str | None, warn: Warn) -> tuple[Node, str, Node | None]:
+def _chosen(
+    folder: FilePath, target: str | None, environment: Mapping[str, str], warn: Warn, note: Warn
+) -> tuple[Node, str, Node | None]:
     """The bundle merged for a target, the target's name, and the root path that it wrote itself."""
-    root, name = choose_target(read_files(folder, warn), target)
+    named = target or environment.get("DATABRICKS_BUNDLE_TARGET") or environment.get("DATABRICKS_BUNDLE_ENV")
+    root, name = choose_target(read_files(folder, warn, note), named)
     target_root = root.get("targets", name, "workspace", "root_path")
     root = merge_target(root, name)
     bundle = root.get("bundle") or Node({})
@@ -131,20 +160,58 @@ def _chosen(folder: FilePath, target: str | None, warn: Warn) -> tuple[Node, str
 def _resources(root: Node, user: str, cluster: str, warn: Warn) -> Node:
     """Resources merged by key, mended, renamed and filled, in the CLI's order."""
     checks.check_single_nodes(root, warn)
-    root = merge_grants(merge_job_parts(root))
-    root = finishing.mend_clusters(finishing.link_volumes(root))
-    root = finishing.override_compute(finishing.set_run_as(root), cluster, warn)
+    root = merge_grants(kinds.merge_parts(merge_job_parts(root)))
+    root = finishing.mend_clusters(finishing.link_catalog_objects(root))
+    root = finishing.override_compute(finishing.set_run_as(root, user, warn), cluster, warn)
     root = modes.set_defaults(modes.apply_presets(root))
-    root = finishing.set_permissions(root, user, warn)
+    root = set_permissions(root, user, warn)
     root = resolve_volume_paths(finishing.set_volume_paths(root))
-    return finishing.drop_unprotected(without_empty_texts(root, ROOT))
+    return kinds.described_apps(settled(without_empty_texts(root, ROOT), ROOT))
+
+
+def _by_reference(root: Node, written: set[Path]) -> tuple[list[tuple[Path, Node]], Node]:
+    """Return the resources that came by a reference to a whole section, and the bundle without them.
+
+    The CLI sets no defaults and no presets on these.
+    """
+    later = [(path[1:], node) for path, node in root.find(("resources", ANY_KEY, ANY_KEY)) if path[1:] not in written]
+    for path, _ in later:
+        kind = root.get("resources", *path[:1]) or Node({})
+        root = root.put(("resources", *path[:1]), kind.drop(str(path[1])))
+    return later, root
+
+
+def _without_own_fields(resources: Node) -> Node:
+    """Return the resources without the fields that the CLI overwrites to say that it manages them."""
+    resources = resources.change(("jobs", ANY_KEY), lambda _, node: node.drop("deployment", "edit_mode", "format"))
+    return resources.change(("pipelines", ANY_KEY), lambda _, node: node.drop("deployment"))
+
+
+def _python_notes(root: Node) -> list[Problem]:
+    """Say that resources defined in Python are not seen, and how to supply them."""
+    notes = []
+    for path in (("python",), ("experimental", "python"), ("experimental", "pydabs")):
+        node = root.get(*path)
+        if node is None or not any(one.items or one.data is True for one in node.children.values()):
+            continue
+        what = "resources defined in Python are not seen here: jobs that the code adds or changes are missing"
+        remedy = (
+            "give the resolved bundle instead: databricks bundle validate -o json > bundle.json, then --bundle-json"
+        )
+        notes.append(Problem(f"{what}. {remedy}", path_text(path), node.positions[:1]))
+    return notes
 
 
 def _bundle(
-    root: Node, folder: FilePath, target: str, warnings: list[Problem], recommendations: list[Problem]
+    root: Node,
+    folder: FilePath,
+    target: str,
+    warnings: list[Problem],
+    recommendations: list[Problem],
+    notes: list[Problem],
 ) -> Bundle:
     sections = {name: node.plain() for name, node in root.children.items() if name not in ("resources", "variables")}
-    resources = root.get("resources") or Node({})
+    resources = _without_own_fields(root.get("resources") or Node({}))
     return Bundle(
         folder=folder,
         name=root.text_at("bundle", "name"),
@@ -155,5 +222,10 @@ def _bundle(
         sections=sections,
         warnings=warnings,
         recommendations=recommendations,
+        notes=notes,
+        unresolved=[
+            Problem(f"{text} is known in a workspace only", path_text(path), node.positions[:1])
+            for path, node, text in unresolved(root.get("resources") or Node({}))
+        ],
         _root=root,
     )

@@ -6,17 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text, refuse
-from sensor_streams.bundle.shapes import ROOT, Fields, Shape
-from sensor_streams.bundle.typed import REFERENCE, Warn, go_number, is_reference, normalise
+from sensor_streams.bundle.root_shape import ROOT
+from sensor_streams.bundle.shapes import Fields, Flag, Named, Shape, Text, Whole
+from sensor_streams.bundle.typed import REFERENCE, Warn, go_number, is_reference, normalise, settled
 from sensor_streams.bundle.yaml_nodes import Node
 
 # Rounds in which values may bring new references, as in the CLI.
 _ROUNDS = 11
 # More than any bundle has, and less than the memory holds.
 _MOST_VALUES, _DEEPEST, _LONGEST_TEXT = 200_000, 60, 1_000_000
-_HERE = ("bundle", "workspace", "variables")
+_HERE = ("bundle", "workspace", "variables", "artifacts")
 _LATER = "resources"
+# Known in a deployment to an immutable folder only once the files are uploaded.
+_OF_SNAPSHOT = tuple(("workspace", name) for name in ("file_path", "artifact_path", "snapshot_path"))
 _PART = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
+_ZEROS: tuple[tuple[type, str | int | bool], ...] = ((Text, ""), (Whole, 0), (Flag, False))
 # Commands of a shell, which has `${...}` of its own.
 _SHELL = (("artifacts", 2, "build"), ("experimental", 1, "scripts"), ("scripts", 2, "content"))
 # Looks a path up: the value, None to leave the reference as it is; raises for what is not there.
@@ -29,14 +33,21 @@ def resolve(root: Node, warn: Warn, *, resources: bool) -> Node:
     `resources` chooses between the section resources and all others. References to resources stay.
     Raises BundleError for a reference to what is not there or not known here, and for a cycle.
     """
+    flag = root.get("experimental", "immutable_folder")
+    immutable = flag is not None and flag.data is True
     for _ in range(_ROUNDS):
         hits = [0]
 
         def look_up(path: Path, name: str, at: Node, tree: Node = root, hits: list[int] = hits) -> Node | None:
-            if path[0] == _LATER:
+            if (
+                path[0] == _LATER
+                or (resources and path[0] == "artifacts")
+                or (resources and path in _OF_SNAPSHOT and immutable)
+            ):
                 return None
-            hits[0] += 1
-            return _look_up(tree, path, name, at)
+            found = _look_up(tree, path, name, at)
+            hits[0] += found is not None
+            return found
 
         if resources:
             section = root.get("resources")
@@ -45,7 +56,7 @@ def resolve(root: Node, warn: Warn, *, resources: bool) -> Node:
             changed = _Resolver(root.drop("resources"), look_up).run()
         if changed is not None:
             _check_size(changed)
-            fitted = normalise(changed, ROOT, warn) or changed
+            fitted = settled(normalise(changed, ROOT, warn) or changed, ROOT)
             root = root.with_data({**root.children, **fitted.children})
         if not hits[0]:
             return root
@@ -80,7 +91,25 @@ def resource_name(root: Node, text: str) -> str:
     return found.text if found is not None and found.kind == "string" else text
 
 
-def _look_up(root: Node, path: Path, name: str, at: Node) -> Node:
+def _only_a_workspace_knows(root: Node, path: Path) -> bool:
+    """True for properties of the current user, and for variables that are looked up."""
+    if path[:2] == ("workspace", "current_user"):
+        return len(path) > 2
+    lookup = root.get("variables", *path[1:2], "lookup") if path[0] == "variables" else None
+    return lookup is not None and lookup.kind != "nil"
+
+
+def unresolved(node: Node) -> list[tuple[Path, Node, str]]:
+    """Return every text that still has a reference to bundle, workspace or variables: path, value, reference."""
+    found = []
+    for path, value in node.walk():
+        for match in REFERENCE.finditer(_text(value)):
+            if split(match[1])[0] in (*_HERE, "var"):
+                found.append((path, value, match[0]))
+    return found
+
+
+def _look_up(root: Node, path: Path, name: str, at: Node) -> Node | None:
     if path[0] not in _HERE or len(path) < 2:
         what = f"${{{name}}} is no reference that is read here"
         known = "${bundle...}, ${workspace...}, ${var...} and ${resources...}"
@@ -88,13 +117,21 @@ def _look_up(root: Node, path: Path, name: str, at: Node) -> Node:
     found = root.get(*path)
     if found is not None and found.kind != "nil":
         return found
+    if _only_a_workspace_knows(root, path) or any(isinstance(part, int) for part in path):
+        # It stays as it is written; who needs the value of it says so (see `unresolved`).
+        return None
     if path[0] == "variables":
         raise _missing(name, at, [f"var.{one}" for one in _names(root, ("variables",))])
     shape: Shape | None = ROOT
     for part in path:
         shape = shape.shapes.get(str(part)) if isinstance(shape, Fields) else None
+        shape = shape.value if isinstance(shape, Named) else shape
     if shape is None:
         raise _missing(name, at, [f"{path[0]}.{one}" for one in _names(root, path[:1])])
+    zero = next((value for kind, value in _ZEROS if isinstance(shape, kind)), None)
+    if zero is not None and path[0] != "workspace":
+        # A field that is not written has the zero value of its type.
+        return Node(zero)
     what = f"${{{name}}} has no value that is known here"
     raise refuse(what, "set it in databricks.yml", positions=at.positions[:1])
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from sensor_streams.bundle.problem import Path, Problem, path_text, refuse
 from sensor_streams.bundle.shapes import Fields, Flag, Many, Named, Real, Shape, Text, Whole
@@ -67,10 +68,39 @@ def _fields(node: Node, shape: Fields, warn: Warn, path: Path) -> Node | None:
                 warn(Problem(f"unknown field: {name}", path_text(path), places))
             continue
         below = normalise(value, shape.shapes[name], warn, (*path, name))
-        # An empty entry is the same as none.
-        if below is not None and below.kind != "nil":
+        if below is not None:
             kept[name] = below
     return node.with_data(kept)
+
+
+def settled(node: Node, shape: Shape) -> Node:
+    """Return a value as the CLI has it after a round through its Go types: most zero values of fields are gone.
+
+    An empty text, 0, false and null are kept only in mappings with own names, in lists, and where the type sends them
+    (`Fields.sends_zeros`). So they never replace anything when a target is merged over the rest.
+    """
+    match shape:
+        case Fields() if node.kind == "map":
+            kept: dict[str, Node] = {}
+            for name, value in node.children.items():
+                below = settled(value, shape.shapes[name])
+                if shape.sends_zeros or name in shape.needed or not _is_zero(below, shape.shapes[name]):
+                    kept[name] = below
+            return node.with_data(kept)
+        case Named(value_shape) if node.kind == "map":
+            return node.with_data({name: settled(value, value_shape) for name, value in node.children.items()})
+        case Many(item) if node.kind == "sequence":
+            return node.with_data(tuple(settled(one, item) for one in node.items))
+        case _:
+            return node
+
+
+def _is_zero(node: Node, shape: Shape) -> bool:
+    if node.kind == "nil":
+        return True
+    if isinstance(shape, Flag) and shape.optional:
+        return False
+    return isinstance(shape, Text | Whole | Real | Flag) and node.data in ("", 0, False)
 
 
 def is_anchored(node: Node) -> bool:
@@ -121,8 +151,8 @@ def go_number(value: float) -> str:
     """A number as the CLI writes it into a text: without exponent and without a fraction of zero."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    text = f"{value:f}" if value == int(value) else repr(value)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _flag(node: Node, warn: Warn, path: Path) -> Node | None:
@@ -137,7 +167,7 @@ def _whole(node: Node, warn: Warn, path: Path) -> Node | None:
     if node.kind == "int" or is_reference(node):
         return node
     if isinstance(node.data, float):
-        if node.data.is_integer():
+        if node.data.is_integer() and abs(node.data) < _LARGEST:
             return node.with_data(int(node.data))
         what = f'cannot accurately represent "{node.data:g}" as integer due to precision loss'
     elif node.kind == "string":
@@ -194,7 +224,8 @@ def missing(node: Node, shape: Shape, path: Path = ()) -> list[Problem]:
     """Every needed field that is not set, sorted as the CLI sorts."""
     found: list[Problem] = []
     for at, value, one in _walk(node, shape, path):
-        if isinstance(one, Fields) and value.kind == "map":
+        # A null that was kept counts as an empty mapping.
+        if isinstance(one, Fields) and value.kind in ("map", "nil") and at:
             for name in one.needed:
                 if name not in value.children:
                     found.append(Problem(f"required field {quoted(name)} is not set", path_text(at), value.positions))

@@ -29,6 +29,10 @@ def spell_out_overrides(root: Node) -> Node:
             return Node({"default": node}, node.positions, node.key)
         return node
 
+    for _, node in root.find(("targets", ANY_KEY, "variables")):
+        if node.kind not in ("map", "sequence", "nil"):
+            what = f"expected a map or sequence, found {node.kind}"
+            raise refuse(what, "write one `name: value` a line", positions=node.positions[:1])
     return root.change(("targets", ANY_KEY, "variables", ANY_KEY), full)
 
 
@@ -53,13 +57,14 @@ def set_flags(root: Node, flags: Mapping[str, str]) -> Node:
 def set_variables(root: Node, folder: FilePath, target: str, environment: Mapping[str, str]) -> Node:
     """Every variable with its value.
 
-    Raises BundleError for a variable without a value, a value of the wrong kind, a lookup (it needs a workspace),
-    and an override file that cannot be read.
+    A variable with a lookup gets none, unless it is given: only a workspace knows it. Raises BundleError for a variable
+    without a value, a value of the wrong kind, and an override file that cannot be read.
     """
     overrides = _read_overrides(folder, target)
     for name, variable in (root.get("variables") or Node({})).children.items():
         value = _value(name, variable, overrides, environment)
-        root = root.put(("variables", name, "value"), value)
+        if value is not None:
+            root = root.put(("variables", name, "value"), value)
     return root
 
 
@@ -77,7 +82,8 @@ def _filled(node: Node | None) -> Node | None:
     return None if node is None or node.kind == "nil" else node
 
 
-def _value(name: str, variable: Node, overrides: Mapping[str, object], environment: Mapping[str, str]) -> Node:
+def _value(name: str, variable: Node, overrides: Mapping[str, object], environment: Mapping[str, str]) -> Node | None:
+    """Return the value of a variable; None for one that only a workspace can look up."""
     given = _filled(variable.get("value"))
     if given is not None:
         return given
@@ -88,8 +94,7 @@ def _value(name: str, variable: Node, overrides: Mapping[str, object], environme
             raise refuse(what, "use the target or the override file", positions=variable.positions[:1])
         return Node(environment[PREFIX + name])
     if _filled(variable.get("lookup")) is not None:
-        what = f"variable {name} is looked up in a workspace, and there is none here"
-        raise refuse(what, "give its value as a flag or in the environment", positions=variable.positions[:1])
+        return None
     override = overrides.get(name)
     if override is not None:
         held = isinstance(override, dict | list)

@@ -24,6 +24,12 @@ def plain_name(text: str) -> str:
     return re.sub("_+", "_", "".join(signs)).strip("_")
 
 
+def normal_prefix(prefix: str) -> str:
+    """Return a prefix of names as one of identifiers: `[dev ann] ` becomes `dev_ann_`."""
+    bare = prefix.replace("[", "").strip(" ")
+    return plain_name(bare) + ("_" if bare.endswith("]") else "")
+
+
 def short_name(user: str) -> str:
     """The user's name before the @."""
     return plain_name(user.partition("@")[0])
