@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
 from sensor_streams.session import names_at, remove_at
-from sensor_streams.settings import NAME
+from sensor_streams.settings import NAME, catalog_name
 
 Columns = list[tuple[str, str]]
 
@@ -73,7 +73,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         for name in (self.catalog, self.schema):
-            _checked(name)
+            _quoted(name)
         if self.entries is not None and self.root is None:
             # An entry is dropped when it changes; where the catalog manages the data, that would drop it too.
             raise ConfigurationError("catalog entries of this machine need a folder of the tables: set tables")
@@ -83,8 +83,13 @@ class Catalog:
         return f"schema {self.catalog}.{self.schema}{kept}"
 
     def full_name(self, table: str) -> str:
-        """`catalog`.`schema`.`table`, each part checked to be a plain name. Raises TableError."""
-        return ".".join(f"`{_checked(part)}`" for part in (self.catalog, self.schema, table))
+        """`catalog`.`schema`.`table`, each part quoted. Raises TableError for names that the catalog does not take."""
+        return f"{self.full_schema}.`{_checked(table)}`"
+
+    @property
+    def full_schema(self) -> str:
+        """`catalog`.`schema`, both quoted."""
+        return f"{_quoted(self.catalog)}.{_quoted(self.schema)}"
 
     def exists(self, table: str) -> bool:
         """True when the catalog has an entry of this name, wherever that leads."""
@@ -131,8 +136,8 @@ class Catalog:
         if self.entries is not None:
             before = f"{self.catalog}.{self.schema}."
             names = [name.removeprefix(before) for name in self.entries.names() if name.startswith(before)]
-        elif self.spark.catalog.databaseExists(f"`{self.catalog}`.`{self.schema}`"):
-            schema = f"`{self.catalog}`.`{self.schema}`"
+        elif self.spark.catalog.databaseExists(self.full_schema):
+            schema = self.full_schema
             like = f"LIKE {sql_text(prefix + '*')}"
             views = {row["viewName"] for row in self.spark.sql(f"SHOW VIEWS IN {schema} {like}").collect()}
             rows = self.spark.sql(f"SHOW TABLES IN {schema} {like}").collect()
@@ -286,6 +291,23 @@ def _checked(name: str) -> str:
     return name
 
 
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def sql_name(full_name: str) -> str:
+    """`catalog.schema.table` as a person may paste it into SQL: quoted where a part is not a plain name."""
+    return ".".join(part if NAME.fullmatch(part) else quoted(part) for part in full_name.split("."))
+
+
+def _quoted(name: str) -> str:
+    try:
+        return quoted(catalog_name(name))
+    except ValueError as error:
+        raise TableError(str(error)) from None
+
+
 def _create_statement(full_name: str, spec: TableSpec, location: str | None) -> str:
     columns = ", ".join(f"`{_checked(name)}` {kind}" for name, kind in spec.columns)
     parts = [f"CREATE TABLE {full_name} ({columns}) USING delta"]
@@ -314,7 +336,7 @@ def view_text(tables: Sequence[str]) -> str:
 
 def create_schema(spark: SparkSession, catalog: str, schema: str) -> None:
     """Make the schema when it is not there: only then does it take the privilege to make one."""
-    name = f"`{_checked(catalog)}`.`{_checked(schema)}`"
+    name = f"{_quoted(catalog)}.{_quoted(schema)}"
     if not spark.catalog.databaseExists(name):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
 

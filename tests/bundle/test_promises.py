@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sensor_streams.bundle import BundleError, load_bundle
+from sensor_streams.bundle import Bundle, BundleError, load_bundle
 from sensor_streams.bundle.promises import SHAPES, broken_promises
+from sensor_streams.bundle.stream_tasks import tasks as stream_tasks
 from sensor_streams.runtime.entry import ENTRY_POINTS
 from sensor_streams.session import DELTA_JAR
 from sensor_streams.settings import load_settings
@@ -41,7 +42,7 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
 def test_the_shapes_keep_their_promises_in_each_target(target: str) -> None:
     bundle = read(target)
     assert broken_promises(bundle) == []
-    assert set(bundle.jobs) == {*SHAPES, "train", "maintenance"}, "each file through the typed models"
+    assert set(bundle.jobs) >= {*SHAPES, "train", "maintenance"}, "each file through the typed models"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -177,6 +178,36 @@ WRONG = [
         "STANDARD\n        aws_attributes: {",
         r"is not in dedicated mode",
     ),
+    (
+        "nobody told at all",
+        ONE,
+        'email_notifications:\n            on_failure: ["${var.alert_email}"]\n'
+        '            on_streaming_backlog_exceeded: ["${var.alert_email}"]\n',
+        "retry_on_timeout: false\n",
+        r"tells nobody when it fails",
+    ),
+    ("a setting that the task refuses", "databricks.yml", "default: 30 s", "default: often", r"'often' is no duration"),
+    (
+        "a schema that Unity Catalog refuses",
+        "databricks.yml",
+        "default: sensor_streams\n",
+        "default: sensor.streams\n",
+        r"setting schema \(command line\): '\S+sensor\.streams' is not a name that Unity Catalog takes",
+    ),
+    (
+        "a shape that is neither paused nor live",
+        "databricks.yml",
+        "shared_cluster: PAUSED",
+        'shared_cluster: ""',
+        r"databricks\.yml:\d+: variable live: shared_cluster is '': write PAUSED or UNPAUSED",
+    ),
+    (
+        "a shape that is paused in small letters",
+        "databricks.yml",
+        "shared_cluster: PAUSED",
+        "shared_cluster: paused",
+        r"variable live: shared_cluster is 'paused': write PAUSED or UNPAUSED",
+    ),
     ("an attempt that nobody knows", ONE, "{{task.execution_count}}", "1", r"parameter attempt is not"),
 ]
 
@@ -187,6 +218,100 @@ def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: st
     broken = broken_promises(read("dev", copied, strict=False))
     assert any(re.search(told, line) for line in broken), broken
     assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
+
+
+def given(folder: Path, target: str, user: str = "anna.k@a.org", **more: str) -> Bundle:
+    """The bundle as one person deploys it."""
+    return load_bundle(folder, target, variables={**GIVEN, **more}, environment={}, user=user)
+
+
+@pytest.mark.parametrize("catalog", ["acme-prod", "3rd", "über-katalog", "a`b"])
+def test_a_catalog_that_unity_catalog_takes_breaks_nothing(copied: Path, catalog: str) -> None:
+    for target in TARGETS:
+        assert broken_promises(given(copied, target, user="joé.x@example.org", catalog=catalog)) == []
+
+
+@pytest.mark.parametrize("catalog", ["acme.prod", "acme prod", "acme/prod", "a\tb", "x" * 256])
+def test_a_catalog_that_unity_catalog_refuses_is_reported_before_the_deploy(copied: Path, catalog: str) -> None:
+    broken = broken_promises(given(copied, "prod", catalog=catalog))
+    assert any("not a name that Unity Catalog takes" in line for line in broken), broken
+    assert all(re.match(r"resources/\w+(\.job)?\.yml:\d+: ", line) for line in broken), broken
+
+
+def test_two_developers_never_share_a_schema(copied: Path) -> None:
+    edit(copied, "databricks.yml", "experimental:\n", "experimental:\n  skip_name_prefix_for_schema: true\n")
+    broken = broken_promises(given(copied, "dev"))
+    told = r"resources/\S+:\d+: schema plant\.sensor_streams does not hold the user's name, and target dev is"
+    assert any(re.match(told, line) for line in broken), broken
+    assert any("folder of checkpoints /Volumes/plant/sensor_streams/checkpoints" in line for line in broken)
+    edit(
+        copied, "databricks.yml", "default: sensor_streams\n", "default: sensors_${workspace.current_user.short_name}\n"
+    )
+    assert not [line for line in broken_promises(given(copied, "dev")) if "hold the user's name" in line]
+
+
+def test_two_developers_never_share_the_checkpoints(copied: Path) -> None:
+    edit(copied, ONE, "${resources.volumes.checkpoints.volume_path}", "/Volumes/plant/shared/checkpoints")
+    broken = broken_promises(given(copied, "dev"))
+    assert any("folder of checkpoints /Volumes/plant/shared/checkpoints does not hold" in line for line in broken)
+    assert any("is the same in the targets dev and prod" in line for line in broken)
+
+
+def test_two_targets_of_one_catalog_never_share_a_schema(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: Sensor_Streams")
+    for target, other in (("staging", "prod"), ("prod", "staging")):
+        told = rf"resources/\S+:\d+: schema plant\.sensor_streams is the same in the targets {target} and {other}"
+        broken = broken_promises(given(copied, target))
+        assert any(re.match(told, line, re.IGNORECASE) for line in broken), broken
+    assert broken_promises(given(copied, "dev")) == []
+
+
+def test_two_targets_of_two_catalogs_may_have_schemas_of_one_name(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: sensor_streams\n      catalog: staging")
+    edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
+    for target in ("staging", "prod"):
+        some = {name: value for name, value in GIVEN.items() if name != "catalog"}
+        assert broken_promises(load_bundle(copied, target, variables=some, environment={}, user="a@b.org")) == []
+
+
+OWN_CATALOG = "    permissions: *managers\n    variables:\n      catalog: prod\n      live"
+REPORT = """\
+resources:
+  jobs:
+    weekly_report:
+      name: weekly report
+      schedule: {quartz_cron_expression: '0 0 6 ? * MON', timezone_id: UTC, pause_status: PAUSED}
+      tasks:
+        - task_key: report
+          notebook_task: {notebook_path: ../report.py}
+        - task_key: other_wheel
+          python_wheel_task: {package_name: reports, entry_point: send}
+          depends_on: [{task_key: report}]
+          new_cluster: {spark_version: 18.x-scala2.13, node_type_id: m5d.large, num_workers: 1}
+          libraries: [{pypi: {package: reports}}]
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_job_that_runs_no_stream_is_free(copied: Path, target: str) -> None:
+    (copied / "report.py").write_text("# Databricks notebook source\n", "utf-8")
+    (copied / "resources/report.job.yml").write_text(REPORT, "utf-8")
+    assert broken_promises(given(copied, target)) == []
+
+
+def test_a_task_of_ones_own_in_a_job_of_streams_is_free_and_the_streams_are_not(copied: Path) -> None:
+    (copied / "report.py").write_text("# Databricks notebook source\n", "utf-8")
+    note = "{task_key: note, job_cluster_key: main, notebook_task: {notebook_path: ../report.py}}"
+    task = f"      tasks:\n        - {note}\n"
+    edit(copied, SHARED, "      tasks:\n", task)
+    assert broken_promises(given(copied, "dev")) == []
+    edit(copied, SHARED, "package_name: sensor_streams", "package_name: sensor-streams")
+    assert any("package_name is 'sensor-streams'" in line for line in broken_promises(given(copied, "dev")))
+
+
+def test_a_bundle_without_streams_breaks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "databricks.yml").write_text("bundle: {name: other}\nresources:\n  jobs:\n    a: {name: a}\n", "utf-8")
+    assert broken_promises(load_bundle(tmp_path, environment={})) == []
 
 
 def test_the_form_of_two_jobs_that_the_docs_give_is_a_shape_like_the_others(copied: Path) -> None:
@@ -218,7 +343,8 @@ def test_a_resource_file_goes_through_the_typed_models(copied: Path, old: str, n
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_a_job_hands_over_are_settings(target: str) -> None:
-    tasks = [task for key in SHAPES for task in read(target).resources["jobs"][key]["tasks"]]
+    jobs = read(target).resources["jobs"]
+    tasks = [task for key in SHAPES for _, task in stream_tasks(jobs[key])]
     for task in tasks:
         told = {
             name: value.replace("${resources.schemas.live.name}", "sensor_streams").replace("{{job.run_id}}", "7")
