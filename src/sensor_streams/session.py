@@ -66,11 +66,40 @@ LOCAL_SETTINGS: dict[str, str] = {
 }
 
 
+# From here on a batch of a stream over Spark Connect has a session of its own (Spark's streaming migration guide).
+_OWN_SESSIONS = (4, 3)
+
+
 def job_session() -> SparkSession:
-    """The session of the cluster that runs this task, with times in UTC."""
+    """The session of the cluster that runs this task, with times in UTC.
+
+    Raises EnvironmentProblem on a session over Spark Connect in which streams would lose writes.
+    """
     spark = SparkSession.builder.getOrCreate()
+    refuse_connect(spark)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     return spark
+
+
+def refuse_connect(spark: SparkSession) -> None:
+    """Raise EnvironmentProblem for a session over Spark Connect before Spark 4.3; asks it for its version only."""
+    if not over_connect(spark):
+        return
+    version = str(spark.version)
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is not None and (int(found[1]), int(found[2])) >= _OWN_SESSIONS:
+        return
+    raise EnvironmentProblem(
+        f"this task runs over Spark Connect (standard access mode or serverless) on Spark {version}. Before Spark "
+        f"{'.'.join(map(str, _OWN_SESSIONS))} the batches of all streams run there in one session: the transaction ids "
+        "that one stream sets would apply to all, and Delta would skip writes. Nothing was read or written. Set "
+        "data_security_mode: DATA_SECURITY_MODE_DEDICATED on the job's cluster"
+    )
+
+
+def over_connect(spark: SparkSession) -> bool:
+    """True for a session over Spark Connect, whose class another module defines; that needs packages of its own."""
+    return any(kind.__module__.startswith("pyspark.sql.connect") for kind in type(spark).__mro__)
 
 
 def local_session(

@@ -1,15 +1,18 @@
 """Tables by name: created by their own stream only, opened by their readers, looked up at start and not again."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.retention import RETENTION, missing_retention
 from sensor_streams.session import names_at, remove_at
 from sensor_streams.settings import NAME, catalog_name
 
@@ -21,6 +24,9 @@ PROPERTIES = {
     # Updates of a few rows mark them instead of writing whole files anew.
     "delta.enableDeletionVectors": "true",
 }
+
+
+log = logging.getLogger("sensor_streams.tables")
 
 
 @dataclass(frozen=True)
@@ -108,16 +114,25 @@ class Catalog:
 
         Raises TableError when there is no entry, or nothing but an entry.
         """
+        return self._identify(table)[0]
+
+    def _identify(self, table: str) -> tuple[TableIdentity, dict[str, str]]:
+        """Which table lies there, and its properties."""
         name = f"{self.catalog}.{self.schema}.{table}"
         if not self.exists(table):
             raise self._unknown(table)
         try:
-            row = DeltaTable.forName(self.spark, self.full_name(table)).detail().select("location", "id").first()
+            row = (
+                DeltaTable.forName(self.spark, self.full_name(table))
+                .detail()
+                .select("location", "id", "properties")
+                .first()
+            )
         except PySparkException as error:
             raise self._leads_nowhere(table, error.getCondition() or type(error).__name__) from None
         if row is None or not self._columns(table):
             raise self._leads_nowhere(table, "no detail")
-        return TableIdentity(name, str(row["location"]), str(row["id"]))
+        return TableIdentity(name, str(row["location"]), str(row["id"])), dict(row["properties"] or {})
 
     def entry_location(self, table: str) -> str:
         """The location that the catalog entry names, whatever lies there."""
@@ -203,10 +218,13 @@ class Catalog:
     def open(self, spec: TableSpec) -> TableIdentity:
         """Open a table that is there, for writing, with the new columns that the specification has.
 
+        A table that keeps what it replaces for a shorter time than the slowest stream needs is set to keep it longer.
+
         Raises TableError when there is none, SchemaConflict when a column has another type.
         """
-        identity = self.identify(spec.name)
+        identity, properties = self._identify(spec.name)
         self._fit(spec)
+        self._keep_longer(spec.name, properties)
         return identity
 
     def read(self, table: str) -> DataFrame:
@@ -262,6 +280,22 @@ class Catalog:
             and there == list(_simple(self.spark, spec.columns).items())
         )
 
+    def _keep_longer(self, table: str, properties: dict[str, str]) -> None:
+        """Set the retention of files and log where it is too short; without a commit where it is not."""
+        wanted = missing_retention(properties)
+        if not wanted:
+            return
+        told = ", ".join(f"'{name}' = {sql_text(value)}" for name, value in wanted.items())
+        try:
+            self.spark.sql(f"ALTER TABLE {self.full_name(table)} SET TBLPROPERTIES ({told})")
+        except (PySparkException, Py4JError) as error:
+            # The stream can run without: it matters only to a stream that is down for days.
+            log.warning(
+                "table %s.%s.%s keeps replaced files for too short a time for a slow stream, and that cannot be "
+                "changed (%s): set the table's properties %s",
+                *(self.catalog, self.schema, table, str(error).partition("\n")[0], told),
+            )
+
     def _columns(self, table: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(self.full_name(table)).schema.fields}
 
@@ -315,7 +349,7 @@ def _create_statement(full_name: str, spec: TableSpec, location: str | None) -> 
         parts.append(f"PARTITIONED BY (`{_checked(spec.partition)}`)")
     if location is not None:
         parts.append(f"LOCATION {sql_text(location)}")
-    parts.append("TBLPROPERTIES (" + ", ".join(f"'{k}' = '{v}'" for k, v in PROPERTIES.items()) + ")")
+    parts.append("TBLPROPERTIES (" + ", ".join(f"'{k}' = '{v}'" for k, v in {**PROPERTIES, **RETENTION}.items()) + ")")
     return " ".join(parts)
 
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 import shutil
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -134,9 +135,30 @@ WRONG = [
     (
         "continuous with dependencies",
         SHARED,
-        "schedule:",
-        "continuous: {pause_status: PAUSED}\n      schedule:",
+        "trigger: ${",
+        "continuous: {pause_status: PAUSED}\n      trigger: ${",
         r"is continuous",
+    ),
+    (
+        "nothing starts it",
+        SHARED,
+        "trigger: ${var.shared_cluster_trigger}",
+        "timeout_seconds: 7200",
+        r"has no schedule",
+    ),
+    (
+        "files that arrive elsewhere",
+        "databricks.yml",
+        "periodic: {interval: 15, unit: MINUTES}",
+        "file_arrival: {url: /Volumes/plant/other/landing/}",
+        r"shared_cluster: watches /Volumes/plant/other/landing/ and files arrive in /Volumes/plant/\w+/landing",
+    ),
+    (
+        "a trigger that is on in dev",
+        "databricks.yml",
+        "pause_status: ${var.live.sh",
+        "pause_status: UNPAUSED # ",
+        r"is UNPAUSED",
     ),
     (
         "no dependency",
@@ -218,6 +240,42 @@ def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: st
     broken = broken_promises(read("dev", copied, strict=False))
     assert any(re.search(told, line) for line in broken), broken
     assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_shared_cluster_may_start_when_files_arrive(copied: Path, target: str) -> None:
+    (form,) = re.findall(
+        r"```yaml\n(# in the variables of.*?)```", (ROOT / "docs/shapes.md").read_text("utf-8"), re.DOTALL
+    )
+    lines = "".join(f"      {line}\n" for line in form.splitlines())
+    whole = (copied / "databricks.yml").read_text("utf-8")
+    before, mark, after = whole.partition(f"\n  {target}:\n")
+    (copied / "databricks.yml").write_text(
+        before + mark + after.replace("    variables:\n", "    variables:\n" + lines, 1)
+    )
+    bundle = read(target, copied)
+    trigger = bundle.resources["jobs"]["shared_cluster"]["trigger"]
+    assert trigger["file_arrival"]["url"].endswith("sensor_streams/landing/") or target == "staging"
+    assert trigger["pause_status"] == "PAUSED"
+    assert broken_promises(bundle) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_schema_and_volumes_are_protected_unless_a_variable_says_otherwise(target: str) -> None:
+    def protected(**more: str) -> set[bool]:
+        found = given(ROOT, target, **more).resources
+        kept = [*found["schemas"].values(), *found["volumes"].values()]
+        return {bool(one.get("lifecycle", {}).get("prevent_destroy")) for one in kept}
+
+    assert protected() == {True}
+    assert protected(prevent_destroy="false") == {False}
+
+
+def test_what_is_left_out_of_the_deployment_is_there_whatever_a_user_deletes() -> None:
+    # `validate --strict` fails for a pattern without a file; the wheel is built from src, and README.md is its text.
+    assert set(read("dev").sections["sync"]["exclude"]) == {"src/**", "**/*.md"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["readme"] == "README.md"
 
 
 def given(folder: Path, target: str, user: str = "anna.k@a.org", **more: str) -> Bundle:

@@ -188,6 +188,8 @@ def _shared_cluster(job: Mapping[str, Any]) -> Iterator[Broken]:
 
 def _cluster_per_task(job: Mapping[str, Any]) -> Iterator[Broken]:
     yield from _scheduled(job)
+    if job.get("trigger"):
+        yield ("trigger",), "has a trigger: its tasks have no end, and a schedule starts them again when a run ends"
     clusters: dict[str, str] = {}
     for path, task in _tasks(job):
         key = task.get("job_cluster_key", "none")
@@ -213,10 +215,20 @@ _FORMS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Broken]]] = {
 
 
 def _scheduled(job: Mapping[str, Any]) -> Iterator[Broken]:
-    if "continuous" in job:
+    if job.get("continuous"):
         yield ("continuous",), "is continuous: that takes neither dependencies nor retries of a task"
-    if "schedule" not in job:
+    started_by = [kind for kind in ("schedule", "trigger") if job.get(kind)]
+    if not started_by:
         yield ("schedule",), "has no schedule: nothing would ever start it"
+    if len(started_by) > 1:
+        yield ("trigger",), "has a schedule and a trigger: the service takes one"
+    arrival = (job.get("trigger") or {}).get("file_arrival") or {}
+    folders = {str(_parameters(task).get("landing")).rstrip("/") for _, task in _tasks(job)}
+    if arrival and not any(f"{arrival.get('url')}/".startswith(f"{folder}/") for folder in folders):
+        yield (
+            ("trigger", "file_arrival", "url"),
+            f"watches {arrival.get('url')} and files arrive in {', '.join(folders)}",
+        )
     if (job.get("queue") or {}).get("enabled") is not False:
         yield ("queue",), "queue is on: the ticks that find a run alive would wait for its end instead of being skipped"
     if not (job.get("notification_settings") or {}).get("no_alert_for_skipped_runs"):
@@ -254,7 +266,7 @@ def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
     said = live if isinstance(live, Mapping) else {}
     running: dict[str, str] = {}
     for key, shape in _shaped(jobs):
-        trigger = next((kind for kind in ("continuous", "schedule") if kind in jobs[key]), None)
+        trigger = next((kind for kind in ("continuous", "schedule", "trigger") if jobs[key].get(kind)), None)
         if trigger is None:
             continue
         status = jobs[key][trigger].get("pause_status")

@@ -18,6 +18,7 @@ from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
+from sensor_streams.session import refuse_connect
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS, TASKS, Files, ModelKind, Stream, streams_of
 from sensor_streams.tables import Catalog, TableIdentity
@@ -44,8 +45,10 @@ def run_task(
     """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
 
     Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
-    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to.
+    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
+    EnvironmentProblem on Spark Connect before Spark 4.3.
     """
+    refuse_connect(spark)
     fleet = fleet or load_fleet(settings.sensors)
     if not settings.run:
         settings = settings.model_copy(update={"run": f"local-{uuid.uuid4().hex[:8]}"})

@@ -48,6 +48,7 @@ SINK: Mapping[str, tuple[Severity, str]] = {
     "sink.protocol": ("error", "the table needs a feature that this runtime cannot write"),
     "sink.constraint": ("warning", "a constraint may refuse the stream's rows"),
     "sink.append-only": ("error", "the table takes no updates"),
+    "sink.retention": ("warning", "the table keeps what it replaces for too short a time for a slow stream"),
     "sink.change-feed-off": ("error", "the table's change feed, which drives the next stream, is off"),
 }
 SCHEMA: Mapping[str, tuple[Severity, str]] = {

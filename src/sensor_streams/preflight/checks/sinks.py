@@ -7,6 +7,7 @@ from sensor_streams.preflight.checks.asked import WRITES, anew, begun, table_of,
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.findings import Finding
+from sensor_streams.retention import LEAST, missing_retention
 from sensor_streams.tables import sql_name
 
 
@@ -24,6 +25,7 @@ def check(facts: Facts) -> Iterator[Finding]:
                 yield from _others(facts.meant.full(spec.name), stream, checkpoint, table)
             yield from _refused(facts, facts.meant.full(spec.name), table)
     yield from _feeds(facts)
+    yield from _retentions(facts)
 
 
 def _own(stream: StreamMeant, checkpoint: CheckpointFacts) -> str:
@@ -147,3 +149,27 @@ def _feeds(facts: Facts) -> Iterator[Finding]:
                 "streams that read this table: they begin anew and lose nothing",
                 f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
             )
+
+
+def _retentions(facts: Facts) -> Iterator[Finding]:
+    """Files that VACUUM may remove before a stream has read them; predictive optimization runs it by itself."""
+    for name in facts.meant.specs:
+        table = table_of(facts, name)
+        # Where the change feed is off, the table is not one that our streams have made: that is told already.
+        if table is None or table.properties.get("delta.enableChangeDataFeed") != "true":
+            continue
+        wanted = missing_retention(table.properties)
+        if not wanted:
+            continue
+        subject = facts.meant.full(name)
+        now = ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted)
+        told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+        yield finding(
+            "sink.retention",
+            subject,
+            now,
+            f"{LEAST.days} days: VACUUM knows of no stream that is behind, and predictive optimization runs it by "
+            "itself on managed tables",
+            "set it; the stream that writes this table does so when it starts",
+            f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ({told})",
+        )
