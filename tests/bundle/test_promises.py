@@ -1,6 +1,7 @@
 """What the three deployable shapes promise, in each target, and that each wrong edit is told by name and place."""
 
 import difflib
+import json
 import re
 import shutil
 import tomllib
@@ -332,6 +333,24 @@ def test_two_targets_of_two_catalogs_may_have_schemas_of_one_name(copied: Path) 
         assert broken_promises(load_bundle(copied, target, variables=some, environment={}, user="a@b.org")) == []
 
 
+def test_two_catalogs_with_one_root_of_tables_never_share_a_folder(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: sensor_streams\n      catalog: staging")
+    edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
+    some = {name: value for name, value in GIVEN.items() if name != "catalog"} | {"tables_root": "s3://bucket/plant"}
+    broken = broken_promises(load_bundle(copied, "prod", variables=some, environment={}, user="a@b.org"))
+    told = "folder of tables s3://bucket/plant/sensor_streams is the same in the targets prod and staging"
+    assert any(told in line for line in broken), broken
+
+
+def test_a_wrong_live_of_the_override_file_is_reported_there(copied: Path) -> None:
+    file = copied / ".databricks/bundle/dev/variable-overrides.json"
+    file.parent.mkdir(parents=True)
+    live = {"single_task": "", "shared_cluster": "PAUSED", "cluster_per_task": "PAUSED"}
+    file.write_text(json.dumps({"live": live}), "utf-8")
+    told = ".databricks/bundle/dev/variable-overrides.json:1: variable live: single_task is ''"
+    assert any(line.startswith(told) for line in broken_promises(given(copied, "dev")))
+
+
 OWN_CATALOG = "    permissions: *managers\n    variables:\n      catalog: prod\n      live"
 REPORT = """\
 resources:
@@ -343,7 +362,7 @@ resources:
         - task_key: report
           notebook_task: {notebook_path: ../report.py}
         - task_key: other_wheel
-          python_wheel_task: {package_name: reports, entry_point: send}
+          python_wheel_task: {package_name: reports, entry_point: send, named_parameters: {streams: video, schema: x.y}}
           depends_on: [{task_key: report}]
           new_cluster: {spark_version: 18.x-scala2.13, node_type_id: m5d.large, num_workers: 1}
           libraries: [{pypi: {package: reports}}]

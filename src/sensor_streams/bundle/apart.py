@@ -91,7 +91,8 @@ def apart(bundle: Bundle) -> Iterator[Broken]:
                 yield (
                     path,
                     f"{what} is the same in the targets {bundle.target} and {name}: they would write the same tables, "
-                    "or refuse each other's checkpoints. Give each target a schema or a catalog of its own",
+                    "or refuse each other's checkpoints. Give each target a schema of its own, or another catalog and "
+                    "folder",
                 )
 
 
@@ -131,6 +132,10 @@ def _places(bundle: Bundle) -> list[tuple[str, Path, str]]:
             )
         if told.get("tables"):
             keep(f"folder {told['tables']}", (*here, "tables"), f"folder of tables {told['tables']}")
+        elif told.get("tables_root") and told.get("schema"):
+            # Two catalogs may have schemas of one name; below one root these would be one folder.
+            folder = f"{told['tables_root']}/{told['schema']}"
+            keep(f"folder {folder}", (*here, "tables_root"), f"folder of tables {folder}")
     return list(found.values())
 
 

@@ -63,6 +63,10 @@ class Bundle:
 
         Falls back to the nearest value around it.
         """
+        given = self._root.get("variables", path[0], "value", *path[1:])
+        if given is not None and not given.positions:
+            # JSON has no positions here.
+            return Position(f".databricks/bundle/{self.target}/variable-overrides.json", 1, 1)
         for end in range(len(path), 0, -1):
             for source in ("value", "default"):
                 node = self._root.get("variables", path[0], source, *path[1:end])

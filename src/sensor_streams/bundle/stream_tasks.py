@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sensor_streams.streams import BY_NAME, TASKS
+
 PACKAGE = "sensor_streams"
 # A task that hands these over means this wheel, whatever its package is called by mistake.
 _OWN_PARAMETERS = {"catalog", "schema", "checkpoints"}
@@ -37,4 +39,5 @@ def of_ours(jobs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _is_ours(task: Mapping[str, Any]) -> bool:
     wheel = task.get("python_wheel_task") or {}
     told = parameters(task)
-    return wheel.get("package_name") == PACKAGE or "streams" in told or told.keys() >= _OWN_PARAMETERS
+    means_ours = told.keys() >= _OWN_PARAMETERS or not {*BY_NAME, *TASKS}.isdisjoint(streams_of_task(task))
+    return wheel.get("package_name") == PACKAGE or means_ours
