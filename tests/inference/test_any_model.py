@@ -206,6 +206,7 @@ def batch(plant: Plant, hour: int) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_a_bad_version_keeps_the_last_good_one_is_reported_and_loses_no_row(ready: Plant) -> None:
     good = register(ready, Custom(score)).version
     assert batch(ready, 0).model == good
