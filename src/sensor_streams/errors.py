@@ -62,6 +62,14 @@ class ModelError(SensorStreamsError):
     """A model cannot be trained, found, loaded or applied."""
 
 
+class UnusableModel(ModelError):
+    """One version of a model cannot be loaded or applied; the message says why."""
+
+
+class NoModel(ModelError):
+    """No version of a model can score: its stream waits and keeps its input."""
+
+
 class StreamFailed(SensorStreamsError):
     """One or more streams of a task ended that should not have; all failures are listed."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -15,6 +15,7 @@ from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
 from sensor_streams.retention import RETENTION, missing_retention
 from sensor_streams.session import names_at, remove_at
 from sensor_streams.settings import NAME, catalog_name
+from sensor_streams.unopened import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 
 Columns = list[tuple[str, str]]
 
@@ -103,9 +104,9 @@ class Catalog:
             self.entries.register(self.spark)
         try:
             return self.spark.catalog.tableExists(self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             # An entry that leads nowhere is an entry all the same.
-            if (error.getCondition() or "").startswith("DELTA_"):
+            if condition_of(error).startswith("DELTA_"):
                 return True
             raise
 
@@ -128,10 +129,11 @@ class Catalog:
                 .select("location", "id", "properties")
                 .first()
             )
-        except PySparkException as error:
-            raise self._leads_nowhere(table, error.getCondition() or type(error).__name__) from None
-        if row is None or not self._columns(table):
-            raise self._leads_nowhere(table, "no detail")
+            columns = self._columns(table)
+        except OPENING as error:
+            raise self._leads_nowhere(table, condition_of(error) or type(error).__name__) from None
+        if row is None or not columns:
+            raise self._leads_nowhere(table, "it has no columns")
         return TableIdentity(name, str(row["location"]), str(row["id"])), dict(row["properties"] or {})
 
     def entry_location(self, table: str) -> str:
@@ -143,8 +145,10 @@ class Catalog:
             rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
         except AnalysisException as error:
             # Where nothing lies there, all that is told of the entry is this error.
-            return str((error.getMessageParameters() or {}).get("path", "an unknown place"))
-        return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), "an unknown place")
+            return str((error.getMessageParameters() or {}).get("path", UNKNOWN_PLACE))
+        except Py4JJavaError:
+            return UNKNOWN_PLACE
+        return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), UNKNOWN_PLACE)
 
     def tables_with_prefix(self, prefix: str) -> list[str]:
         """The names of the schema's tables that begin so, sorted; views are not among them."""
@@ -233,19 +237,22 @@ class Catalog:
             self.entries.register(self.spark)
         try:
             return self.spark.table(self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             raise self._missing(table, error) from None
 
     def handle(self, table: str, session: SparkSession | None = None) -> DeltaTable:
         """A handle that stays valid: reads and merges through it ask the catalog nothing more. Raises TableError."""
+        if self.entries is not None:
+            # The first thing that a process does may be to open a table: its session knows no entry until then.
+            self.entries.register(self.spark)
         try:
             return DeltaTable.forName(session or self.spark, self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             raise self._missing(table, error) from None
 
-    def _missing(self, table: str, error: AnalysisException) -> Exception:
+    def _missing(self, table: str, error: PySparkException | Py4JJavaError) -> Exception:
         """What it means that a name could not be opened; the error itself where it says something else."""
-        condition = error.getCondition() or ""
+        condition = condition_of(error)
         if not condition.startswith(("DELTA_", "TABLE_OR_VIEW_NOT_FOUND")):
             return error
         if not self.exists(table):
@@ -256,11 +263,9 @@ class Catalog:
         return TableError(f"table {table} is not in the catalog, {self}: start the stream that writes it")
 
     def _leads_nowhere(self, table: str, cause: str) -> TableError:
-        return TableError(
-            f"table {self.catalog}.{self.schema}.{table}: its catalog entry says {self.entry_location(table)}, and "
-            f"there is no Delta table there ({cause}). Nothing was written. Find where the data is and correct the "
-            "entry, or drop the entry to start anew"
-        )
+        usual = None if self.root is None else f"{self.root.rstrip('/')}/{_checked(table)}"
+        name = f"{self.catalog}.{self.schema}.{table}"
+        return cannot_open(self.spark, name, self.entry_location(table), cause, usual)
 
     def _just_created(self, spec: TableSpec, location: str) -> bool:
         """True when an empty table lies at the location that was made from this specification and nothing since."""

@@ -42,13 +42,16 @@ class Handles:
 class Outcome:
     """What a batch did: rows written, lines rejected, the newest time that it touched, and lines read.
 
-    rows_in: None where the rows that the source counts are the batch's own.
+    rows_in: None where the rows that the source counts are the batch's own. model: the version that scored; refused: a
+    version that could not, with the reason.
     """
 
     writes: Writes = field(default_factory=Writes)
     rejected: int = 0
     newest: datetime | None = None
     rows_in: int | None = None
+    model: str | None = None
+    refused: str | None = None
 
 
 def changed_rows(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sensor_streams.errors import ModelError, UnusableModel
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
@@ -74,8 +75,11 @@ class Workspace:
         return registry_of(self.settings)
 
     def load_model(self, kind: str, version: str) -> LoadedModel:
-        """A version of a model, ready for the workers."""
-        return self.registry.load(self.spark, kind, version)
+        """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
+        try:
+            return self.registry.load(self.spark, kind, version)
+        except UnusableModel as error:
+            raise ModelError(f"model {self.registry.name(kind)} version {version} cannot be used: {error}") from None
 
     def train(self) -> TrainingReport:
         """Train on what the tables hold now. Raises TableError when there are no features yet."""

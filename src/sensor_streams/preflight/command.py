@@ -123,7 +123,7 @@ class _Looking:
             self.shown.doing("starting Spark")
             catalog = workspace.catalog
             self.shown.doing(f"looking at the tables of {', '.join(bound.tasks)}")
-            return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY)
+            return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
 
         return self._look(bundle, bounds, facts, []), self._head(
             bundle.target, "here", home=str(self.config.tables.parent)

@@ -9,6 +9,7 @@ from sensor_streams.fleet import load_fleet
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.maintenance import MaintenanceReport
 from sensor_streams.maintenance import maintain as maintain_tables
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
@@ -37,7 +38,9 @@ def train() -> TrainingReport:
     """The task that trains both models on the tables as they are, and makes them champion."""
     settings = _settings(parse_parameters(sys.argv[1:]))
     fleet = load_fleet(settings.sensors)
-    report = train_on_tables(catalog_of(job_session(), settings), fleet, registry_of(settings))
+    spark = job_session()
+    log.info("%s", RunEnvironment.of(spark))
+    report = train_on_tables(catalog_of(spark, settings), fleet, registry_of(settings))
     log.info("trained: %s", "; ".join([*(f"{k} {v:.3f}" for k, v in report.figures.items()), *report.notes]))
     return report
 
@@ -46,6 +49,7 @@ def maintain() -> MaintenanceReport:
     """The task that keeps tables and landing folder in order."""
     settings = _settings(parse_parameters(sys.argv[1:]))
     spark = job_session()
+    log.info("%s", RunEnvironment.of(spark))
     report = maintain_tables(catalog_of(spark, settings), settings, load_fleet(settings.sensors))
     for line in report.lines():
         log.info("%s", line)

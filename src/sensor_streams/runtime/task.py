@@ -4,7 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -13,6 +13,7 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.stores import catalog_of, registry_of
@@ -28,9 +29,10 @@ log = logging.getLogger("sensor_streams.runtime")
 
 @dataclass(frozen=True)
 class TaskReport:
-    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL)."""
+    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL), and why it waits where it does."""
 
     states: Mapping[str, str]
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_task(
@@ -58,13 +60,20 @@ def run_task(
     lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
     lease.acquire()
     try:
+        log.info("run %s, attempt %d: %s", settings.run, settings.attempt, RunEnvironment.of(spark))
         refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
         progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())
         registry = registry_of(settings)
         interval = settings.model_interval.total_seconds()
-        champions = {s.model: Champion(spark, registry, s.model, interval) for s in streams if s.model is not None}
+        champions = {
+            s.model: Champion(
+                spark, registry, s.model, interval, Path(settings.checkpoints) / s.name, _scored(catalog, s)
+            )
+            for s in streams
+            if s.model is not None
+        }
         workers = [
             Worker(
                 stream=stream,
@@ -73,7 +82,7 @@ def run_task(
                 catalog=catalog,
                 lease=lease,
                 progress=progress,
-                champion=champions[stream.model].current if stream.model is not None else None,
+                champion=champions[stream.model] if stream.model is not None else None,
                 closing=closing,
                 on_batch=on_batch,
             )
@@ -86,9 +95,20 @@ def run_task(
             return champions[kind].there()
 
         Supervisor(workers, settings, lease, progress, closing, ready).run()
-        return TaskReport({worker.stream.name: worker.state for worker in workers})
+        states = {worker.stream.name: worker.state for worker in workers}
+        return TaskReport(states, {w.stream.name: w.waits for w in workers if w.waits is not None})
     finally:
         lease.release()
+
+
+def _scored(catalog: Catalog, stream: Stream) -> Callable[[], list[str]]:
+    """The versions that rows of a stream's table name, looked up when that is asked for."""
+
+    def versions() -> list[str]:
+        rows = catalog.read(stream.name).select("model_version").distinct().collect()
+        return [str(row["model_version"]) for row in rows]
+
+    return versions
 
 
 def _progress_name(streams: Sequence[Stream]) -> str:

@@ -71,25 +71,29 @@ def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
     there = facts.tables.get(canonical(entry.location))
     bound = bound_to(facts, name)
     if isinstance(there, Nothing):
-        yield _nothing_there(facts, name, entry.location, bound)
+        yield _nothing_there(facts, name, entry.location, bound, there.files)
     elif isinstance(there, Damaged):
         yield _damaged(subject, there)
     else:
         yield from _another(facts, name, entry.location, there, bound)
 
 
-def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity]) -> Finding:
+def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity], files: int) -> Finding:
     subject = facts.meant.full(name)
     elsewhere = [was.location for was in bound.values()] + [p for p in (layout(facts, name),) if p is not None]
     data = next((p for p in elsewhere if isinstance(facts.tables.get(canonical(p)), TableFacts)), None)
     found = f"the catalog says {location}, and there is no table there"
+    if files:
+        found += f" but other files ({files} names)"
     if data is None:
         return finding(
             "location.nothing-there",
             subject,
             f"{found}; nor is its data at any other place that is known",
             "a table at the place that the catalog names",
-            "find where the data is and correct the entry; drop the entry only if the data is gone for good",
+            # Advice to drop an entry is never given while something is stored there.
+            "find where the data is and correct the entry"
+            + ("" if files else "; drop the entry only if the data is gone for good"),
         )
     return finding(
         "location.nothing-there",
