@@ -27,7 +27,7 @@ from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
-from sensor_streams.local.upkeep_command import maintain, rebuild, verify
+from sensor_streams.local.upkeep_command import erase, maintain, rebuild, verify
 from sensor_streams.preflight.command import preflight
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ app.command()(preflight)
 app.command()(verify)
 app.command()(rebuild)
 app.command()(maintain)
+app.command()(erase)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
 console = Console(emoji=False)

@@ -1,6 +1,7 @@
-"""The commands that look after tables: `verify`, `rebuild`, `maintain`."""
+"""The commands that look after tables: `verify`, `rebuild`, `maintain`, `erase`."""
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -116,6 +117,50 @@ def rebuild(
         if begin is None and end is None:
             workspace.records.settle(stream.name)
     say(console, f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
+
+
+def erase(
+    device: Annotated[str, typer.Option(help="the device whose readings are erased")],
+    low: From = None,
+    high: To = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    archive: Annotated[str | None, typer.Option(help="folder that ingested files went to")] = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a device's readings, and all that follows from them, from every table and file. There is no way back."""
+    from sensor_streams.erasure.erase import erase as erase_all
+    from sensor_streams.erasure.lines import Erasure
+    from sensor_streams.rebuild import only_writer
+    from sensor_streams.streams import BY_NAME
+
+    if not device.strip():
+        raise ConfigurationError("--device is empty: give the device_id whose readings are erased")
+    erasure = Erasure(device, *_range(low, high))
+    workspace = opened(local, {"sensors": sensors, "archive": archive}, settings, home)
+    if not yes:
+        span = "all readings" if erasure.whole else f"the readings from {low or 'the first'} to {high or 'the last'}"
+        if not sys.stdin.isatty():
+            raise ConfigurationError(f"erase removes {span} of the device for good: give --yes to do it")
+        typer.confirm(
+            f"Erase {span} of {device} in schema {workspace.settings.schema_name} and in its files?", abort=True
+        )
+
+    def champion(kind: ModelKind) -> LoadedModel | None:
+        found = workspace.registry.champion(kind)
+        return None if found is None else workspace.load_model(kind, found.version)
+
+    fleet = workspace.fleet
+    with only_writer(workspace.settings, list(BY_NAME), "erase"), errors.status("erasing") as status:
+        report = erase_all(workspace.catalog, workspace.settings, fleet, erasure, champion, on_step=status.update)
+    if as_json:
+        print(json.dumps(asdict(report)))
+        return
+    for line in report.report():
+        say(console, line)
 
 
 def maintain(

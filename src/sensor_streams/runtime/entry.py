@@ -4,6 +4,10 @@ import logging
 import os
 import sys
 
+from sensor_streams.durations import parse_time
+from sensor_streams.erasure.erase import Erased
+from sensor_streams.erasure.erase import erase as erase_all
+from sensor_streams.erasure.lines import Erasure
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.inference.registry import LoadedModel
@@ -17,15 +21,15 @@ from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import job_session
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
-from sensor_streams.streams import ModelKind, streams_of
+from sensor_streams.streams import BY_NAME, ModelKind, streams_of
 
 log = logging.getLogger("sensor_streams.runtime")
 
 
 # What the wheel's tasks are called in a job, by the names of the project's entry points.
-ENTRY_POINTS = ("stream", "train", "maintain", "rebuild")
+ENTRY_POINTS = ("stream", "train", "maintain", "rebuild", "erase")
 # Parameters that are no settings.
-_OWN = {"stream": {"streams"}, "rebuild": {"models"}}
+_OWN = {"stream": {"streams"}, "rebuild": {"models"}, "erase": {"device", "from", "to"}}
 
 
 def stream() -> TaskReport:
@@ -72,6 +76,28 @@ def rebuild() -> Rebuilt:
         train_all = (lambda: _trained(records, settings)) if models == "train" else None
         report = rebuild_changed(records, champion, train_all, models == "keep")
     for line in report.lines():
+        log.info("%s", line)
+    return report
+
+
+def erase() -> Erased:
+    """The task that erases the readings of one device (`device`, `from`, `to`) from tables and files."""
+    arguments = parse_parameters(sys.argv[1:])
+    device, low, high = (arguments.pop(name, "") for name in ("device", "from", "to"))
+    if not device:
+        raise ConfigurationError("parameter device is missing: give the device_id whose readings are erased")
+    span = [parse_time(text, name) if text else None for name, text in (("from", low), ("to", high))]
+    settings = _settings(arguments)
+    spark, registry = job_session(), registry_of(settings)
+
+    def champion(kind: ModelKind) -> LoadedModel | None:
+        found = registry.champion(kind)
+        return None if found is None else registry.load(spark, kind, found.version)
+
+    catalog, fleet = catalog_of(spark, settings), load_fleet(settings.sensors)
+    with only_writer(settings, list(BY_NAME), "erase"):
+        report = erase_all(catalog, settings, fleet, Erasure(device, *span), champion)
+    for line in report.report():
         log.info("%s", line)
     return report
 
