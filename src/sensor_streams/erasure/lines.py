@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import json
 import os
 import re
@@ -126,7 +127,10 @@ def _opened(file: Path, mode: str, suffix: str | None = None) -> Any:
     if kind == ".bz2":
         return bz2.open(file, mode)
     if kind in (".zst", ".zstd"):
-        return pa.input_stream(str(file), "zstd") if mode == "rb" else pa.output_stream(str(file), "zstd")
+        if mode == "rb":
+            # By itself such a stream has no lines.
+            return io.BufferedReader(pa.input_stream(str(file), "zstd"))
+        return pa.output_stream(str(file), "zstd")
     if kind in _UNKNOWN:
         raise OSError(f"{file}: {kind} cannot be read here")
     return file.open(mode)
