@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,10 +15,6 @@ from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
-
-if TYPE_CHECKING:
-    from sensor_streams.inference.registry import LoadedModel
-    from sensor_streams.streams import ModelKind
 
 From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
 To = Annotated[str | None, typer.Option("--to", help="end of the range")]
@@ -93,15 +89,11 @@ def rebuild(
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
 
-    def champion(kind: ModelKind) -> LoadedModel | None:
-        found = workspace.registry.champion(kind)
-        return None if found is None else workspace.load_model(kind, found.version)
-
     if stream is None:
         with only_writer(workspace.settings, COMPUTED, "rebuild"), errors.status("tables") as status:
             report = rebuild_changed(
                 workspace.records,
-                champion,
+                workspace.champion,
                 workspace.train if train else None,
                 keep_models,
                 on_table=lambda table: status.update(f"table {table}"),
@@ -110,7 +102,7 @@ def rebuild(
             say(console, line)
         return
     with only_writer(workspace.settings, [stream.name], "rebuild"):
-        model = None if stream.model is None else champion(stream.model)
+        model = None if stream.model is None else workspace.champion(stream.model)
         if stream.model is not None and model is None:
             raise ModelError(f"{name} cannot be rebuilt: no {stream.model} model has the alias champion; train first")
         writes = compute(workspace.catalog, fleet, stream.name, begin, end, model)
@@ -149,13 +141,11 @@ def erase(
             f"Erase {span} of {device} in schema {workspace.settings.schema_name} and in its files?", abort=True
         )
 
-    def champion(kind: ModelKind) -> LoadedModel | None:
-        found = workspace.registry.champion(kind)
-        return None if found is None else workspace.load_model(kind, found.version)
-
     fleet = workspace.fleet
     with only_writer(workspace.settings, list(BY_NAME), "erase"), errors.status("erasing") as status:
-        report = erase_all(workspace.catalog, workspace.settings, fleet, erasure, champion, on_step=status.update)
+        report = erase_all(
+            workspace.catalog, workspace.settings, fleet, erasure, workspace.champion, on_step=status.update
+        )
     if as_json:
         print(json.dumps(asdict(report)))
         return

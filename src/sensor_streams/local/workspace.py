@@ -78,6 +78,11 @@ class Workspace:
         """A version of a model, ready for the workers."""
         return self.registry.load(self.spark, kind, version)
 
+    def champion(self, kind: str) -> LoadedModel | None:
+        """The version with the alias champion, ready for the workers; None when there is none."""
+        found = self.registry.champion(kind)
+        return None if found is None else self.load_model(kind, found.version)
+
     def train(self) -> TrainingReport:
         """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""
         check_features(self.records)
