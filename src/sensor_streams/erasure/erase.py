@@ -19,7 +19,7 @@ from sensor_streams.ingest.landed import DONE, Landing
 from sensor_streams.keyed.difference import DELETE, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, recompute, tell_all
 from sensor_streams.keyed.region import Slots
-from sensor_streams.keyed.signature import Signature
+from sensor_streams.keyed.signature import ERASE
 from sensor_streams.keyed.write import apply
 from sensor_streams.runtime.files import read_json, write_json
 from sensor_streams.runtime.positions import position_of
@@ -101,7 +101,7 @@ def erase(
     for file, _ in files:
         report.lines += without(file, erasure, keep_empty)
         report.files += 1
-    with Signature("erase").on(spark):
+    with ERASE.on(spark):
         for table in ("readings", "readings_rejected"):
             if catalog.exists(table):
                 on_step(f"table {table}")
