@@ -64,9 +64,14 @@ class Records:
 
     def change(self, stream: Stream) -> Change:
         """Return what changed since the stream's table was computed; without a record, what its rows contradict."""
+        was, now = self.read(stream.name), computed_with(stream.name, self.fleet)
+        same = was is not None and not was.unfinished and list(was.devices) == list(now.devices)
+        if was is not None and same and not any(differences(stream.name, was, now, None)):
+            # As at nearly every start: no table is looked at.
+            return Change(stream.name)
         if not self._has_rows(stream.name):
             return Change(stream.name) if self._fresh(stream.name) else self._compared(stream)
-        if self.read(stream.name) is None:
+        if was is None:
             there = {name: self.catalog.read(name) for name in stream.sources if self.catalog.exists(name)}
             if len(there) < len(stream.sources):
                 return Change(stream.name)
@@ -83,7 +88,7 @@ class Records:
         was, now = self.read(stream), computed_with(stream, self.fleet)
         sensors, learnt = with_removed(stream, was, now), was is not None and was.learnt
         model, trained = now.model, now.trained
-        if was is not None and (learnt or self._has_rows(stream)):
+        if was is not None and now.model is not None and (learnt or self._has_rows(stream)):
             model, trained = was.model or model, was.trained or trained
         self.write(stream, replace(now, sensors=sensors, model=model, trained=trained, learnt=learnt))
 
