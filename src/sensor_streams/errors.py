@@ -46,6 +46,10 @@ class BindingError(TableError):
     """A stream's checkpoint belongs to other tables than those that its names lead to today."""
 
 
+class FleetChanged(TableError):
+    """Tables were computed with other settings of sensors.yml; the message names each and the command."""
+
+
 class PreflightFailed(TableError):
     """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""
 

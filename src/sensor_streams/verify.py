@@ -129,7 +129,7 @@ def _check(
         found = _files_that_do_not_add_up(handles)
         rows = handles.read("ingested_files").count()
     elif stream.name == "alert_events":
-        found = _events_that_do_not_fold(handles)
+        found = events_that_do_not_fold(handles)
         rows = handles.read("alerts").count()
     else:
         region = region_of(stream, fleet, low, high)
@@ -185,7 +185,7 @@ def _files_that_do_not_add_up(handles: Handles) -> DataFrame:
     return sums.unionByName(twice)
 
 
-def _events_that_do_not_fold(handles: Handles) -> DataFrame:
+def events_that_do_not_fold(handles: Handles) -> DataFrame:
     """Episodes whose last event does not say what the episode is, and episodes whose numbers are not 1, 2, 3, …"""
     key = ["device_id", "rule", "opened_at"]
     events = handles.read("alert_events")

@@ -143,6 +143,11 @@ def write_region(
     return apply(handles.tables[stream.name], changes, stream.columns(fleet), stream.key, region.condition, once)
 
 
+def tell_all(stream: Stream, fleet: Fleet, handles: Handles) -> Writes:
+    """Append the events that any episode still asks for, gone ones included, outside of a batch."""
+    return _tell(stream, handles.read(stream.sources[0]), True, fleet, handles, None).writes
+
+
 def _tell(
     stream: Stream, changes: DataFrame, first: bool, fleet: Fleet, handles: Handles, once: Once | None
 ) -> Outcome:

@@ -13,6 +13,7 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, absolute, load_local
+from sensor_streams.runtime.changes import Records, check_features, record_training
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
 from sensor_streams.settings import Settings, load_settings
@@ -81,9 +82,22 @@ class Workspace:
         except UnusableModel as error:
             raise ModelError(f"model {self.registry.name(kind)} version {version} cannot be used: {error}") from None
 
+    def champion(self, kind: str) -> LoadedModel | None:
+        """The version with the alias champion, ready for the workers; None when there is none."""
+        found = self.registry.champion(kind)
+        return None if found is None else self.load_model(kind, found.version)
+
     def train(self) -> TrainingReport:
-        """Train on what the tables hold now. Raises TableError when there are no features yet."""
-        return train_on_tables(self.catalog, self.fleet, self.registry)
+        """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""
+        check_features(self.records)
+        report = train_on_tables(self.catalog, self.fleet, self.registry)
+        record_training(self.records, [version.name for version in report.versions])
+        return report
+
+    @property
+    def records(self) -> Records:
+        """The settings that the tables were computed with."""
+        return Records.of(self.settings, self.catalog, self.fleet)
 
     def verify(self) -> list[Check]:
         """Verify everything."""

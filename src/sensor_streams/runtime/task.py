@@ -14,6 +14,7 @@ from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
 from sensor_streams.runtime.environment import RunEnvironment
+from sensor_streams.runtime.changes import Records, not_trained, refuse_changes
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.stores import catalog_of, registry_of
@@ -48,7 +49,8 @@ def run_task(
 
     Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
     PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
-    EnvironmentProblem on Spark Connect before Spark 4.3.
+    FleetChanged when tables were computed with other settings of sensors.yml, EnvironmentProblem on Spark Connect
+    before Spark 4.3.
     """
     refuse_connect(spark)
     fleet = fleet or load_fleet(settings.sensors)
@@ -133,6 +135,8 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
     bindings = [_binding(stream, settings, fleet) for stream in streams]
     for binding in bindings:
         binding.check(identify)
+    records = Records.of(settings, catalog, fleet)
+    refuse_changes(records, streams)
     there: dict[str, TableIdentity] = {}
     for stream in streams:
         for table in stream.tables(fleet):
@@ -142,6 +146,12 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
     there |= {name: catalog.wait_for(name, seconds) for name in sorted(others)}
     for binding in bindings:
         binding.write(there)
+    for stream in streams:
+        records.settle(stream.name)
+    for name, told in not_trained(records, streams).items():
+        log.warning(
+            "stream %s: its model does not know of a change of %s: run `sensor-streams train`", name, ", ".join(told)
+        )
 
 
 def _binding(stream: Stream, settings: Settings, fleet: Fleet) -> Binding:

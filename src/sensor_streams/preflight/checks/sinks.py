@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sensor_streams.keyed.signature import of_rebuild
+from sensor_streams.keyed.signature import ERASE, of_rebuild
 from sensor_streams.preflight.checks.asked import WRITES, anew, begun, table_of, told
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
@@ -65,7 +65,7 @@ def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, tabl
                 f"RESTORE TABLE {sql_name(subject)} TO VERSION AS OF {commit.version - 1}",
             )
             return
-        if commit.operation in WRITES and commit.app != of_rebuild(stream.name).writer:
+        if commit.operation in WRITES and commit.app not in (of_rebuild(stream.name).writer, ERASE.writer):
             strange.append(commit)
     if strange:
         more = f", and {len(strange) - 1} more" if strange[1:] else ""
