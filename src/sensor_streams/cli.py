@@ -25,7 +25,7 @@ from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
-from sensor_streams.local.upkeep_command import maintain, rebuild, verify
+from sensor_streams.local.upkeep_command import maintain, rebuild, reread, verify
 from sensor_streams.preflight.command import preflight
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ app.command()(run)
 app.command()(preflight)
 app.command()(verify)
 app.command()(rebuild)
+app.command()(reread)
 app.command()(maintain)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.

@@ -1,4 +1,4 @@
-"""The commands that look after tables: `verify`, `rebuild`, `maintain`."""
+"""The commands that look after tables: `verify`, `rebuild`, `reread`, `maintain`."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ from rich.table import Table
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.local.config import LOCAL_FILE
-from sensor_streams.local.options import AsJson, Home, Local, Sensors, SettingsFile, opened
+from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def verify(
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
-        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
+        landing = workspace.settings.landing
+        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or (), landing=landing)
         missing = left_out(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
@@ -94,6 +95,26 @@ def rebuild(
             model = workspace.load_model(kind, champion.version)
         writes = compute(workspace.catalog, fleet, name, begin, end, model)
     say(console, f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
+
+
+def reread(
+    names: Annotated[list[str] | None, typer.Argument(help="files below the landing folder; all that changed")] = None,
+    landing: Landing = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Read files again that changed after they were read; lines that are stored change nothing."""
+    from sensor_streams.ingest.changed import reread as read
+
+    workspace = opened(local, {"sensors": sensors, "landing": landing}, settings, home)
+    fleet = workspace.fleet
+    with _only_writer(workspace, "readings"):
+        files, outcome = read(workspace.catalog, fleet, workspace.settings.landing, names or ())
+    for name in files:
+        say(console, name)
+    say(console, f"{len(files):,} files read again, {outcome.writes.inserted:,} readings added")
 
 
 def maintain(

@@ -83,4 +83,4 @@ class Workspace:
 
     def verify(self) -> list[Check]:
         """Verify everything."""
-        return verify(self.catalog, self.fleet, self.load_model)
+        return verify(self.catalog, self.fleet, self.load_model, landing=self.settings.landing)
