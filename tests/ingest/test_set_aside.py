@@ -108,8 +108,8 @@ def test_names_that_java_cannot_open_are_set_aside_and_odd_ones_are_read(empty: 
         states = _states(empty)
         assert {name for name, (state, _, _) in states.items() if state == "DONE"} == set(odd)
         assert "rename" in str(states["2026-11-20T12:00:00Z.json"][2])
-        assert "not UTF-8" in str(states["K\\udcfchler.json"][2])
-        assert "not UTF-8" in str(states["empt\\udcfc.json"][2])
+        assert "not UTF-8" in str(states["K\\xfchler.json"][2])
+        assert "not UTF-8" in str(states["empt\\xfc.json"][2])
         empty.land_bytes("next.json", _line(40))
         odd = [*odd, "next.json"] if "next.json" not in odd else odd
     assert empty.differing("readings") == []

@@ -131,7 +131,7 @@ class Landing:
         empty, strange = [], []
         for name, status in self.files():
             if not name.isprintable() and not is_utf_8(name):
-                shown = name.encode("utf-8", "backslashreplace").decode()
+                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
                 strange.append(self.landed(shown, status))
             elif not status.st_size:
                 empty.append(name)

@@ -33,6 +33,7 @@ def verify(
     low: From = None,
     high: To = None,
     only: Annotated[list[str] | None, typer.Option(help="check this table only (may be given again)")] = None,
+    landing: Landing = None,
     settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
@@ -48,8 +49,8 @@ def verify(
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
-        landing = workspace.settings.landing
-        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or (), landing=landing)
+        load = workspace.load_model
+        checks = check(workspace.catalog, fleet, load, begin, end, only or (), landing=landing or workspace.landing)
         missing = left_out(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
@@ -108,10 +109,10 @@ def reread(
     """Read files again that changed after they were read; lines that are stored change nothing."""
     from sensor_streams.ingest.changed import reread as read
 
-    workspace = opened(local, {"sensors": sensors, "landing": landing}, settings, home)
+    workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with _only_writer(workspace, "readings"):
-        files, outcome = read(workspace.catalog, fleet, workspace.settings.landing, names or ())
+        files, outcome = read(workspace.catalog, fleet, landing or workspace.landing, names or ())
     for name in files:
         say(console, name)
     say(console, f"{len(files):,} files read again, {outcome.writes.inserted:,} readings added")

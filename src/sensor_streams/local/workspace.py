@@ -12,6 +12,7 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, absolute, load_local
+from sensor_streams.runtime.binding import read_binding
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
 from sensor_streams.settings import Settings, load_settings
@@ -73,6 +74,12 @@ class Workspace:
         """The models."""
         return registry_of(self.settings)
 
+    @property
+    def landing(self) -> str:
+        """The folder that the stream `readings` last read, so that it need not be given again; else the settings'."""
+        bound = read_binding(Path(self.settings.checkpoints) / "readings")
+        return self.settings.landing if bound is None or bound.landing is None else bound.landing
+
     def load_model(self, kind: str, version: str) -> LoadedModel:
         """A version of a model, ready for the workers."""
         return self.registry.load(self.spark, kind, version)
@@ -83,4 +90,4 @@ class Workspace:
 
     def verify(self) -> list[Check]:
         """Verify everything."""
-        return verify(self.catalog, self.fleet, self.load_model, landing=self.settings.landing)
+        return verify(self.catalog, self.fleet, self.load_model, landing=self.landing)
