@@ -20,11 +20,12 @@ def _lines(*minutes: int) -> list[str]:
 @pytest.fixture
 def changed(plant: Plant) -> Plant:
     """A plant whose files were read, and changed after that: one grew, one was written over, one came half."""
+    plant.create("readings")
     plant.land("daily.json", _lines(1, 2, 3))
     plant.land("latest.json", _lines(11, 12, 13))
     plant.land("half.json", [*_lines(21, 22), _lines(23)[0][:-20]])
     plant.land("same.json", _lines(31))
-    plant.run("readings")
+    plant.ingest()
     assert plant.sums() == (10, 9, 1, 0)
     plant.land("daily.json", _lines(1, 2, 3, 4, 5, 6), LATER)
     plant.land("latest.json", _lines(41, 42, 43), LATER)
@@ -45,13 +46,6 @@ def _verify(plant: Plant) -> list[str]:
 def test_files_that_changed_after_they_were_read_are_reported_at_start_and_by_verify(
     changed: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING):
-        changed.run("readings")
-    told = [record.getMessage() for record in caplog.records if "changed after they were read" in record.getMessage()]
-    assert len(told) == 1
-    assert "3 landed files" in told[0]
-    assert "daily.json" in told[0]
-    assert "sensor-streams reread" in told[0]
     found = _verify(changed)
     assert [name for name in ("daily.json", "latest.json", "half.json") if name in " ".join(found)] == [
         "daily.json",
@@ -59,6 +53,13 @@ def test_files_that_changed_after_they_were_read_are_reported_at_start_and_by_ve
         "half.json",
     ]
     assert "same.json" not in " ".join(found)
+    with caplog.at_level(logging.WARNING):
+        changed.run("readings")
+    told = [record.getMessage() for record in caplog.records if "changed after they were read" in record.getMessage()]
+    assert len(told) == 1
+    assert "3 landed files" in told[0]
+    assert "daily.json" in told[0]
+    assert "sensor-streams reread" in told[0]
 
 
 def test_a_file_that_is_read_again_adds_its_new_lines_once_and_the_sums_hold(changed: Plant) -> None:
@@ -88,7 +89,7 @@ def test_a_lost_checkpoint_after_files_were_written_over_keeps_the_sums(changed:
 def test_a_row_that_is_marked_set_aside_is_read_again_by_the_next_batch(changed: Plant) -> None:
     changed.catalog.handle("ingested_files").update("source_file = 'latest.json'", {"state": "'SET_ASIDE'"})
     changed.land("next.json", _lines(50))
-    changed.run("readings")
+    changed.ingest("next.json")
     assert changed.count("readings", "source_file = 'latest.json'") == 6
     assert changed.differing("readings") == []
 
