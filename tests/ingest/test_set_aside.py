@@ -6,12 +6,15 @@ import lzma
 import os
 import zipfile
 import zlib
+from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+from pyspark.sql import SparkSession
 
 from sensor_streams.ingest.formats import suffix
-from sensor_streams.ingest.long_lines import first_long_line
+from sensor_streams.ingest.landed import Landing
+from sensor_streams.ingest.long_lines import first_long_line, has_long_line
 from tests.plant import Plant, reading
 
 MB = 1 << 20
@@ -158,6 +161,15 @@ def test_the_first_line_beyond_the_limit_is_found_wherever_pieces_are_cut() -> N
     assert first_long_line([b"aaa\nbb", b"bb", b"bb\n"], 5) == 2
     assert first_long_line([b"aa\r", b"bbb", b"bbb"], 5) == 1
     assert first_long_line([], 5) is None
+
+
+def test_what_only_sparks_codec_takes_is_no_long_line(tmp_path: Path, spark: SparkSession) -> None:
+    landing = Landing.at(str(tmp_path))
+    for name, data in {"text.bz2": _line(1), "end.zst": _zstd(_line(1)) + b"end", "text.deflate": _line(1)}.items():
+        (tmp_path / name).write_bytes(data)
+        file = landing.file(name)
+        assert file is not None
+        assert has_long_line(spark, landing, file, 5 * MB, 0, 0, 0) is None
 
 
 def test_the_end_of_a_name_says_the_form() -> None:

@@ -222,17 +222,20 @@ def _count(decided: DataFrame, files: Collection[str]) -> _Figures:
     )
 
 
-def _stored_of_changed(batch: _Batch) -> dict[str, tuple[int, int]]:
+def _stored_of_changed(batch: _Batch, counts: Mapping[str, _Counts]) -> dict[str, tuple[int, int]]:
     """Return how many accepted and rejected lines the tables hold of files that are not as they were recorded.
+
+    That is by size, time or counts: the last where a file was written over, and read once more since.
 
     A file that was written over still has the lines that it held before. Looked up for such files only: Delta finds
     the rows by the least and greatest name of each data file.
     """
-    changed = [
-        name
-        for name, file in batch.files.items()
-        if name in batch.known and batch.known[name].lines and not batch.known[name].of(file.arrived_at, file.size)
-    ]
+    changed = []
+    for name, file in batch.files.items():
+        known = batch.known.get(name)
+        if known is not None and known.lines:
+            same = known.of(file.arrived_at, file.size) and counts.get(name, _Counts()).all == known.counts
+            changed += [] if same else [name]
     if not changed:
         return {}
 
@@ -249,7 +252,7 @@ def _record(batch: _Batch, counts: Mapping[str, _Counts], aside: Mapping[str, st
     spec = files_table(batch.fleet)
     now = datetime.now(UTC)
     rows = []
-    totals = _stored_of_changed(batch)
+    totals = _stored_of_changed(batch, counts)
     for file in batch.files.values():
         count, known = counts.get(file.name, _Counts()), batch.known.get(file.name)
         if file.name in totals:
