@@ -27,7 +27,7 @@ from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
-from sensor_streams.local.upkeep_command import erase, maintain, rebuild, verify
+from sensor_streams.local.upkeep_command import erase, maintain, rebuild, reread, verify
 from sensor_streams.preflight.command import preflight
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ app.command()(run)
 app.command()(preflight)
 app.command()(verify)
 app.command()(rebuild)
+app.command()(reread)
 app.command()(maintain)
 app.command()(erase)
 

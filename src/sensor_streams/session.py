@@ -15,6 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.machine import check_names, check_spark_home, check_user, names_in_utf_8
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
@@ -75,7 +76,8 @@ def job_session() -> SparkSession:
 
     Raises EnvironmentProblem on a session over Spark Connect in which streams would lose writes.
     """
-    spark = SparkSession.builder.getOrCreate()
+    with names_in_utf_8():
+        spark = SparkSession.builder.getOrCreate()
     refuse_connect(spark)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     return spark
@@ -117,6 +119,8 @@ def local_session(
     Raises EnvironmentProblem when there is no Java that Spark can use, or Spark does not start.
     """
     check_java()
+    check_user()
+    check_spark_home()
     # Python workers start with whatever "python3" is found first unless they are told.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -133,14 +137,16 @@ def local_session(
         builder = builder.config(name, value)
     before = log_file.stat().st_size if log_file is not None and log_file.exists() else 0
     try:
-        with _output_to(log_file):
-            return builder.getOrCreate()
+        with _output_to(log_file), names_in_utf_8():
+            spark = builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         told, where = str(error).strip() or type(error).__name__, ""
         if log_file is not None:
             told = last_telling_line(log_file, before) or told
             where = f"; all that it said is in {log_file.absolute()}"
         raise EnvironmentProblem(f"Spark does not start: {told.splitlines()[0]}{where}") from None
+    check_names(spark)
+    return spark
 
 
 def java_executable() -> str | None:

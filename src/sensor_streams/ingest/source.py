@@ -1,7 +1,9 @@
 """How files that arrive become a stream: the one place that knows where this runs."""
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
+from sensor_streams.errors import InputError
 from sensor_streams.settings import Settings
 
 # The schema that the binary source has; a stream must be told.
@@ -34,7 +36,15 @@ def landing_files(spark: SparkSession, settings: Settings, schema_location: str)
             # By default a file that is a week older than the newest one is left out in silence.
             .option("maxFileAge", "36500d")
         )
-    return reader.load(settings.landing).select("path", "modificationTime", "length")
+    try:
+        return reader.load(settings.landing).select("path", "modificationTime", "length")
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        raise InputError(
+            f"the landing folder {settings.landing} does not exist: make it, or give the right one by the setting "
+            "`landing` (--landing on this machine)"
+        ) from None
 
 
 def auto_loader_options(settings: Settings, schema_location: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands that look after tables: `verify`, `rebuild`, `maintain`, `erase`."""
+"""The commands that look after tables: `verify`, `rebuild`, `reread`, `maintain`, `erase`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from rich.table import Table
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.local.config import LOCAL_FILE
-from sensor_streams.local.options import AsJson, Home, Local, Sensors, SettingsFile, opened
+from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 
 From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
@@ -27,6 +27,7 @@ def verify(
     low: From = None,
     high: To = None,
     only: Annotated[list[str] | None, typer.Option(help="check this table only (may be given again)")] = None,
+    landing: Landing = None,
     settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
@@ -42,7 +43,8 @@ def verify(
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
-        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
+        load = workspace.load_model
+        checks = check(workspace.catalog, fleet, load, begin, end, only or (), landing=landing or workspace.landing)
         missing = left_out(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
@@ -151,6 +153,27 @@ def erase(
         return
     for line in report.report():
         say(console, line)
+
+
+def reread(
+    names: Annotated[list[str] | None, typer.Argument(help="files below the landing folder; all that changed")] = None,
+    landing: Landing = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Read files again that changed after they were read; lines that are stored change nothing."""
+    from sensor_streams.ingest.changed import reread as read
+    from sensor_streams.rebuild import only_writer
+
+    workspace = opened(local, {"sensors": sensors}, settings, home)
+    fleet = workspace.fleet
+    with only_writer(workspace.settings, ["readings"], "reread"):
+        files, outcome = read(workspace.catalog, fleet, landing or workspace.landing, names or ())
+    for name in files:
+        say(console, name)
+    say(console, f"{len(files):,} files read again, {outcome.writes.inserted:,} readings added")
 
 
 def maintain(

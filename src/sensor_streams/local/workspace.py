@@ -13,6 +13,7 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, absolute, load_local
+from sensor_streams.runtime.binding import read_binding
 from sensor_streams.runtime.changes import Records, check_features, record_training
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
@@ -75,6 +76,12 @@ class Workspace:
         """The models."""
         return registry_of(self.settings)
 
+    @property
+    def landing(self) -> str:
+        """The folder that the stream `readings` last read, so that it need not be given again; else the settings'."""
+        bound = read_binding(Path(self.settings.checkpoints) / "readings")
+        return self.settings.landing if bound is None or bound.landing is None else bound.landing
+
     def load_model(self, kind: str, version: str) -> LoadedModel:
         """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
         try:
@@ -101,4 +108,4 @@ class Workspace:
 
     def verify(self) -> list[Check]:
         """Verify everything."""
-        return verify(self.catalog, self.fleet, self.load_model)
+        return verify(self.catalog, self.fleet, self.load_model, landing=self.landing)

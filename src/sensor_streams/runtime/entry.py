@@ -14,9 +14,9 @@ from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.maintenance import MaintenanceReport
 from sensor_streams.maintenance import maintain as maintain_tables
-from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.rebuild import COMPUTED, Rebuilt, only_writer, rebuild_changed
 from sensor_streams.runtime.changes import Records, check_features, record_training
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task

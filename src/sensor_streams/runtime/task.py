@@ -13,8 +13,8 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
-from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.changes import Records, not_trained, refuse_changes
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.stores import catalog_of, registry_of

@@ -16,6 +16,7 @@ from sensor_streams.errors import NoModel, StreamFailure
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.batch import ingest_batch
+from sensor_streams.ingest.changed import changed_files, in_words
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.keyed.engine import Handles, Outcome, recompute
 from sensor_streams.keyed.write import CONFLICTS, Once
@@ -79,6 +80,8 @@ class Worker:
         self.state, self.waits = "RUNNING", None
         # Each query has a session of its own.
         self._handles = None
+        if isinstance(self.stream.touches, Files):
+            self._report_changed_files()
         self.last_sign = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
@@ -93,6 +96,12 @@ class Worker:
         else:
             writer = writer.trigger(processingTime=f"{int(interval.total_seconds() * 1000)} milliseconds")
         self.query = writer.start()
+
+    def _report_changed_files(self) -> None:
+        """Warn of files that changed after they were read, once at each start: the source says nothing of them."""
+        changed = changed_files(self.catalog.read("ingested_files"), self.settings.landing)
+        if changed:
+            log.warning("stream %s: %s", self.stream.name, in_words(changed))
 
     @property
     def active(self) -> bool:
