@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams import cli, streams
+from sensor_streams.errors import FleetChanged
 from sensor_streams.local.asked import own_home
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
@@ -45,6 +46,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("verify --only nosuch", "no stream is called nosuch"),
         ("rebuild nosuch", "nosuch cannot be rebuilt: no stream is called so"),
         ("rebuild readings", "readings cannot be rebuilt: it only adds to its table"),
+        ("rebuild", "rebuild takes the name of a stream, or --changed"),
+        ("rebuild alerts --changed", "rebuild takes the name of a stream, or --changed"),
+        ("rebuild alerts --train", "goes with --changed"),
+        ("rebuild --changed --from 2026-01-01", "--changed takes no --from"),
+        ("erase --device pump-1", "give --yes to do it"),
+        ("erase --device pump-1 --from 2026-02-01 --to 2026-01-01 --yes", "is not after"),
         ("train --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("failures x --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("simulate --landing a-file", "a-file is no folder"),
@@ -137,3 +144,17 @@ def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     assert own_home(Path("a/readings")) in homes
     assert own_home(Path("b/../a/readings")) in homes
+
+
+def test_the_command_for_changed_settings_is_about_the_same_tables(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FleetChanged("changed:\n  sensor-streams rebuild --changed --train")
+
+    monkeypatch.setattr("sensor_streams.local.watch.Watch.run", refuse)
+    (tmp_path / "sensors.yml").write_text((ROOT / "sensors.yml").read_text("utf-8"), "utf-8")
+    code, lines = run("stream", "readings", "--home", "my home", "--trigger", "10 s", "--sensors=sensors.yml")
+    local = ROOT / "local.yml"
+    options = f"--home 'my home' --sensors=sensors.yml --local {local}"
+    assert (code, lines[-1]) == (1, f"  sensor-streams rebuild --changed {options} --train")

@@ -28,7 +28,11 @@ def test_command_line_over_environment_over_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": "a b"}, "setting schema (command line): 'a b' is no plain name"),
+        ({"schema": "a b"}, "setting schema (command line): 'a b' is not a name that Unity Catalog takes"),
+        ({"catalog": "spark_catalog", "schema": "a-b"}, "spark_catalog takes letters, digits and _ only"),
+        ({"live": ""}, "setting live (command line): '': write PAUSED or UNPAUSED"),
+        ({"live": "paused"}, "setting live (command line): 'paused': write PAUSED or UNPAUSED"),
+        ({"catalog": "a?b"}, "MLflow takes no space, slash, colon or question mark"),
         ({"catalog": None}, "setting catalog (give --catalog or SENSOR_STREAMS_CATALOG): Field required"),
         ({"trigger": "often"}, "setting trigger (command line): 'often' is no duration"),
         ({"max_files": "0"}, "setting max_files (command line): Input should be greater"),

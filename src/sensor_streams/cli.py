@@ -4,10 +4,12 @@ import errno
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,14 +20,14 @@ from rich.console import Console
 from rich.text import Text
 
 from sensor_streams.durations import parse_time
-from sensor_streams.errors import ConfigurationError, EnvironmentProblem, SensorStreamsError
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem, FleetChanged, SensorStreamsError
 from sensor_streams.local.asked import own_home
 from sensor_streams.local.broken import broken
 from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
 from sensor_streams.local.run_command import run
-from sensor_streams.local.upkeep_command import maintain, rebuild, verify
+from sensor_streams.local.upkeep_command import erase, maintain, rebuild, reread, verify
 from sensor_streams.preflight.command import preflight
 
 if TYPE_CHECKING:
@@ -33,13 +35,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+# What the messages of changed settings ask for.
+REBUILD = "sensor-streams rebuild --changed"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app.command()(run)
 app.command()(preflight)
 app.command()(verify)
 app.command()(rebuild)
+app.command()(reread)
 app.command()(maintain)
+app.command()(erase)
 
 # What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
 console = Console(emoji=False)
@@ -225,6 +231,9 @@ def main(words: Sequence[str] | None = None) -> None:
         handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
     try:
         app(words)
+    except FleetChanged as error:
+        options = _options(sys.argv[1:] if words is None else words)
+        _end(str(error).replace(REBUILD, REBUILD + options), error.exit_code)
     except SensorStreamsError as error:
         _end(str(error), error.exit_code)
     except OSError as error:
@@ -237,6 +246,19 @@ def main(words: Sequence[str] | None = None) -> None:
         if told is None:
             raise
         _end(str(told), told.exit_code)
+
+
+def _options(words: Sequence[str]) -> str:
+    """Return the options of a command that say which tables it is about, for another command on them."""
+    found: list[str] = []
+    for at, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if name in ("--home", "--settings", "--sensors", "--local"):
+            found += [word] if equals else list(words[at : at + 2])
+    if words[:1] == ["demo"] and "--home" not in " ".join(found):
+        folder = next((b for a, b in pairwise(words) if a == "--input"), None)
+        found += ["--home", str(Path(".local/demo") if folder is None else own_home(Path(folder)))]
+    return "".join(f" {shlex.quote(word)}" for word in found)
 
 
 def _end(message: str, code: int) -> None:

@@ -46,6 +46,10 @@ class BindingError(TableError):
     """A stream's checkpoint belongs to other tables than those that its names lead to today."""
 
 
+class FleetChanged(TableError):
+    """Tables were computed with other settings of sensors.yml; the message names each and the command."""
+
+
 class PreflightFailed(TableError):
     """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""
 
@@ -60,6 +64,14 @@ class LeaseLost(SensorStreamsError):
 
 class ModelError(SensorStreamsError):
     """A model cannot be trained, found, loaded or applied."""
+
+
+class UnusableModel(ModelError):
+    """One version of a model cannot be loaded or applied; the message says why."""
+
+
+class NoModel(ModelError):
+    """No version of a model can score: its stream waits and keeps its input."""
 
 
 class StreamFailed(SensorStreamsError):

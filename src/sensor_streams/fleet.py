@@ -155,7 +155,7 @@ class Fleet(_Model):
 
         chosen: Column | None = None
         for name, kind in self.device_types.items():
-            matches = device_id.rlike("|".join(f"^{_regex(glob)}\\z" for glob in kind.devices))
+            matches = device_id.rlike("|".join(f"^{device_pattern(glob)}\\z" for glob in kind.devices))
             chosen = F.when(matches, name) if chosen is None else chosen.when(matches, name)
         return F.lit(None).cast("string") if chosen is None else chosen
 
@@ -166,7 +166,8 @@ class Fleet(_Model):
         return hashlib.sha256(what.encode()).hexdigest()[:12]
 
 
-def _regex(glob: str) -> str:
+def device_pattern(glob: str) -> str:
+    """Return the regular expression of a device's name pattern."""
     return "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)
 
 

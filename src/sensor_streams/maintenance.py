@@ -16,6 +16,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.ingest.landed import DONE
 from sensor_streams.ingest.tables import files_table
 from sensor_streams.keyed.write import CONFLICTS
+from sensor_streams.retention import FILES, LEAST, retention
 from sensor_streams.runtime.positions import Position, position_of
 from sensor_streams.runtime.progress import PREFIX
 from sensor_streams.settings import Settings
@@ -72,9 +73,9 @@ def maintain(
     """Put every table of the schema that there is, and the landing folder, in order; streams may run meanwhile.
 
     OPTIMIZE takes partitions that are over a day old, and tables without partitions whole; where a stream was faster,
-    nothing is done to that table until the next time. VACUUM keeps what was replaced for `keep`, and for longer than
-    the slowest stream's lag: that stream has still to read it. Raises ConfigurationError for an archive inside of the
-    landing folder, TableError for a checkpoint that cannot be read.
+    nothing is done to that table until the next time. VACUUM keeps what was replaced for `keep`, for the table's own
+    retention, and for longer than the slowest stream's lag: that stream has still to read it. Raises
+    ConfigurationError for an archive inside of the landing folder, TableError for a checkpoint that cannot be read.
     """
     time = now or datetime.now(UTC)
     archive = _archive(settings)
@@ -102,7 +103,7 @@ def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], kee
     handle = catalog.handle(spec.name)
     notes: list[str] = []
     removed = added = 0
-    detail = handle.detail().select("id", "createdAt", "numFiles").collect()[0]
+    detail = handle.detail().select("id", "createdAt", "numFiles", "properties").collect()[0]
     try:
         if detail["numFiles"] != 1:
             removed, added = _optimize(handle, spec, now)
@@ -112,8 +113,9 @@ def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], kee
     if lag is None:
         notes.append("not vacuumed: a stream has still to read a version that the table's history does not know")
         return Kept(spec.name, removed, added, None, tuple(notes))
-    kept = max(keep, lag + _MARGIN)
-    if kept > keep:
+    # Delta refuses a shorter time than the table's own.
+    kept = max(keep, lag + _MARGIN, retention(detail["properties"], FILES) or LEAST)
+    if lag + _MARGIN > keep:
         notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
     hours = kept.total_seconds() / 3600
     # In a younger table nothing can have been replaced that long ago, and VACUUM lists every file to find nothing.

@@ -15,6 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.machine import check_names, check_spark_home, check_user, names_in_utf_8
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
@@ -66,11 +67,41 @@ LOCAL_SETTINGS: dict[str, str] = {
 }
 
 
+# From here on a batch of a stream over Spark Connect has a session of its own (Spark's streaming migration guide).
+_OWN_SESSIONS = (4, 3)
+
+
 def job_session() -> SparkSession:
-    """The session of the cluster that runs this task, with times in UTC."""
-    spark = SparkSession.builder.getOrCreate()
+    """The session of the cluster that runs this task, with times in UTC.
+
+    Raises EnvironmentProblem on a session over Spark Connect in which streams would lose writes.
+    """
+    with names_in_utf_8():
+        spark = SparkSession.builder.getOrCreate()
+    refuse_connect(spark)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     return spark
+
+
+def refuse_connect(spark: SparkSession) -> None:
+    """Raise EnvironmentProblem for a session over Spark Connect before Spark 4.3; asks it for its version only."""
+    if not over_connect(spark):
+        return
+    version = str(spark.version)
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is not None and (int(found[1]), int(found[2])) >= _OWN_SESSIONS:
+        return
+    raise EnvironmentProblem(
+        f"this task runs over Spark Connect (standard access mode or serverless) on Spark {version}. Before Spark "
+        f"{'.'.join(map(str, _OWN_SESSIONS))} the batches of all streams run there in one session: the transaction ids "
+        "that one stream sets would apply to all, and Delta would skip writes. Nothing was read or written. Set "
+        "data_security_mode: DATA_SECURITY_MODE_DEDICATED on the job's cluster"
+    )
+
+
+def over_connect(spark: SparkSession) -> bool:
+    """True for a session over Spark Connect, whose class another module defines; that needs packages of its own."""
+    return any(kind.__module__.startswith("pyspark.sql.connect") for kind in type(spark).__mro__)
 
 
 def local_session(
@@ -88,6 +119,8 @@ def local_session(
     Raises EnvironmentProblem when there is no Java that Spark can use, or Spark does not start.
     """
     check_java()
+    check_user()
+    check_spark_home()
     # Python workers start with whatever "python3" is found first unless they are told.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -104,14 +137,16 @@ def local_session(
         builder = builder.config(name, value)
     before = log_file.stat().st_size if log_file is not None and log_file.exists() else 0
     try:
-        with _output_to(log_file):
-            return builder.getOrCreate()
+        with _output_to(log_file), names_in_utf_8():
+            spark = builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         told, where = str(error).strip() or type(error).__name__, ""
         if log_file is not None:
             told = last_telling_line(log_file, before) or told
             where = f"; all that it said is in {log_file.absolute()}"
         raise EnvironmentProblem(f"Spark does not start: {told.splitlines()[0]}{where}") from None
+    check_names(spark)
+    return spark
 
 
 def java_executable() -> str | None:

@@ -14,6 +14,11 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.marked_yaml import load_names
 
 NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")
+# What Unity Catalog does not take in the name of a catalog or schema (its docs, "Names").
+_NOT_IN_A_NAME = re.compile(r"[./ \x00-\x1f\x7f]")
+_LONGEST_NAME = 255
+# What stands for something else in the address of a model.
+_NOT_IN_A_MODEL = re.compile(r"[/:?\s\x00-\x1f\x7f]")
 PREFIX = "SENSOR_STREAMS_"
 SESSION_CATALOG = "spark_catalog"
 _LEAST_KEPT = timedelta(days=7)
@@ -21,6 +26,19 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def catalog_name(value: str) -> str:
+    """Return the name of a catalog or schema as it is: Unity Catalog takes hyphens and letters of any script.
+
+    Raises ValueError for what it does not take.
+    """
+    if not value or len(value) > _LONGEST_NAME or _NOT_IN_A_NAME.search(value):
+        raise ValueError(
+            f"{value!r} is not a name that Unity Catalog takes: 1 to {_LONGEST_NAME} characters, "
+            "no period, space, slash or control character"
+        )
+    return value
 
 
 class Settings(BaseSettings):
@@ -43,10 +61,14 @@ class Settings(BaseSettings):
     )
     catalog_file: str | None = Field(None, description="file of catalog entries, on a machine without a catalog")
     trigger: str = Field("available-now", description="available-now, or an interval such as 30 s")
-    source: str = Field("auto", pattern="^(auto|files|auto-loader)$", description="how new files are found")
+    source: str = Field("auto", pattern="^(auto|files|auto-loader|file-events)$", description="how new files are found")
     max_files: int = Field(500, ge=1, description="files that one batch takes at most")
     run: str = Field("", description="id of the run, by which a next attempt is known as one of the same run")
     attempt: int = Field(1, ge=0, description="which attempt of the run this is")
+    live: Literal["PAUSED", "UNPAUSED"] | None = Field(
+        None,
+        description="whether this task's shape runs by itself, as the variable live says; anything else is refused",
+    )
     preflight: Literal["refuse", "warn", "off"] = Field(
         "refuse", description="what a task does when it finds before its start that data would be lost"
     )
@@ -71,10 +93,11 @@ class Settings(BaseSettings):
 
     @field_validator("catalog", "schema_name")
     @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not NAME.fullmatch(value):
-            raise ValueError(f"{value!r} is no plain name: letters, digits and _ only, a letter first")
-        return value
+    def _name(cls, value: str, info: ValidationInfo) -> str:
+        catalog = value if info.field_name == "catalog" else info.data.get("catalog")
+        if catalog == SESSION_CATALOG and not NAME.fullmatch(value):
+            raise ValueError(f"{value!r}: {SESSION_CATALOG} takes letters, digits and _ only, a letter first")
+        return catalog_name(value)
 
     @field_validator("tables_root", "tables", "catalog_file", "artifacts", "archive", mode="before")
     @classmethod
@@ -109,12 +132,22 @@ class Settings(BaseSettings):
     @field_validator("model_prefix")
     @classmethod
     def _plain_names(cls, value: str, info: ValidationInfo) -> str:
-        if value and not re.fullmatch(r"[A-Za-z0-9_.]+", value):
-            raise ValueError(f"{value!r} holds more than letters, digits, _ and the dots of a full name")
         unity = str(info.data.get("registry_uri", "")).startswith("databricks-uc")
         if not value and unity and {"catalog", "schema_name"} <= info.data.keys():
             # A model in Unity Catalog is told by three names.
-            return f"{info.data['catalog']}.{info.data['schema_name']}."
+            value = f"{info.data['catalog']}.{info.data['schema_name']}."
+        if _NOT_IN_A_MODEL.search(value):
+            raise ValueError(f"{value!r}: MLflow takes no space, slash, colon or question mark in a model's name")
+        return value
+
+    @field_validator("live", mode="before")
+    @classmethod
+    def _paused_or_not(cls, value: object) -> object:
+        if value not in (None, "PAUSED", "UNPAUSED"):
+            raise ValueError(
+                f"{value!r}: write PAUSED or UNPAUSED for this shape in the variable live; the platform takes an empty "
+                "text as UNPAUSED"
+            )
         return value
 
     @field_validator("keep")

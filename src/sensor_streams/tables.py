@@ -1,17 +1,21 @@
 """Tables by name: created by their own stream only, opened by their readers, looked up at start and not again."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.retention import RETENTION, missing_retention
 from sensor_streams.session import names_at, remove_at
-from sensor_streams.settings import NAME
+from sensor_streams.settings import NAME, catalog_name
+from sensor_streams.unopened import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 
 Columns = list[tuple[str, str]]
 
@@ -21,6 +25,9 @@ PROPERTIES = {
     # Updates of a few rows mark them instead of writing whole files anew.
     "delta.enableDeletionVectors": "true",
 }
+
+
+log = logging.getLogger("sensor_streams.tables")
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         for name in (self.catalog, self.schema):
-            _checked(name)
+            _quoted(name)
         if self.entries is not None and self.root is None:
             # An entry is dropped when it changes; where the catalog manages the data, that would drop it too.
             raise ConfigurationError("catalog entries of this machine need a folder of the tables: set tables")
@@ -83,8 +90,13 @@ class Catalog:
         return f"schema {self.catalog}.{self.schema}{kept}"
 
     def full_name(self, table: str) -> str:
-        """`catalog`.`schema`.`table`, each part checked to be a plain name. Raises TableError."""
-        return ".".join(f"`{_checked(part)}`" for part in (self.catalog, self.schema, table))
+        """`catalog`.`schema`.`table`, each part quoted. Raises TableError for names that the catalog does not take."""
+        return f"{self.full_schema}.`{_checked(table)}`"
+
+    @property
+    def full_schema(self) -> str:
+        """`catalog`.`schema`, both quoted."""
+        return f"{_quoted(self.catalog)}.{_quoted(self.schema)}"
 
     def exists(self, table: str) -> bool:
         """True when the catalog has an entry of this name, wherever that leads."""
@@ -92,9 +104,9 @@ class Catalog:
             self.entries.register(self.spark)
         try:
             return self.spark.catalog.tableExists(self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             # An entry that leads nowhere is an entry all the same.
-            if (error.getCondition() or "").startswith("DELTA_"):
+            if condition_of(error).startswith("DELTA_"):
                 return True
             raise
 
@@ -103,16 +115,26 @@ class Catalog:
 
         Raises TableError when there is no entry, or nothing but an entry.
         """
+        return self._identify(table)[0]
+
+    def _identify(self, table: str) -> tuple[TableIdentity, dict[str, str]]:
+        """Which table lies there, and its properties."""
         name = f"{self.catalog}.{self.schema}.{table}"
         if not self.exists(table):
             raise self._unknown(table)
         try:
-            row = DeltaTable.forName(self.spark, self.full_name(table)).detail().select("location", "id").first()
-        except PySparkException as error:
-            raise self._leads_nowhere(table, error.getCondition() or type(error).__name__) from None
-        if row is None or not self._columns(table):
-            raise self._leads_nowhere(table, "no detail")
-        return TableIdentity(name, str(row["location"]), str(row["id"]))
+            row = (
+                DeltaTable.forName(self.spark, self.full_name(table))
+                .detail()
+                .select("location", "id", "properties")
+                .first()
+            )
+            columns = self._columns(table)
+        except OPENING as error:
+            raise self._leads_nowhere(table, condition_of(error) or type(error).__name__) from None
+        if row is None or not columns:
+            raise self._leads_nowhere(table, "it has no columns")
+        return TableIdentity(name, str(row["location"]), str(row["id"])), dict(row["properties"] or {})
 
     def entry_location(self, table: str) -> str:
         """The location that the catalog entry names, whatever lies there."""
@@ -123,16 +145,18 @@ class Catalog:
             rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
         except AnalysisException as error:
             # Where nothing lies there, all that is told of the entry is this error.
-            return str((error.getMessageParameters() or {}).get("path", "an unknown place"))
-        return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), "an unknown place")
+            return str((error.getMessageParameters() or {}).get("path", UNKNOWN_PLACE))
+        except Py4JJavaError:
+            return UNKNOWN_PLACE
+        return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), UNKNOWN_PLACE)
 
     def tables_with_prefix(self, prefix: str) -> list[str]:
         """The names of the schema's tables that begin so, sorted; views are not among them."""
         if self.entries is not None:
             before = f"{self.catalog}.{self.schema}."
             names = [name.removeprefix(before) for name in self.entries.names() if name.startswith(before)]
-        elif self.spark.catalog.databaseExists(f"`{self.catalog}`.`{self.schema}`"):
-            schema = f"`{self.catalog}`.`{self.schema}`"
+        elif self.spark.catalog.databaseExists(self.full_schema):
+            schema = self.full_schema
             like = f"LIKE {sql_text(prefix + '*')}"
             views = {row["viewName"] for row in self.spark.sql(f"SHOW VIEWS IN {schema} {like}").collect()}
             rows = self.spark.sql(f"SHOW TABLES IN {schema} {like}").collect()
@@ -198,10 +222,13 @@ class Catalog:
     def open(self, spec: TableSpec) -> TableIdentity:
         """Open a table that is there, for writing, with the new columns that the specification has.
 
+        A table that keeps what it replaces for a shorter time than the slowest stream needs is set to keep it longer.
+
         Raises TableError when there is none, SchemaConflict when a column has another type.
         """
-        identity = self.identify(spec.name)
+        identity, properties = self._identify(spec.name)
         self._fit(spec)
+        self._keep_longer(spec.name, properties)
         return identity
 
     def read(self, table: str) -> DataFrame:
@@ -210,19 +237,22 @@ class Catalog:
             self.entries.register(self.spark)
         try:
             return self.spark.table(self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             raise self._missing(table, error) from None
 
     def handle(self, table: str, session: SparkSession | None = None) -> DeltaTable:
         """A handle that stays valid: reads and merges through it ask the catalog nothing more. Raises TableError."""
+        if self.entries is not None:
+            # The first thing that a process does may be to open a table: its session knows no entry until then.
+            self.entries.register(self.spark)
         try:
             return DeltaTable.forName(session or self.spark, self.full_name(table))
-        except AnalysisException as error:
+        except OPENING as error:
             raise self._missing(table, error) from None
 
-    def _missing(self, table: str, error: AnalysisException) -> Exception:
+    def _missing(self, table: str, error: PySparkException | Py4JJavaError) -> Exception:
         """What it means that a name could not be opened; the error itself where it says something else."""
-        condition = error.getCondition() or ""
+        condition = condition_of(error)
         if not condition.startswith(("DELTA_", "TABLE_OR_VIEW_NOT_FOUND")):
             return error
         if not self.exists(table):
@@ -233,11 +263,9 @@ class Catalog:
         return TableError(f"table {table} is not in the catalog, {self}: start the stream that writes it")
 
     def _leads_nowhere(self, table: str, cause: str) -> TableError:
-        return TableError(
-            f"table {self.catalog}.{self.schema}.{table}: its catalog entry says {self.entry_location(table)}, and "
-            f"there is no Delta table there ({cause}). Nothing was written. Find where the data is and correct the "
-            "entry, or drop the entry to start anew"
-        )
+        usual = None if self.root is None else f"{self.root.rstrip('/')}/{_checked(table)}"
+        name = f"{self.catalog}.{self.schema}.{table}"
+        return cannot_open(self.spark, name, self.entry_location(table), cause, usual)
 
     def _just_created(self, spec: TableSpec, location: str) -> bool:
         """True when an empty table lies at the location that was made from this specification and nothing since."""
@@ -256,6 +284,22 @@ class Catalog:
             and row["properties"].items() >= PROPERTIES.items()
             and there == list(_simple(self.spark, spec.columns).items())
         )
+
+    def _keep_longer(self, table: str, properties: dict[str, str]) -> None:
+        """Set the retention of files and log where it is too short; without a commit where it is not."""
+        wanted = missing_retention(properties)
+        if not wanted:
+            return
+        told = ", ".join(f"'{name}' = {sql_text(value)}" for name, value in wanted.items())
+        try:
+            self.spark.sql(f"ALTER TABLE {self.full_name(table)} SET TBLPROPERTIES ({told})")
+        except (PySparkException, Py4JError) as error:
+            # The stream can run without: it matters only to a stream that is down for days.
+            log.warning(
+                "table %s.%s.%s keeps replaced files for too short a time for a slow stream, and that cannot be "
+                "changed (%s): set the table's properties %s",
+                *(self.catalog, self.schema, table, str(error).partition("\n")[0], told),
+            )
 
     def _columns(self, table: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(self.full_name(table)).schema.fields}
@@ -286,6 +330,23 @@ def _checked(name: str) -> str:
     return name
 
 
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def sql_name(full_name: str) -> str:
+    """`catalog.schema.table` as a person may paste it into SQL: quoted where a part is not a plain name."""
+    return ".".join(part if NAME.fullmatch(part) else quoted(part) for part in full_name.split("."))
+
+
+def _quoted(name: str) -> str:
+    try:
+        return quoted(catalog_name(name))
+    except ValueError as error:
+        raise TableError(str(error)) from None
+
+
 def _create_statement(full_name: str, spec: TableSpec, location: str | None) -> str:
     columns = ", ".join(f"`{_checked(name)}` {kind}" for name, kind in spec.columns)
     parts = [f"CREATE TABLE {full_name} ({columns}) USING delta"]
@@ -293,7 +354,7 @@ def _create_statement(full_name: str, spec: TableSpec, location: str | None) -> 
         parts.append(f"PARTITIONED BY (`{_checked(spec.partition)}`)")
     if location is not None:
         parts.append(f"LOCATION {sql_text(location)}")
-    parts.append("TBLPROPERTIES (" + ", ".join(f"'{k}' = '{v}'" for k, v in PROPERTIES.items()) + ")")
+    parts.append("TBLPROPERTIES (" + ", ".join(f"'{k}' = '{v}'" for k, v in {**PROPERTIES, **RETENTION}.items()) + ")")
     return " ".join(parts)
 
 
@@ -314,7 +375,7 @@ def view_text(tables: Sequence[str]) -> str:
 
 def create_schema(spark: SparkSession, catalog: str, schema: str) -> None:
     """Make the schema when it is not there: only then does it take the privilege to make one."""
-    name = f"`{_checked(catalog)}`.`{_checked(schema)}`"
+    name = f"{_quoted(catalog)}.{_quoted(schema)}"
     if not spark.catalog.databaseExists(name):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
 

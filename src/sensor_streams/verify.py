@@ -1,7 +1,7 @@
 """Proof that the tables are what the accepted readings make of them: recompute, compare, print what differs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame
@@ -12,6 +12,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.inference import scoring
 from sensor_streams.inference.alerts import PEAK
 from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.ingest.changed import Changed, changed_files
 from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE, difference
 from sensor_streams.keyed.engine import Handles, changed_rows, checked_names
 from sensor_streams.keyed.region import Region, Slots
@@ -50,11 +51,13 @@ def verify(
     high: datetime | None = None,
     only: Sequence[str] = (),
     examples: int = 5,
+    landing: str | None = None,
 ) -> list[Check]:
     """Compare every table with its function over the stored tables it is made from, stage by stage.
 
     low, high: the range of times (UTC), None = no limit; widened to whole windows. load: (kind, version) → model,
     for scores are checked with the version that their row names. Sums of floats are compared but for the last bits.
+    landing: the folder of the files; those that changed after they were read count as rows of `readings` that differ.
     A table that does not exist yet is left out, see `left_out`. Raises TableError when nothing is left to compare.
     """
     check_names(only)
@@ -64,7 +67,10 @@ def verify(
         if (only and stream.name not in only) or stream.name in missing:
             continue
         handles = Handles.open(catalog, [*(table.name for table in stream.tables(fleet)), *stream.sources])
-        checks.append(_check(stream, fleet, handles, load, low, high, examples))
+        check = _check(stream, fleet, handles, load, low, high, examples)
+        if stream.name == "readings" and landing is not None:
+            check = _with_changed(check, changed_files(handles.read("ingested_files"), landing), examples)
+        checks.append(check)
     if not checks:
         raise TableError(
             f"nothing to verify: {catalog} has no table for {', '.join(missing)}. "
@@ -129,7 +135,7 @@ def _check(
         found = _files_that_do_not_add_up(handles)
         rows = handles.read("ingested_files").count()
     elif stream.name == "alert_events":
-        found = _events_that_do_not_fold(handles)
+        found = events_that_do_not_fold(handles)
         rows = handles.read("alerts").count()
     else:
         region = region_of(stream, fleet, low, high)
@@ -150,6 +156,12 @@ def _check(
     columns = [c for c in (*stream.key, "source_file") if c in found.columns]
     shown = found.select(*columns, OPERATION).limit(examples).collect() if differing else []
     return Check(stream.name, rows, differing, tuple(_in_words(row.asDict(), row[OPERATION]) for row in shown))
+
+
+def _with_changed(check: Check, changed: Sequence[Changed], examples: int) -> Check:
+    told = [f"source_file {one.file.name}: {one.words}; `sensor-streams reread` reads it again" for one in changed]
+    shown = (*check.examples, *told)[: max(examples, 0)]
+    return replace(check, differing=check.differing + len(changed), examples=shown)
 
 
 def _in_words(row: dict[str, object], operation: str) -> str:
@@ -185,7 +197,7 @@ def _files_that_do_not_add_up(handles: Handles) -> DataFrame:
     return sums.unionByName(twice)
 
 
-def _events_that_do_not_fold(handles: Handles) -> DataFrame:
+def events_that_do_not_fold(handles: Handles) -> DataFrame:
     """Episodes whose last event does not say what the episode is, and episodes whose numbers are not 1, 2, 3, …"""
     key = ["device_id", "rule", "opened_at"]
     events = handles.read("alert_events")

@@ -1,15 +1,18 @@
 """What the three deployable shapes promise, in each target, and that each wrong edit is told by name and place."""
 
 import difflib
+import json
 import re
 import shutil
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from sensor_streams.bundle import BundleError, load_bundle
+from sensor_streams.bundle import Bundle, BundleError, load_bundle
 from sensor_streams.bundle.promises import SHAPES, broken_promises
+from sensor_streams.bundle.stream_tasks import tasks as stream_tasks
 from sensor_streams.runtime.entry import ENTRY_POINTS
 from sensor_streams.session import DELTA_JAR
 from sensor_streams.settings import load_settings
@@ -41,7 +44,7 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
 def test_the_shapes_keep_their_promises_in_each_target(target: str) -> None:
     bundle = read(target)
     assert broken_promises(bundle) == []
-    assert set(bundle.jobs) == {*SHAPES, "train", "maintenance"}, "each file through the typed models"
+    assert set(bundle.jobs) >= {*SHAPES, "train", "maintenance"}, "each file through the typed models"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -133,9 +136,30 @@ WRONG = [
     (
         "continuous with dependencies",
         SHARED,
-        "schedule:",
-        "continuous: {pause_status: PAUSED}\n      schedule:",
+        "trigger: ${",
+        "continuous: {pause_status: PAUSED}\n      trigger: ${",
         r"is continuous",
+    ),
+    (
+        "nothing starts it",
+        SHARED,
+        "trigger: ${var.shared_cluster_trigger}",
+        "timeout_seconds: 7200",
+        r"has no schedule",
+    ),
+    (
+        "files that arrive elsewhere",
+        "databricks.yml",
+        "periodic: {interval: 15, unit: MINUTES}",
+        "file_arrival: {url: /Volumes/plant/other/landing/}",
+        r"shared_cluster: watches /Volumes/plant/other/landing/ and files arrive in /Volumes/plant/\w+/landing",
+    ),
+    (
+        "a trigger that is on in dev",
+        "databricks.yml",
+        "pause_status: ${var.live.sh",
+        "pause_status: UNPAUSED # ",
+        r"is UNPAUSED",
     ),
     (
         "no dependency",
@@ -177,6 +201,36 @@ WRONG = [
         "STANDARD\n        aws_attributes: {",
         r"is not in dedicated mode",
     ),
+    (
+        "nobody told at all",
+        ONE,
+        'email_notifications:\n            on_failure: ["${var.alert_email}"]\n'
+        '            on_streaming_backlog_exceeded: ["${var.alert_email}"]\n',
+        "retry_on_timeout: false\n",
+        r"tells nobody when it fails",
+    ),
+    ("a setting that the task refuses", "databricks.yml", "default: 30 s", "default: often", r"'often' is no duration"),
+    (
+        "a schema that Unity Catalog refuses",
+        "databricks.yml",
+        "default: sensor_streams\n",
+        "default: sensor.streams\n",
+        r"setting schema \(command line\): '\S+sensor\.streams' is not a name that Unity Catalog takes",
+    ),
+    (
+        "a shape that is neither paused nor live",
+        "databricks.yml",
+        "shared_cluster: PAUSED",
+        'shared_cluster: ""',
+        r"databricks\.yml:\d+: variable live: shared_cluster is '': write PAUSED or UNPAUSED",
+    ),
+    (
+        "a shape that is paused in small letters",
+        "databricks.yml",
+        "shared_cluster: PAUSED",
+        "shared_cluster: paused",
+        r"variable live: shared_cluster is 'paused': write PAUSED or UNPAUSED",
+    ),
     ("an attempt that nobody knows", ONE, "{{task.execution_count}}", "1", r"parameter attempt is not"),
 ]
 
@@ -187,6 +241,154 @@ def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: st
     broken = broken_promises(read("dev", copied, strict=False))
     assert any(re.search(told, line) for line in broken), broken
     assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_shared_cluster_may_start_when_files_arrive(copied: Path, target: str) -> None:
+    (form,) = re.findall(
+        r"```yaml\n(# in the variables of.*?)```", (ROOT / "docs/shapes.md").read_text("utf-8"), re.DOTALL
+    )
+    lines = "".join(f"      {line}\n" for line in form.splitlines())
+    whole = (copied / "databricks.yml").read_text("utf-8")
+    before, mark, after = whole.partition(f"\n  {target}:\n")
+    (copied / "databricks.yml").write_text(
+        before + mark + after.replace("    variables:\n", "    variables:\n" + lines, 1)
+    )
+    bundle = read(target, copied)
+    trigger = bundle.resources["jobs"]["shared_cluster"]["trigger"]
+    assert trigger["file_arrival"]["url"].endswith("sensor_streams/landing/") or target == "staging"
+    assert trigger["pause_status"] == "PAUSED"
+    assert broken_promises(bundle) == []
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_schema_and_volumes_are_protected_unless_a_variable_says_otherwise(target: str) -> None:
+    def protected(**more: str) -> set[bool]:
+        found = given(ROOT, target, **more).resources
+        kept = [*found["schemas"].values(), *found["volumes"].values()]
+        return {bool(one.get("lifecycle", {}).get("prevent_destroy")) for one in kept}
+
+    assert protected() == {True}
+    assert protected(prevent_destroy="false") == {False}
+
+
+def test_what_is_left_out_of_the_deployment_is_there_whatever_a_user_deletes() -> None:
+    # `validate --strict` fails for a pattern without a file; the wheel is built from src, and README.md is its text.
+    assert set(read("dev").sections["sync"]["exclude"]) == {"src/**", "**/*.md"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["readme"] == "README.md"
+
+
+def given(folder: Path, target: str, user: str = "anna.k@a.org", **more: str) -> Bundle:
+    """The bundle as one person deploys it."""
+    return load_bundle(folder, target, variables={**GIVEN, **more}, environment={}, user=user)
+
+
+@pytest.mark.parametrize("catalog", ["acme-prod", "3rd", "über-katalog", "a`b"])
+def test_a_catalog_that_unity_catalog_takes_breaks_nothing(copied: Path, catalog: str) -> None:
+    for target in TARGETS:
+        assert broken_promises(given(copied, target, user="joé.x@example.org", catalog=catalog)) == []
+
+
+@pytest.mark.parametrize("catalog", ["acme.prod", "acme prod", "acme/prod", "a\tb", "x" * 256])
+def test_a_catalog_that_unity_catalog_refuses_is_reported_before_the_deploy(copied: Path, catalog: str) -> None:
+    broken = broken_promises(given(copied, "prod", catalog=catalog))
+    assert any("not a name that Unity Catalog takes" in line for line in broken), broken
+    assert all(re.match(r"resources/\w+(\.job)?\.yml:\d+: ", line) for line in broken), broken
+
+
+def test_two_developers_never_share_a_schema(copied: Path) -> None:
+    edit(copied, "databricks.yml", "experimental:\n", "experimental:\n  skip_name_prefix_for_schema: true\n")
+    broken = broken_promises(given(copied, "dev"))
+    told = r"resources/\S+:\d+: schema plant\.sensor_streams does not hold the user's name, and target dev is"
+    assert any(re.match(told, line) for line in broken), broken
+    assert any("folder of checkpoints /Volumes/plant/sensor_streams/checkpoints" in line for line in broken)
+    edit(
+        copied, "databricks.yml", "default: sensor_streams\n", "default: sensors_${workspace.current_user.short_name}\n"
+    )
+    assert not [line for line in broken_promises(given(copied, "dev")) if "hold the user's name" in line]
+
+
+def test_two_developers_never_share_the_checkpoints(copied: Path) -> None:
+    edit(copied, ONE, "${resources.volumes.checkpoints.volume_path}", "/Volumes/plant/shared/checkpoints")
+    broken = broken_promises(given(copied, "dev"))
+    assert any("folder of checkpoints /Volumes/plant/shared/checkpoints does not hold" in line for line in broken)
+    assert any("is the same in the targets dev and prod" in line for line in broken)
+
+
+def test_two_targets_of_one_catalog_never_share_a_schema(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: Sensor_Streams")
+    for target, other in (("staging", "prod"), ("prod", "staging")):
+        told = rf"resources/\S+:\d+: schema plant\.sensor_streams is the same in the targets {target} and {other}"
+        broken = broken_promises(given(copied, target))
+        assert any(re.match(told, line, re.IGNORECASE) for line in broken), broken
+    assert broken_promises(given(copied, "dev")) == []
+
+
+def test_two_targets_of_two_catalogs_may_have_schemas_of_one_name(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: sensor_streams\n      catalog: staging")
+    edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
+    for target in ("staging", "prod"):
+        some = {name: value for name, value in GIVEN.items() if name != "catalog"}
+        assert broken_promises(load_bundle(copied, target, variables=some, environment={}, user="a@b.org")) == []
+
+
+def test_two_catalogs_with_one_root_of_tables_never_share_a_folder(copied: Path) -> None:
+    edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: sensor_streams\n      catalog: staging")
+    edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
+    some = {name: value for name, value in GIVEN.items() if name != "catalog"} | {"tables_root": "s3://bucket/plant"}
+    broken = broken_promises(load_bundle(copied, "prod", variables=some, environment={}, user="a@b.org"))
+    told = "folder of tables s3://bucket/plant/sensor_streams is the same in the targets prod and staging"
+    assert any(told in line for line in broken), broken
+
+
+def test_a_wrong_live_of_the_override_file_is_reported_there(copied: Path) -> None:
+    file = copied / ".databricks/bundle/dev/variable-overrides.json"
+    file.parent.mkdir(parents=True)
+    live = {"single_task": "", "shared_cluster": "PAUSED", "cluster_per_task": "PAUSED"}
+    file.write_text(json.dumps({"live": live}), "utf-8")
+    told = ".databricks/bundle/dev/variable-overrides.json:1: variable live: single_task is ''"
+    assert any(line.startswith(told) for line in broken_promises(given(copied, "dev")))
+
+
+OWN_CATALOG = "    permissions: *managers\n    variables:\n      catalog: prod\n      live"
+REPORT = """\
+resources:
+  jobs:
+    weekly_report:
+      name: weekly report
+      schedule: {quartz_cron_expression: '0 0 6 ? * MON', timezone_id: UTC, pause_status: PAUSED}
+      tasks:
+        - task_key: report
+          notebook_task: {notebook_path: ../report.py}
+        - task_key: other_wheel
+          python_wheel_task: {package_name: reports, entry_point: send, named_parameters: {streams: video, schema: x.y}}
+          depends_on: [{task_key: report}]
+          new_cluster: {spark_version: 18.x-scala2.13, node_type_id: m5d.large, num_workers: 1}
+          libraries: [{pypi: {package: reports}}]
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_job_that_runs_no_stream_is_free(copied: Path, target: str) -> None:
+    (copied / "report.py").write_text("# Databricks notebook source\n", "utf-8")
+    (copied / "resources/report.job.yml").write_text(REPORT, "utf-8")
+    assert broken_promises(given(copied, target)) == []
+
+
+def test_a_task_of_ones_own_in_a_job_of_streams_is_free_and_the_streams_are_not(copied: Path) -> None:
+    (copied / "report.py").write_text("# Databricks notebook source\n", "utf-8")
+    note = "{task_key: note, job_cluster_key: main, notebook_task: {notebook_path: ../report.py}}"
+    task = f"      tasks:\n        - {note}\n"
+    edit(copied, SHARED, "      tasks:\n", task)
+    assert broken_promises(given(copied, "dev")) == []
+    edit(copied, SHARED, "package_name: sensor_streams", "package_name: sensor-streams")
+    assert any("package_name is 'sensor-streams'" in line for line in broken_promises(given(copied, "dev")))
+
+
+def test_a_bundle_without_streams_breaks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "databricks.yml").write_text("bundle: {name: other}\nresources:\n  jobs:\n    a: {name: a}\n", "utf-8")
+    assert broken_promises(load_bundle(tmp_path, environment={})) == []
 
 
 def test_the_form_of_two_jobs_that_the_docs_give_is_a_shape_like_the_others(copied: Path) -> None:
@@ -218,7 +420,8 @@ def test_a_resource_file_goes_through_the_typed_models(copied: Path, old: str, n
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_a_job_hands_over_are_settings(target: str) -> None:
-    tasks = [task for key in SHAPES for task in read(target).resources["jobs"][key]["tasks"]]
+    jobs = read(target).resources["jobs"]
+    tasks = [task for key in SHAPES for _, task in stream_tasks(jobs[key])]
     for task in tasks:
         told = {
             name: value.replace("${resources.schemas.live.name}", "sensor_streams").replace("{{job.run_id}}", "7")

@@ -15,10 +15,10 @@ from sensor_streams.local.config import load_local
 from sensor_streams.local.jobs import JobSpec, job_spec
 from sensor_streams.local.places import Places
 from sensor_streams.preflight.checks.catalogue import CHECKS
-from sensor_streams.preflight.command import preflight, run_as
+from sensor_streams.preflight.command import _Looking, preflight, run_as
 from sensor_streams.preflight.findings import Report
 from sensor_streams.preflight.job import bound_of
-from sensor_streams.preflight.show import as_object
+from sensor_streams.preflight.show import JsonObject, as_object
 from sensor_streams.preflight.words import docs_of
 from sensor_streams.streams import STREAMS
 
@@ -99,6 +99,15 @@ def test_a_tasks_environment_is_that_of_its_cluster() -> None:
 def test_a_wrong_parameter_is_told_with_its_task(changed: Project, before: str, after: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         bound_of(spec_of(changed(before, after), "shared_cluster"), str, lambda task: {})
+
+
+def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -> None:
+    folder = changed("max_retries: 3", "max_retries: 2")
+    bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
+    looking = _Looking("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    notes = looking._look(bundle, [], lambda _: pytest.fail("nothing is looked at"), []).notes
+    told = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
+    assert [note for note in notes if re.match(told, note)], notes
 
 
 def test_a_job_without_streams_is_wrong_use() -> None:

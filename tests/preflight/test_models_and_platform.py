@@ -114,6 +114,8 @@ FITTING = ModelFacts("anomaly", "4", {"device_type": "string"}, "3.12.3")
         ({"inputs": {"device_type": "tensor"}}, "model.signature", "error", "tensor"),
         ({"python": "3.11.7"}, "model.python", "warning", "3.11.7"),
         ({"problems": ("it has no pyfunc flavour",)}, "model.flavour", "error", "no pyfunc"),
+        ({"refused": "it raised", "in_place": "3"}, "model.refused", "error", "it raised; version 3 scores"),
+        ({"refused": "it raised"}, "model.refused", "error", "anomaly_scores waits and keeps its input"),
         ({"gone": "no file"}, "model.version-gone", "error", "no file"),
     ],
 )

@@ -69,6 +69,13 @@ def test_what_a_table_refuses_is_told(copy: Copy) -> None:
         ("DROP CONSTRAINT busy", None),
         ("SET TBLPROPERTIES ('delta.appendOnly' = 'true')", "sink.append-only"),
         ("UNSET TBLPROPERTIES ('delta.appendOnly')", None),
+        ("UNSET TBLPROPERTIES ('delta.deletedFileRetentionDuration')", "sink.retention"),
+        ("SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 4 weeks')", "sink.retention"),
+        (
+            "SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 5 weeks', "
+            "'delta.logRetentionDuration' = 'interval 5 weeks')",
+            None,
+        ),
         ("SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'false')", "sink.change-feed-off"),
     ):
         copy.sql(f"ALTER TABLE {{}} {statement}", "sensor_features")

@@ -4,6 +4,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from pyspark.sql import SparkSession
 from sensor_streams.errors import BindingError, ConfigurationError, EnvironmentProblem, TableError
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.rebuild import rebuild
+from sensor_streams.retention import FILES, LOG, RETENTION, missing_retention, retention
 from sensor_streams.streams import BY_NAME
-from sensor_streams.tables import Catalog, TableIdentity, TableSpec
+from sensor_streams.tables import Catalog, TableIdentity, TableSpec, sql_name
 from sensor_streams.verify import left_out
 from tests.plant import Plant
 
@@ -235,3 +237,65 @@ def test_a_stream_refuses_to_start_when_its_names_lead_to_other_data_than_its_ch
     assert f"sink readings: table id was {before.table_id} and is {created.table_id}" in text
     assert name in text or "name" not in text
     assert not (tmp_path / "checkpoints" / "readings" / "holder.json").exists()
+
+
+def properties(plant: Plant, table: str) -> dict[str, str]:
+    """The properties of a table."""
+    return dict(plant.catalog.handle(table).detail().select("properties").collect()[0][0])
+
+
+def test_replaced_files_are_kept_for_the_slowest_stream_on_new_tables_and_on_those_that_are_there(plant: Plant) -> None:
+    plant.catalog.create(SMALL)
+    name = plant.catalog.full_name("small")
+    new = {k: v for k, v in properties(plant, "small").items() if k in RETENTION}
+    assert new == {FILES: "interval 30 days", LOG: "interval 30 days"}
+    assert plant.catalog.open(SMALL)
+    assert plant.version("small") == 0, "no commit where it is set"
+    # As tables were made before, or somebody has set them: (files, log) before and after a start of the stream.
+    for before, after in {
+        (None, None): ("interval 30 days", "interval 30 days"),
+        ("interval 1 week 2 hours", "interval 40 days"): ("interval 30 days", "interval 40 days"),
+        ("interval 8 weeks", "interval 90 days"): ("interval 8 weeks", "interval 90 days"),
+    }.items():
+        set_now = [f"'{key}' = '{value}'" for key, value in zip((FILES, LOG), before, strict=True) if value]
+        unset = f"UNSET TBLPROPERTIES IF EXISTS ('{FILES}', '{LOG}')"
+        # Delta checks the one against the other in the same statement.
+        plant.spark.sql(f"ALTER TABLE {name} " + (f"SET TBLPROPERTIES ({', '.join(set_now)})" if set_now else unset))
+        plant.catalog.open(SMALL)
+        there, version = properties(plant, "small"), plant.version("small")
+        assert (there[FILES], there[LOG]) == after, before
+        plant.catalog.open(SMALL)
+        assert plant.version("small") == version, f"{before}: set once"
+
+
+def test_a_text_of_a_retention_is_read_as_delta_reads_it() -> None:
+    for text, days in {
+        "interval 1 week": 7,
+        "INTERVAL 720 hours": 30,
+        "30 days": 30,
+        "interval 1 week 23 days": 30,
+    }.items():
+        assert retention({FILES: text}, FILES) == timedelta(days=days)
+    assert retention({FILES: "interval 2 parsecs"}, FILES) is None
+    assert missing_retention({FILES: "interval 2 parsecs", LOG: "interval 30 days"}) == {}, "left as it is"
+    assert retention({}, FILES) == timedelta(days=7)
+    kept = {FILES: "interval 60 days"}
+    assert missing_retention(kept) == {LOG: "interval 60 days"}, "the log as long as the files"
+    assert missing_retention({**kept, LOG: "interval 90 days"}) == {}
+
+
+@pytest.mark.parametrize(("catalog", "schema"), [("acme-prod", "dev_joé_x"), ("3rd`", "a-b"), ("über", "s")])
+def test_spark_reads_the_names_that_unity_catalog_takes_as_they_are(plant: Plant, catalog: str, schema: str) -> None:
+    name = Catalog(plant.spark, catalog, schema).full_name("readings")
+    parser: Any = plant.spark._jsparkSession.sessionState().sqlParser()  # type: ignore[operator]
+    parts = parser.parseMultipartIdentifier(name)
+    assert [parts.apply(at) for at in range(parts.size())] == [catalog, schema, "readings"]
+    parts = parser.parseMultipartIdentifier(sql_name(f"{catalog}.{schema}.readings"))
+    assert [parts.apply(at) for at in range(parts.size())] == [catalog, schema, "readings"]
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b", "a/b", "", "a\x7f", "x" * 256])
+def test_a_name_that_unity_catalog_does_not_take_is_refused(plant: Plant, name: str) -> None:
+    for catalog, schema in ((name, "s"), ("c", name)):
+        with pytest.raises(TableError, match="not a name that Unity Catalog takes"):
+            Catalog(plant.spark, catalog, schema)

@@ -127,6 +127,19 @@ def checkpoints(plant: Plant) -> dict[str, str]:
     return {s.name: (plant.folder / f"checkpoints/{s.name}/checkpoint/metadata").read_text() for s in STREAMS}
 
 
+def test_a_run_shows_policies_that_the_bundle_breaks_before_anything_starts(plant: Plant) -> None:
+    folder = project(plant)
+    file = folder / "resources/shared_cluster.job.yml"
+    file.write_text(file.read_text("utf-8").replace("max_retries: 3", "max_retries: 2", 1), "utf-8")
+    with Running(folder, "--target", "dev", job="shared_cluster") as running:
+        (start,) = running.until(lambda: running.find("start"))
+        running.process.send_signal(signal.SIGINT)
+        running.wait()
+    (told,) = start["warnings"]
+    assert told.startswith("policy: resources/shared_cluster.job.yml:"), told
+    assert "max_retries is 2 and not 3" in told
+
+
 def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_checkpoints(plant: Plant) -> None:
     folder, third = project(plant), timedelta(hours=2)
     simulation = Simulation(plant.fleet, devices=2, mean_life=timedelta(hours=2), malformed=0.01, duplicates=0.02)

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from sensor_streams.bundle.apart import apart, live_statuses, names
 from sensor_streams.bundle.reader import Bundle
+from sensor_streams.bundle.stream_tasks import PACKAGE, Broken, Path, of_ours
+from sensor_streams.bundle.stream_tasks import parameters as _parameters
+from sensor_streams.bundle.stream_tasks import streams_of_task as _streams
+from sensor_streams.bundle.stream_tasks import tasks as _tasks
 from sensor_streams.runtime.entry import ENTRY_POINTS, accepted_parameters
-from sensor_streams.settings import NAME
 from sensor_streams.streams import BY_NAME
 
 SHAPES = ("single_task", "shared_cluster", "cluster_per_task")
-PACKAGE = "sensor_streams"
 # How each cloud calls what it does not take away again.
 _ON_DEMAND = {
     "aws_attributes": "ON_DEMAND",
@@ -18,18 +21,19 @@ _ON_DEMAND = {
 }
 DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 
-Path = tuple[str | int, ...]
-Broken = tuple[Path, str]
-
 
 def broken_promises(bundle: Bundle) -> list[str]:
     """Each broken promise as one line: where (file:line), which job, what is wrong, why it matters; none when all hold.
 
-    The jobs are those of the target that the bundle was read for. A stream that stands in no task or in two, a lost
+    The jobs are those of the target that the bundle was read for, as far as they run this project's wheel; other jobs
+    are free, and a bundle without any such job breaks nothing. A stream that stands in no task or in two, a lost
     retry, shared clusters, two live shapes, a checkpoint that knows the shape, a parameter or an entry point that the
-    wheel does not have: form is all right in each, so that no validation of form would say a word.
+    wheel does not have, a schema that two targets share: form is all right in each, so that no validation of form
+    would say a word.
     """
-    jobs: Mapping[str, Any] = bundle.resources.get("jobs", {})
+    jobs = of_ours(bundle.resources.get("jobs") or {})
+    if not jobs:
+        return []
     missing = [shape for shape in SHAPES if shape not in jobs]
     found: list[Broken] = [(("jobs",), f"job {shape} is gone: it is one of the three shapes") for shape in missing]
     for key, job in jobs.items():
@@ -37,9 +41,15 @@ def broken_promises(bundle: Bundle) -> list[str]:
     for shape in SHAPES:
         if shape in jobs:
             found += [(("jobs", shape, *path), f"job {shape}: {what}") for path, what in _of_shape(shape, jobs[shape])]
-    found += _live(jobs, bundle.variables.get("live"))
+    live = bundle.variables.get("live")
+    found += _live(jobs, live)
     found += _checkpoints(jobs)
-    return [f"{_where(bundle, path)}: {what}" for path, what in found]
+    found += [*names(bundle), *apart(bundle)]
+    told = [f"{_where(bundle, path)}: {what}" for path, what in found]
+    for path, what in live_statuses(live):
+        place = bundle.variable_position(path)
+        told.append(f"{place.file}:{place.line}: {what}")
+    return list(dict.fromkeys(told))
 
 
 def _where(bundle: Bundle, path: Path) -> str:
@@ -54,29 +64,21 @@ def _where(bundle: Bundle, path: Path) -> str:
     return "databricks.yml"
 
 
-def _tasks(job: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    for at, task in enumerate(job.get("tasks", [])):
-        yield ("tasks", at), task
-
-
-def _parameters(task: Mapping[str, Any]) -> Mapping[str, str]:
-    found: Mapping[str, str] = task.get("python_wheel_task", {}).get("named_parameters", {})
-    return found
-
-
-def _streams(task: Mapping[str, Any]) -> list[str]:
-    return [name.strip() for name in _parameters(task).get("streams", "").split(",") if name.strip()]
-
-
 def _of_any_job(job: Mapping[str, Any]) -> Iterator[Broken]:
     if job.get("max_concurrent_runs") != 1:
         yield ("max_concurrent_runs",), "max_concurrent_runs is not 1: development mode sets 4 where it is left out"
-    if "project" not in job.get("tags", {}):
+    if "project" not in (job.get("tags") or {}):
         yield ("tags",), "has no tag project: nobody finds its cost again"
-    for at, cluster in enumerate(job.get("job_clusters", [])):
+    used = {task.get("job_cluster_key") for _, task in _tasks(job)}
+    for at, cluster in enumerate(job.get("job_clusters") or []):
         where: Path = ("job_clusters", at, "new_cluster")
-        yield from ((where, what) for what in _of_cluster(cluster["job_cluster_key"], cluster["new_cluster"]))
+        key = cluster.get("job_cluster_key")
+        if key in used:
+            yield from ((where, what) for what in _of_cluster(key, cluster.get("new_cluster") or {}))
     for path, task in _tasks(job):
+        if task.get("new_cluster"):
+            own = _of_cluster(task["task_key"], task["new_cluster"])
+            yield from (((*path, "new_cluster"), what) for what in own)
         yield from ((path + more, f"task {task['task_key']}: {what}") for more, what in _of_any_task(task))
 
 
@@ -84,7 +86,10 @@ def _of_cluster(key: str, cluster: Mapping[str, Any]) -> Iterator[str]:
     if "autoscale" in cluster:
         yield f"cluster {key} scales by itself, and would take workers away from streams that wait"
     if cluster.get("data_security_mode") not in DEDICATED:
-        yield f"cluster {key} is not in dedicated mode: foreachBatch would run apart from the task's process"
+        yield (
+            f"cluster {key} is not in dedicated mode: before Spark 4.3 its batches would run in the root session, so "
+            "the transaction ids of one stream would apply to all, and writes would be skipped"
+        )
     for cloud, on_demand in _ON_DEMAND.items():
         told = cluster.get(cloud)
         # What is left out may be spot: AWS takes it so.
@@ -93,7 +98,7 @@ def _of_cluster(key: str, cluster: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_any_task(task: Mapping[str, Any]) -> Iterator[Broken]:
-    wheel = task.get("python_wheel_task", {})
+    wheel = task.get("python_wheel_task") or {}
     here: Path = ("python_wheel_task",)
     name = wheel.get("entry_point")
     if wheel.get("package_name") != PACKAGE:
@@ -110,12 +115,9 @@ def _of_any_task(task: Mapping[str, Any]) -> Iterator[Broken]:
                     (*here, "named_parameters", parameter),
                     f"entry point {name} takes no parameter {parameter!r}: it would end at once",
                 )
-    schema = _parameters(task).get("schema", "")
-    if not schema.startswith("${") and not NAME.fullmatch(schema):
-        yield (*here, "named_parameters", "schema"), f"schema {schema!r} is no plain name"
-    if not any("whl" in library for library in task.get("libraries", [])):
+    if not any("whl" in library for library in task.get("libraries") or []):
         yield ("libraries",), "installs no wheel"
-    if not task.get("email_notifications", {}).get("on_failure"):
+    if not (task.get("email_notifications") or {}).get("on_failure"):
         yield (
             ("email_notifications",),
             "tells nobody when it fails; a job's own notification is held back while a task retries",
@@ -139,9 +141,8 @@ def _of_shape(shape: str, job: Mapping[str, Any]) -> Iterator[Broken]:
                     (*place[:-1], needed),
                     f"task {task['task_key']}: parameter {needed} is not {why}: a retry would wait for its own lease",
                 )
-        if not task.get("health", {}).get("rules") or not task["email_notifications"].get(
-            "on_streaming_backlog_exceeded"
-        ):
+        told = task.get("email_notifications") or {}
+        if not (task.get("health") or {}).get("rules") or not told.get("on_streaming_backlog_exceeded"):
             yield (*path, "health"), f"task {task['task_key']}: no backlog rule with somebody who is told"
     for name in BY_NAME:
         if name not in where:
@@ -150,9 +151,9 @@ def _of_shape(shape: str, job: Mapping[str, Any]) -> Iterator[Broken]:
 
 
 def _single_task(job: Mapping[str, Any]) -> Iterator[Broken]:
-    if len(job.get("tasks", [])) != 1:
+    if len(list(_tasks(job))) != 1:
         yield ("tasks",), "has not one task"
-    if job.get("continuous", {}).get("task_retry_mode") != "ON_FAILURE":
+    if (job.get("continuous") or {}).get("task_retry_mode") != "ON_FAILURE":
         yield ("continuous", "task_retry_mode"), "task_retry_mode is not ON_FAILURE: the API's default is NEVER"
     for path, task in _tasks(job):
         if "max_retries" in task:
@@ -175,7 +176,7 @@ def _shared_cluster(job: Mapping[str, Any]) -> Iterator[Broken]:
             yield (*path, "timeout_seconds"), f"task {task['task_key']}: no timeout: what hangs would hang for ever"
         reads = {source for name in _streams(task) if name in BY_NAME for source in BY_NAME[name].sources}
         outside = reads - set(_streams(task))
-        after = {d["task_key"] for d in task.get("depends_on", [])}
+        after = {d["task_key"] for d in task.get("depends_on") or []}
         needed = {other["task_key"] for _, other in _tasks(job) if outside & set(_streams(other))}
         if needed - after:
             yield (
@@ -187,6 +188,8 @@ def _shared_cluster(job: Mapping[str, Any]) -> Iterator[Broken]:
 
 def _cluster_per_task(job: Mapping[str, Any]) -> Iterator[Broken]:
     yield from _scheduled(job)
+    if job.get("trigger"):
+        yield ("trigger",), "has a trigger: its tasks have no end, and a schedule starts them again when a run ends"
     clusters: dict[str, str] = {}
     for path, task in _tasks(job):
         key = task.get("job_cluster_key", "none")
@@ -212,13 +215,23 @@ _FORMS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Broken]]] = {
 
 
 def _scheduled(job: Mapping[str, Any]) -> Iterator[Broken]:
-    if "continuous" in job:
+    if job.get("continuous"):
         yield ("continuous",), "is continuous: that takes neither dependencies nor retries of a task"
-    if "schedule" not in job:
+    started_by = [kind for kind in ("schedule", "trigger") if job.get(kind)]
+    if not started_by:
         yield ("schedule",), "has no schedule: nothing would ever start it"
-    if job.get("queue", {}).get("enabled") is not False:
+    if len(started_by) > 1:
+        yield ("trigger",), "has a schedule and a trigger: the service takes one"
+    arrival = (job.get("trigger") or {}).get("file_arrival") or {}
+    folders = {str(_parameters(task).get("landing")).rstrip("/") for _, task in _tasks(job)}
+    if arrival and not any(f"{arrival.get('url')}/".startswith(f"{folder}/") for folder in folders):
+        yield (
+            ("trigger", "file_arrival", "url"),
+            f"watches {arrival.get('url')} and files arrive in {', '.join(folders)}",
+        )
+    if (job.get("queue") or {}).get("enabled") is not False:
         yield ("queue",), "queue is on: the ticks that find a run alive would wait for its end instead of being skipped"
-    if not job.get("notification_settings", {}).get("no_alert_for_skipped_runs"):
+    if not (job.get("notification_settings") or {}).get("no_alert_for_skipped_runs"):
         yield ("notification_settings",), "skipped runs are told, and skipping is what the schedule is for"
 
 
@@ -245,7 +258,7 @@ def _shaped(jobs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in [*(shape for shape in SHAPES if shape in jobs), *(key for key in jobs if key not in SHAPES)]:
         job = jobs[key]
         if any(_streams(task) for _, task in _tasks(job)):
-            yield key, str(job.get("tags", {}).get("shape", key))
+            yield key, str((job.get("tags") or {}).get("shape", key))
 
 
 def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
@@ -253,7 +266,7 @@ def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
     said = live if isinstance(live, Mapping) else {}
     running: dict[str, str] = {}
     for key, shape in _shaped(jobs):
-        trigger = next((kind for kind in ("continuous", "schedule") if kind in jobs[key]), None)
+        trigger = next((kind for kind in ("continuous", "schedule", "trigger") if jobs[key].get(kind)), None)
         if trigger is None:
             continue
         status = jobs[key][trigger].get("pause_status")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -55,6 +55,37 @@ class Bundle:
     # Values of resources that only a workspace knows, such as the id of the user or a variable that is looked up.
     unresolved: list[Problem]
     _root: Node = field(repr=False, compare=False)
+    # What `load_bundle` was given, to read the same files again.
+    _given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def read_again(
+        self, *, target: str | None = None, user: str | None = None, more: Mapping[str, str] = _NOTHING
+    ) -> "Bundle":
+        """Read the same folder with the same values, for another target or another user.
+
+        `more`: values for further variables, which come after those that were given. Raises BundleError.
+        """
+        given = dict(self._given)
+        given["variables"] = {**more, **given.get("variables", {})}
+        if user is not None:
+            given["user"] = user
+        return load_bundle(self.folder, target or self.target, **given)
+
+    def variable_position(self, path: Path) -> Position:
+        """Return the place where a variable's value was written, such as ("live", "single_task").
+
+        Falls back to the nearest value around it.
+        """
+        given = self._root.get("variables", path[0], "value", *path[1:])
+        if given is not None and not given.positions:
+            # JSON has no positions here.
+            return Position(f".databricks/bundle/{self.target}/variable-overrides.json", 1, 1)
+        for end in range(len(path), 0, -1):
+            for source in ("value", "default"):
+                node = self._root.get("variables", path[0], source, *path[1:end])
+                if node is not None and node.positions:
+                    return node.positions[0]
+        return (self._root.get("variables") or self._root).positions[0]
 
     @cached_property
     def jobs(self) -> dict[str, Job]:
@@ -92,7 +123,8 @@ def load_bundle(
     Raises BundleError for whatever the CLI refuses, and for whatever is not read here.
     """
     try:
-        return _load(folder.absolute(), target, variables, environment, user, strict)
+        found = _load(folder.absolute(), target, variables, environment, user, strict)
+        return replace(found, _given={"variables": variables, "environment": environment, "user": user})
     except RecursionError:
         raise refuse("is nested too deeply, or leads back to itself", "make it flatter") from None
 

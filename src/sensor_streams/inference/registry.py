@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from pyspark import Broadcast, SparkFiles
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ModelError
+from sensor_streams.errors import ModelError, UnusableModel
 
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -29,6 +29,8 @@ _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 # The models of this Python process, by kind and digest of the files: a worker serves many batches. Not by version: a
 # worker outlives a task on its cluster, and a model that was deleted and registered again begins at version 1 again.
 _loaded: dict[tuple[str, str], Any] = {}
+# Of each kind: the one that scores, and the one before it, which scores what that one cannot.
+_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,34 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """One version of a model, on its way to every worker."""
+    """One version of a model, on its way to every worker.
+
+    required: those of its columns that a row must have. before: the version that scores the rows for which this one
+    returns null.
+    """
 
     kind: str
     version: str
     packed: Broadcast[bytes]
     digest: str
     columns: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    before: "LoadedModel | None" = None
 
     @classmethod
     def of_folder(
-        cls, spark: SparkSession, folder: Path, kind: str, version: str, columns: Iterable[str]
+        cls,
+        spark: SparkSession,
+        folder: Path,
+        kind: str,
+        version: str,
+        columns: Iterable[str],
+        required: Iterable[str] = (),
     ) -> "LoadedModel":
         """Hand a folder with a model's files to the workers."""
         packed = _pack(folder)
         digest = hashlib.sha256(packed).hexdigest()
-        return cls(kind, version, spark.sparkContext.broadcast(packed), digest, tuple(columns))
+        return cls(kind, version, spark.sparkContext.broadcast(packed), digest, tuple(columns), tuple(required))
 
     def release(self) -> None:
         """Let the workers forget the bytes."""
@@ -64,15 +78,24 @@ class LoadedModel:
 
 
 def model_in_worker(kind: str, digest: str, packed: Broadcast[bytes]) -> Any:
-    """The model, unpacked and loaded once per Python process."""
+    """The model, unpacked and loaded once per Python process. Raises UnusableModel when it cannot be loaded."""
     if (kind, digest) not in _loaded:
         hush()
-        model = mlflow.pyfunc.load_model(str(_unpacked(digest, packed)))
-        # One model of a kind at a time: the one before is not asked for again.
-        for known in [k for k in _loaded if k[0] == kind]:
+        folder = _unpacked(digest, packed)
+        try:
+            model = mlflow.pyfunc.load_model(str(folder))
+        except (Exception, SystemExit) as error:
+            raise UnusableModel(f"it cannot be loaded: {in_one_line(error)}") from None
+        for known in [k for k in _loaded if k[0] == kind][: 1 - _KEPT]:
             del _loaded[known]
         _loaded[kind, digest] = model
     return _loaded[kind, digest]
+
+
+def in_one_line(error: BaseException) -> str:
+    """Class and first line of an error that a model's own code raised."""
+    told = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    return f"{type(error).__name__}: {told[:300]}"
 
 
 def _unpacked(digest: str, packed: Broadcast[bytes]) -> Path:
@@ -136,7 +159,7 @@ class Registry:
         return ModelVersion(self.name(kind), str(found.version))
 
     def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
-        """Fetch a version's files once and hand them to the workers. Raises ModelError when that fails."""
+        """Fetch a version's files once and hand them to the workers. Raises UnusableModel when that fails."""
         hush()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
@@ -147,11 +170,15 @@ class Registry:
                 )
                 info = mlflow.models.Model.load(path)
             except Exception as error:
-                raise ModelError(f"model {self.name(kind)} version {version} cannot be fetched: {error}") from None
+                raise UnusableModel(f"it cannot be fetched: {in_one_line(error)}") from None
             inputs = info.get_input_schema()
-            if inputs is None:
-                raise ModelError(f"model {self.name(kind)} version {version} has no signature: log it with one")
-            return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names())
+            if inputs is None or not inputs.has_input_names():
+                what = "no signature" if inputs is None else "a signature that does not name its inputs"
+                raise UnusableModel(f"it has {what}: log it with one that names columns of device_features")
+            if "python_function" not in info.flavors:
+                raise UnusableModel("it has no pyfunc flavour: log it as a pyfunc")
+            required = [str(c.name) for c in inputs.inputs if getattr(c, "required", True)]
+            return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names(), required)
 
     def log(
         self,

@@ -1,14 +1,20 @@
 """Scores of feature rows, in vectors, with the version of the model that gave them."""
 
+import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from sensor_streams.errors import UnusableModel
 from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.registry import LoadedModel, model_in_worker
+from sensor_streams.inference.output import result_columns
+from sensor_streams.inference.registry import LoadedModel, in_one_line, model_in_worker
 from sensor_streams.tables import Columns
 
 _FRONT: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
@@ -71,24 +77,64 @@ def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> Dat
 def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: str) -> DataFrame:
     front = [name for name, _ in _FRONT]
     results = [(n, k) for n, k in columns if n not in front and n not in dict(_BACK)]
-    kind, digest, packed = model.kind, model.digest, model.packed
-    needed = [c for c in model.columns if c in features.columns and c not in front]
-    missing = [c for c in model.columns if c not in features.columns]
+    # Champion first, then the version before it: a row that the one does not know is scored by the other.
+    versions = [model] if model.before is None else [model, model.before]
+    given: list[_Version] = []
+    for one in versions:
+        absent = [c for c in one.columns if c not in features.columns]
+        needed = [c for c in absent if c in one.required]
+        if needed and one is model:
+            raise UnusableModel(f"it reads {', '.join(needed)}, and device_features has no such column")
+        if not needed:
+            given.append(_Version(one.kind, one.version, one.digest, one.packed, absent))
+    read = {c for one in versions for c in one.columns if c in features.columns and c not in front}
 
     def score(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         for rows in batches:
-            # A sensor that was taken out of the fleet since training is a silent one.
-            given = rows.reindex(columns=[*rows.columns, *missing]) if missing else rows
-            loaded = model_in_worker(kind, digest, packed)
-            scores = loaded.unwrap_python_model().predict(None, given) if _own(loaded) else loaded.predict(given)
-            out = rows[[*front, "input_hash"]].assign(**{name: scores[name].to_numpy() for name, _ in results})
-            yield out[out[result].notna()]
+            out = _applied(given[0], rows, results)
+            unknown = out[result].isna().to_numpy()
+            if unknown.any() and len(given) > 1:
+                # What the version before has to say of them is an extra: when it fails, they have no score.
+                with contextlib.suppress(UnusableModel):
+                    out = pd.concat([out[~unknown], _applied(given[1], rows[unknown], results)])
+            out = out[out[result].notna()]
+            yield rows.loc[out.index, [*front, "input_hash"]].assign(**{name: out[name] for name in out.columns})
 
-    rows = features.select(*front, input_hash(features).alias("input_hash"), *needed)
-    schema = ", ".join(f"{n} {k}" for n, k in [*_FRONT, ("input_hash", "bigint"), *results])
-    return in_form(rows.mapInPandas(score, schema).withColumn("model_version", F.lit(model.version)), columns)
+    rows = features.select(*front, input_hash(features).alias("input_hash"), *sorted(read))
+    schema = [*_FRONT, ("input_hash", "bigint"), *results, ("model_version", "string")]
+    return in_form(rows.mapInPandas(score, ", ".join(f"{n} {k}" for n, k in schema)), columns)
 
 
-def _own(loaded: object) -> bool:
-    """True for a model of this package: called directly, for the schema check costs more than the scores."""
-    return type(loaded.unwrap_python_model()).__module__.startswith("sensor_streams.")  # type: ignore[attr-defined]
+@dataclass(frozen=True)
+class _Version:
+    """What a worker needs of one version of a model. absent: columns that it may read and the features do not have."""
+
+    kind: str
+    version: str
+    digest: str
+    packed: Broadcast[bytes]
+    absent: list[str]
+
+
+def _applied(version: _Version, rows: pd.DataFrame, results: Columns) -> pd.DataFrame:
+    """The results of some rows, by the rows' own index. Raises UnusableModel, whatever the model did."""
+    loaded = model_in_worker(version.kind, version.digest, version.packed)
+    # A sensor that was taken out of the fleet since training is a silent one.
+    given = rows.reindex(columns=[*rows.columns, *version.absent]) if version.absent else rows
+    try:
+        own = _own(loaded)
+        # Of a user's own model nobody knows whether it changes what it is given.
+        output = own.predict(None, given) if own is not None else loaded.predict(given.reset_index(drop=True))
+    except (Exception, SystemExit) as error:
+        raise UnusableModel(f"it failed on {len(rows)} rows: {in_one_line(error)}") from None
+    return result_columns(output, len(rows), results).set_index(rows.index).assign(model_version=version.version)
+
+
+def _own(loaded: Any) -> Any:
+    """A model of this package, to be called directly: the schema check costs more than the scores. None for others."""
+    try:
+        model = loaded.unwrap_python_model()
+    except Exception:
+        # MLflow has nothing to unwrap in other flavours, and for functions.
+        return None
+    return model if type(model).__module__.startswith("sensor_streams.") else None

@@ -1,21 +1,18 @@
 """One batch of files: read, checked, decided, written; a damaged file is set aside as a whole."""
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
-from sensor_streams.ingest.damaged import damaged_files
 from sensor_streams.ingest.decide import LINE, decide
 from sensor_streams.ingest.landed import (
     DONE,
+    NOT_UTF_8,
     SET_ASIDE,
     LandedFile,
     Landing,
@@ -24,7 +21,7 @@ from sensor_streams.ingest.landed import (
     files_of_batch,
     recorded_files,
 )
-from sensor_streams.ingest.parse import parse
+from sensor_streams.ingest.reading import read_files
 from sensor_streams.ingest.tables import files_table, readings_columns, rejected_table
 from sensor_streams.keyed.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, Outcome
@@ -33,6 +30,8 @@ from sensor_streams.keyed.write import LeftOut, Once, Writes, append, apply
 _HOUR = 3600
 # Up to this many device hours of a batch are sent to each task that looks for what is stored.
 _BROADCAST = 300_000
+# What stands for a batch's number in `ingested_files` when a command read the file again.
+READ_AGAIN = -1
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,32 @@ def ingest_batch(
         for row in files.collect()
     ]
     stored = handles.read(files_table(fleet).name)
-    empty = place.empty_files()
-    known = recorded_files(stored, [*(file.name for file in listed), *empty])
+    empty, strange = place.left_out()
+    names = [*(file.name for file in listed), *empty, *(file.name for file in strange)]
+    known = recorded_files(stored, names)
     found = files_of_batch(listed, empty, place, known)
-    if not found:
+    unnamed = {f.name: f for f in strange if not (f.name in known and known[f.name].of(f.arrived_at, f.size))}
+    return write_files(_Batch(batch_id, place, {**found, **unnamed}, known, fleet, handles, once), list(unnamed))
+
+
+def read_again(files: Sequence[LandedFile], landing: str, fleet: Fleet, handles: Handles) -> Outcome:
+    """Read files that are recorded a second time, outside of any batch: lines that are stored change nothing.
+
+    Without a transaction: who calls this again after a kill finds what is stored, as after a lost checkpoint.
+    """
+    known = recorded_files(handles.read(files_table(fleet).name), [file.name for file in files])
+    found = {file.name: file for file in files}
+    return write_files(_Batch(READ_AGAIN, Landing.at(landing), found, known, fleet, handles, None), [])
+
+
+def write_files(batch: _Batch, unnamed: Sequence[str]) -> Outcome:
+    """Read, decide and write the files of a batch; `unnamed`: those whose names Java cannot hold."""
+    if not batch.files:
         return Outcome(rows_in=0)
-    batch = _Batch(batch_id, place, found, known, fleet, handles, once)
-    parsed, aside = _read(batch)
+    readable = [file for name, file in batch.files.items() if name not in unnamed]
+    parsed, aside = read_files(readable, batch.landing, batch.fleet, batch.handles.session)
+    aside = {**aside, **dict.fromkeys(unnamed, NOT_UTF_8)}
+    stored = batch.handles.read(files_table(batch.fleet).name)
     done = Writes()
     while True:
         figures, left_out = _write(batch, parsed, aside)
@@ -93,7 +111,7 @@ def ingest_batch(
         if not left_out or batch.once is None:
             break
         # An earlier attempt wrote something else than this one has: look again what is left to write.
-        again = recorded_files(stored, list(found))
+        again = recorded_files(stored, list(batch.files))
         batch = replace(batch, known=again, once=batch.once.again())
     counts = figures.by_file.values()
     return Outcome(
@@ -129,55 +147,15 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
             )
             target = tables["readings_rejected"]
             append(target, rows.select(*[n for n, _ in columns]), columns, batch.part("readings_rejected"))
-        _record(batch, figures.by_file, {**aside, **_hollow(batch.files.values(), figures.by_file)})
+        _record(batch, figures.by_file, aside)
     except LeftOut:
         return figures, True
     return figures, False
 
 
-def _hollow(landed: Collection[LandedFile], counts: Mapping[str, _Counts]) -> dict[str, str]:
-    """The .bz2 files that hold no line: of what is no bzip2 at all, that codec reads nothing, without an error."""
-    nothing = 14  # bytes of a bzip2 file without content
-    return {
-        file.name: "damaged: no bzip2 content in it"
-        for file in landed
-        if file.name.endswith(".bz2") and file.size not in (0, nothing) and not counts.get(file.name, _Counts()).lines
-    }
-
-
 def _utc(time: datetime) -> datetime:
     # Spark hands timestamps over in the machine's local time, without a zone.
     return time.astimezone(UTC)
-
-
-def _read(batch: _Batch) -> tuple[DataFrame, Mapping[str, str]]:
-    """The files' lines, parsed, and those files that cannot be read to their end (name → reason)."""
-    good = [file for file in batch.files.values() if file.size]
-    if not good:
-        return _parse([], batch), {}
-    try:
-        return _parse(good, batch), {}
-    except (PySparkException, Py4JJavaError):
-        damaged = damaged_files(batch.handles.session, [file.path for file in good])
-        if not damaged:
-            raise
-        aside = {file.name: damaged[file.path] for file in good if file.path in damaged}
-        return _parse([f for f in good if f.path not in damaged], batch), aside
-
-
-def _parse(files: Collection[LandedFile], batch: _Batch) -> DataFrame:
-    spark = batch.handles.session
-    if files:
-        # Names are taken literally: what looks like a pattern in one would match other files.
-        text = spark.read.text([re.sub(r"([\\{}\[\]*?^])", r"\\\1", file.path) for file in files])
-        lines = text.select(
-            F.col("value").alias("raw"),
-            batch.landing.name_of(F.col("_metadata.file_path")).alias("source_file"),
-            F.col("_metadata.file_modification_time").alias("arrived_at"),
-        )
-    else:
-        lines = spark.createDataFrame([], "raw string, source_file string, arrived_at timestamp")
-    return parse(lines, batch.fleet).localCheckpoint()
 
 
 def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
@@ -244,24 +222,57 @@ def _count(decided: DataFrame, files: Collection[str]) -> _Figures:
     )
 
 
+def _stored_of_changed(batch: _Batch, counts: Mapping[str, _Counts]) -> dict[str, tuple[int, int]]:
+    """Return how many accepted and rejected lines the tables hold of files that are not as they were recorded.
+
+    That is by size, time or counts: the last where a file was written over, and read once more since.
+
+    A file that was written over still has the lines that it held before. Looked up for such files only: Delta finds
+    the rows by the least and greatest name of each data file.
+    """
+    changed = []
+    for name, file in batch.files.items():
+        known = batch.known.get(name)
+        if known is not None and known.lines:
+            same = known.of(file.arrived_at, file.size) and counts.get(name, _Counts()).all == known.counts
+            changed += [] if same else [name]
+    if not changed:
+        return {}
+
+    def counted(table: str) -> dict[str, int]:
+        rows = batch.handles.read(table).where(F.col("source_file").isin(changed)).groupBy("source_file").count()
+        return {row["source_file"]: int(row["count"]) for row in rows.collect()}
+
+    accepted, rejected = counted("readings"), counted("readings_rejected")
+    return {name: (accepted.get(name, 0), rejected.get(name, 0)) for name in changed}
+
+
 def _record(batch: _Batch, counts: Mapping[str, _Counts], aside: Mapping[str, str]) -> None:
     """Write what came of each file; a file that is recorded already with the same figures stays as it is."""
     spec = files_table(batch.fleet)
     now = datetime.now(UTC)
     rows = []
+    totals = _stored_of_changed(batch, counts)
     for file in batch.files.values():
         count, known = counts.get(file.name, _Counts()), batch.known.get(file.name)
+        if file.name in totals:
+            # Lines that it held before stay decided and count on.
+            accepted, rejected = totals[file.name]
+            lines = accepted + rejected + count.duplicates
+            count = _Counts(lines, accepted, rejected, count.duplicates)
         state = SET_ASIDE if file.name in aside else DONE
         reason = aside.get(file.name) or (None if file.size else "empty file")
         arrived = file.arrived_at
-        if known is not None and known.lines:
+        if known is not None and (known.counts[2] or count.rejected):
             # The rejected lines that are stored stand under the date that it had then, see `arrival_dates`.
             arrived = min(arrived, known.arrived_at)
+        changed = known is not None and (known.size != file.size or known.touched(file.arrived_at))
         # Of a file that waits for its content, size and time say whether it came.
         waits = state == SET_ASIDE or not file.size
         if (
             known is not None
             and (known.counts, known.state) == (count.all, state)
+            and not changed
             and (not waits or known.of(file.arrived_at, file.size))
         ):
             continue

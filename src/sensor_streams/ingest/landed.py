@@ -2,18 +2,19 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from posixpath import abspath, normpath
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from sensor_streams.errors import InputError
 
 DONE, SET_ASIDE = "DONE", "SET_ASIDE"
+NOT_UTF_8 = "the name is not UTF-8, and Java cannot open the file: rename it"
 
 _SCHEME = r"^[A-Za-z][A-Za-z0-9+.-]*:"
 # `file:///a` and `file:/a` are the same place; `abfss://container@account/a` keeps its two slashes.
@@ -38,6 +39,7 @@ class Recorded:
     size: int
     counts: tuple[int, int, int, int]
     state: str
+    recorded_at: datetime | None = None
 
     @property
     def lines(self) -> int:
@@ -47,6 +49,17 @@ class Recorded:
     def of(self, arrived_at: datetime, size: int) -> bool:
         """True when it was recorded of the file as it is now. Sources tell times in whole milliseconds."""
         return self.size == size and abs(self.arrived_at - arrived_at) < timedelta(milliseconds=1)
+
+    def touched(self, arrived_at: datetime) -> bool:
+        """True when the file has another time than it had when it was read.
+
+        Where lines were rejected the first time of the file stays recorded (see `arrival_dates`), so only a time after
+        the last reading counts. Between two ways to look at storage a time may differ by a second.
+        """
+        apart = abs(self.arrived_at - arrived_at)
+        if self.recorded_at is not None and arrived_at > self.recorded_at:
+            return apart >= timedelta(milliseconds=1)
+        return not self.counts[2] and apart >= timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -89,24 +102,53 @@ class Landing:
             status = Path(self.folder, name).stat()
         except OSError:
             return None
+        return self.landed(name, status)
+
+    def landed(self, name: str, status: os.stat_result) -> LandedFile:
+        """Return the file of that name with the given status."""
         # In whole milliseconds, as Spark's sources tell it.
         arrived = datetime.fromtimestamp(status.st_mtime_ns // 1_000_000 / 1000, UTC)
         return LandedFile(f"{self.address.rstrip('/')}/{name}", name, arrived, status.st_size)
 
-    def empty_files(self) -> list[str]:
-        """The names of the files without content."""
-        found = []
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the name and status of each file that streams would read, as this machine sees them."""
         for folder, folders, names in os.walk(self.folder):
             folders[:] = [name for name in folders if not name.startswith((".", "_"))]
             for name in names:
                 path = Path(folder, name)
+                if name.startswith((".", "_")):
+                    continue
                 try:
-                    empty = path.stat().st_size == 0
+                    yield path.relative_to(self.folder).as_posix(), path.stat()
                 except OSError:
                     continue
-                if empty and not name.startswith((".", "_")):
-                    found.append(path.relative_to(self.folder).as_posix())
-        return found
+
+    def left_out(self) -> tuple[list[str], list[LandedFile]]:
+        """Return what sources leave out: names of files without content, and files whose names are not UTF-8.
+
+        Java has no form for such a name and passes the file over. Here it is written with escapes.
+        """
+        empty, strange = [], []
+        for name, status in self.files():
+            if not name.isprintable() and not is_utf_8(name):
+                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+                strange.append(self.landed(shown, status))
+            elif not status.st_size:
+                empty.append(name)
+        return empty, strange
+
+    def empty_files(self) -> list[str]:
+        """Return the names of the files without content."""
+        return self.left_out()[0]
+
+
+def is_utf_8(name: str) -> bool:
+    """True when a file's name is UTF-8 on disk: other bytes stand in it as lone surrogates."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def files_of_batch(
@@ -131,15 +173,18 @@ def files_of_batch(
 def recorded_files(files: DataFrame, names: Sequence[str]) -> dict[str, Recorded]:
     """What `ingested_files` holds of the named files, and of all that were set aside or empty."""
     wanted = F.col("source_file").isin(list(names)) | (F.col("state") == SET_ASIDE) | (F.col("bytes") == 0)
-    return {
-        row["source_file"]: Recorded(
-            row["arrived_at"].astimezone(UTC),
-            int(row["bytes"]),
-            (row["lines"], row["accepted"], row["rejected"], row["duplicates"]),
-            row["state"],
-        )
-        for row in files.where(wanted).collect()
-    }
+    return {row["source_file"]: recorded_of(row) for row in files.where(wanted).collect()}
+
+
+def recorded_of(row: Row) -> Recorded:
+    """Return what a row of `ingested_files` says."""
+    return Recorded(
+        row["arrived_at"].astimezone(UTC),
+        int(row["bytes"]),
+        (row["lines"], row["accepted"], row["rejected"], row["duplicates"]),
+        row["state"],
+        row["recorded_at"].astimezone(UTC),
+    )
 
 
 def arrival_dates(files: Mapping[str, LandedFile], known: Mapping[str, Recorded]) -> Column:

@@ -46,7 +46,9 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
     """
     hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
     text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
-    readable = F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
+    # A line that is too long is rejected as it is: to parse it would take several times its size in memory.
+    short = F.octet_length("raw") <= fleet.accept.longest_line
+    readable = short & F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
     parsed = hashed.withColumn("_json", F.when(readable, F.try_parse_json(text)))
     one_value = F.expr("try_variant_get(_json, '$[1]', 'bigint')").eqNullSafe(F.col("line_hash"))
     opened = parsed.withColumn("_one_value", one_value).withColumn(

@@ -38,7 +38,10 @@ def rejected_table(_: Fleet) -> TableSpec:
 
 
 def files_table(_: Fleet) -> TableSpec:
-    """One row per file: lines = accepted + rejected + duplicates; state DONE or SET_ASIDE with the reason."""
+    """One row per file: lines = accepted + rejected + duplicates; state DONE or SET_ASIDE with the reason.
+
+    batch_id is −1 when the command `reread` read the file last.
+    """
     columns: Columns = [
         ("source_file", "string"),
         ("batch_id", "bigint"),

@@ -42,13 +42,16 @@ class Handles:
 class Outcome:
     """What a batch did: rows written, lines rejected, the newest time that it touched, and lines read.
 
-    rows_in: None where the rows that the source counts are the batch's own.
+    rows_in: None where the rows that the source counts are the batch's own. model: the version that scored; refused: a
+    version that could not, with the reason.
     """
 
     writes: Writes = field(default_factory=Writes)
     rejected: int = 0
     newest: datetime | None = None
     rows_in: int | None = None
+    model: str | None = None
+    refused: str | None = None
 
 
 def changed_rows(
@@ -138,6 +141,11 @@ def write_region(
     """Compute a region afresh and write what differs. Raises LeftOut when the transaction is known."""
     changes = changed_rows(stream, fleet, handles, region, model)
     return apply(handles.tables[stream.name], changes, stream.columns(fleet), stream.key, region.condition, once)
+
+
+def tell_all(stream: Stream, fleet: Fleet, handles: Handles) -> Writes:
+    """Append the events that any episode still asks for, gone ones included, outside of a batch."""
+    return _tell(stream, handles.read(stream.sources[0]), True, fleet, handles, None).writes
 
 
 def _tell(

@@ -47,3 +47,7 @@ class Signature:
 def of_rebuild(stream: str) -> Signature:
     """The signature of a range that was computed afresh."""
     return Signature(f"rebuild:{stream}")
+
+
+# The signature of an erasure, in every table that it changes.
+ERASE = Signature("erase")

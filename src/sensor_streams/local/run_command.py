@@ -40,6 +40,7 @@ def run(
     check_java()
     config = kept(load_local(local), home, folder)
     # What needs the SDK comes after what can be wrong without it: it takes a second to import.
+    from sensor_streams.bundle.promises import broken_promises
     from sensor_streams.local.display import JsonLines, Lines, Screen, summary, summary_object
     from sensor_streams.local.jobs import JobMachine, assumptions_of, job_spec
     from sensor_streams.local.jobs.events import iso
@@ -66,7 +67,8 @@ def run(
     )
     console = Console(emoji=False)
     shown = JsonLines() if as_json else Screen(console) if console.is_terminal else Lines(console)
-    notes = [*map(str, (problem.summary for problem in bundle.warnings)), *spec.warnings]
+    policies = [f"policy: {line}" for line in broken_promises(bundle)]
+    notes = [*map(str, (problem.summary for problem in bundle.warnings)), *spec.warnings, *policies]
     where = config.tables.parent
     if isinstance(shown, JsonLines):
         without = [f"{one.position}: {one.path}" for one in spec.no_effect]

@@ -1,13 +1,10 @@
-"""The commands that look after tables: `verify`, `rebuild`, `maintain`."""
+"""The commands that look after tables: `verify`, `rebuild`, `reread`, `maintain`, `erase`."""
 
 import json
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,11 +13,8 @@ from rich.table import Table
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.local.config import LOCAL_FILE
-from sensor_streams.local.options import AsJson, Home, Local, Sensors, SettingsFile, opened
+from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams.local.plain import say
-
-if TYPE_CHECKING:
-    from sensor_streams.local.workspace import Workspace
 
 From = Annotated[str | None, typer.Option("--from", help="begin of the range, ISO 8601; UTC unless it says otherwise")]
 To = Annotated[str | None, typer.Option("--to", help="end of the range")]
@@ -33,6 +27,7 @@ def verify(
     low: From = None,
     high: To = None,
     only: Annotated[list[str] | None, typer.Option(help="check this table only (may be given again)")] = None,
+    landing: Landing = None,
     settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
@@ -48,7 +43,8 @@ def verify(
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
     with errors.status("every table computed afresh and compared"):
-        checks = check(workspace.catalog, fleet, workspace.load_model, begin, end, only or ())
+        load = workspace.load_model
+        checks = check(workspace.catalog, fleet, load, begin, end, only or (), landing=landing or workspace.landing)
         missing = left_out(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
@@ -69,31 +65,115 @@ def verify(
 
 
 def rebuild(
-    name: Annotated[str, typer.Argument(help="the stream whose table is computed afresh")],
+    name: Annotated[str | None, typer.Argument(help="the stream whose table is computed afresh")] = None,
     low: From = None,
     high: To = None,
+    changed: Annotated[bool, typer.Option("--changed", help="all tables that sensors.yml changed")] = False,
+    train: Annotated[bool, typer.Option("--train", help="with --changed: train models that need it")] = False,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="with --changed: go on with the models")] = False,
     settings: SettingsFile = None,
     home: Home = None,
     sensors: Sensors = None,
     local: Local = LOCAL_FILE,
 ) -> None:
     """Compute a range of a stream's table afresh; only what differs is written."""
-    from sensor_streams.rebuild import computed_stream
+    from sensor_streams.rebuild import COMPUTED, computed_stream, only_writer, rebuild_changed
     from sensor_streams.rebuild import rebuild as compute
 
-    kind = computed_stream(name).model
+    if changed == (name is not None):
+        raise ConfigurationError("rebuild takes the name of a stream, or --changed")
+    if (train or keep_models) and (not changed or (train and keep_models)):
+        raise ConfigurationError("--train or --keep-models, one of them, goes with --changed")
+    if changed and (low or high):
+        raise ConfigurationError("--changed takes no --from and no --to: the whole tables are computed afresh")
+    stream = None if name is None else computed_stream(name)
     begin, end = _range(low, high)
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
-    with _only_writer(workspace, name):
-        model = None
-        if kind is not None:
-            champion = workspace.registry.champion(kind)
-            if champion is None:
-                raise ModelError(f"{name} cannot be rebuilt: no {kind} model has the alias champion; train first")
-            model = workspace.load_model(kind, champion.version)
-        writes = compute(workspace.catalog, fleet, name, begin, end, model)
+
+    if stream is None:
+        with only_writer(workspace.settings, COMPUTED, "rebuild"), errors.status("tables") as status:
+            report = rebuild_changed(
+                workspace.records,
+                workspace.champion,
+                workspace.train if train else None,
+                keep_models,
+                on_table=lambda table: status.update(f"table {table}"),
+            )
+        for line in report.lines():
+            say(console, line)
+        return
+    with only_writer(workspace.settings, [stream.name], "rebuild"):
+        model = None if stream.model is None else workspace.champion(stream.model)
+        if stream.model is not None and model is None:
+            raise ModelError(f"{name} cannot be rebuilt: no {stream.model} model has the alias champion; train first")
+        writes = compute(workspace.catalog, fleet, stream.name, begin, end, model)
+        if begin is None and end is None:
+            workspace.records.settle(stream.name)
     say(console, f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
+
+
+def erase(
+    device: Annotated[str, typer.Option(help="the device whose readings are erased")],
+    low: From = None,
+    high: To = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    archive: Annotated[str | None, typer.Option(help="folder that ingested files went to")] = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a device's readings, and all that follows from them, from every table and file. There is no way back."""
+    from sensor_streams.erasure.erase import erase as erase_all
+    from sensor_streams.erasure.lines import Erasure
+    from sensor_streams.rebuild import only_writer
+    from sensor_streams.streams import BY_NAME
+
+    if not device.strip():
+        raise ConfigurationError("--device is empty: give the device_id whose readings are erased")
+    erasure = Erasure(device, *_range(low, high))
+    workspace = opened(local, {"sensors": sensors, "archive": archive}, settings, home)
+    if not yes:
+        span = "all readings" if erasure.whole else f"the readings from {low or 'the first'} to {high or 'the last'}"
+        if not sys.stdin.isatty():
+            raise ConfigurationError(f"erase removes {span} of the device for good: give --yes to do it")
+        typer.confirm(
+            f"Erase {span} of {device} in schema {workspace.settings.schema_name} and in its files?", abort=True
+        )
+
+    fleet = workspace.fleet
+    with only_writer(workspace.settings, list(BY_NAME), "erase"), errors.status("erasing") as status:
+        report = erase_all(
+            workspace.catalog, workspace.settings, fleet, erasure, workspace.champion, on_step=status.update
+        )
+    if as_json:
+        print(json.dumps(asdict(report)))
+        return
+    for line in report.report():
+        say(console, line)
+
+
+def reread(
+    names: Annotated[list[str] | None, typer.Argument(help="files below the landing folder; all that changed")] = None,
+    landing: Landing = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Read files again that changed after they were read; lines that are stored change nothing."""
+    from sensor_streams.ingest.changed import reread as read
+    from sensor_streams.rebuild import only_writer
+
+    workspace = opened(local, {"sensors": sensors}, settings, home)
+    fleet = workspace.fleet
+    with only_writer(workspace.settings, ["readings"], "reread"):
+        files, outcome = read(workspace.catalog, fleet, landing or workspace.landing, names or ())
+    for name in files:
+        say(console, name)
+    say(console, f"{len(files):,} files read again, {outcome.writes.inserted:,} readings added")
 
 
 def maintain(
@@ -121,21 +201,6 @@ def maintain(
         return
     for line in report.lines():
         say(console, line)
-
-
-@contextmanager
-def _only_writer(workspace: "Workspace", name: str) -> Iterator[None]:
-    """Hold the stream's lease, as a run of its own: nobody takes over from it, and it takes over from nobody."""
-    from sensor_streams.runtime.lease import Lease, this_process
-
-    settings = workspace.settings
-    run = f"rebuild-{uuid.uuid4().hex[:8]}"
-    lease = Lease([Path(settings.checkpoints) / name], this_process(run, 1), settings.lease_timeout)
-    lease.acquire()
-    try:
-        yield
-    finally:
-        lease.release()
 
 
 def _range(low: str | None, high: str | None) -> tuple[datetime | None, datetime | None]:

@@ -49,6 +49,9 @@ class Watch:
         waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
         if waiting:
             self.say(f": {', '.join(waiting)}; their input is kept for later", "[yellow]WAITING_FOR_MODEL[/yellow]")
+            for name in waiting:
+                if name in report.waits:
+                    self.say(f"{name}: {report.waits[name]}")
         return report
 
     def train(self) -> TrainingReport:
@@ -81,3 +84,8 @@ class Watch:
             f"{figures.rows_out:,} rows written{rejected}, {figures.seconds:.1f} s",
             f"[bold]{figures.stream:<16}[/bold]",
         )
+        if figures.model_refused is not None:
+            self.say(
+                f" {figures.model_refused}; the batch was scored with version {figures.model_version}",
+                "[yellow]model not used:[/yellow]",
+            )

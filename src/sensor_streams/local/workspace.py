@@ -8,10 +8,13 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sensor_streams.errors import ModelError, UnusableModel
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.local.config import LocalConfig, absolute, load_local
+from sensor_streams.runtime.binding import read_binding
+from sensor_streams.runtime.changes import Records, check_features, record_training
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.session import local_session
 from sensor_streams.settings import Settings, load_settings
@@ -73,14 +76,36 @@ class Workspace:
         """The models."""
         return registry_of(self.settings)
 
+    @property
+    def landing(self) -> str:
+        """The folder that the stream `readings` last read, so that it need not be given again; else the settings'."""
+        bound = read_binding(Path(self.settings.checkpoints) / "readings")
+        return self.settings.landing if bound is None or bound.landing is None else bound.landing
+
     def load_model(self, kind: str, version: str) -> LoadedModel:
-        """A version of a model, ready for the workers."""
-        return self.registry.load(self.spark, kind, version)
+        """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
+        try:
+            return self.registry.load(self.spark, kind, version)
+        except UnusableModel as error:
+            raise ModelError(f"model {self.registry.name(kind)} version {version} cannot be used: {error}") from None
+
+    def champion(self, kind: str) -> LoadedModel | None:
+        """The version with the alias champion, ready for the workers; None when there is none."""
+        found = self.registry.champion(kind)
+        return None if found is None else self.load_model(kind, found.version)
 
     def train(self) -> TrainingReport:
-        """Train on what the tables hold now. Raises TableError when there are no features yet."""
-        return train_on_tables(self.catalog, self.fleet, self.registry)
+        """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""
+        check_features(self.records)
+        report = train_on_tables(self.catalog, self.fleet, self.registry)
+        record_training(self.records, [version.name for version in report.versions])
+        return report
+
+    @property
+    def records(self) -> Records:
+        """The settings that the tables were computed with."""
+        return Records.of(self.settings, self.catalog, self.fleet)
 
     def verify(self) -> list[Check]:
         """Verify everything."""
-        return verify(self.catalog, self.fleet, self.load_model)
+        return verify(self.catalog, self.fleet, self.load_model, landing=self.landing)

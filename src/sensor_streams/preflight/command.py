@@ -123,7 +123,7 @@ class _Looking:
             self.shown.doing("starting Spark")
             catalog = workspace.catalog
             self.shown.doing(f"looking at the tables of {', '.join(bound.tasks)}")
-            return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY)
+            return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
 
         return self._look(bundle, bounds, facts, []), self._head(
             bundle.target, "here", home=str(self.config.tables.parent)
@@ -160,6 +160,7 @@ class _Looking:
         facts: "Callable[[Bound], Facts]",
         notes: Sequence[str],
     ) -> Report:
+        from sensor_streams.bundle.promises import broken_promises
         from sensor_streams.preflight.families import FAMILIES
         from sensor_streams.preflight.run import run_checks
         from sensor_streams.preflight.unanswered import of_facts
@@ -175,7 +176,8 @@ class _Looking:
         for one in checked:
             families.update(one.families)
         judged = judge(findings, unchecked, self.acceptances, datetime.now(UTC).date(), families)
-        said = [*notes, *judged.notes, *(f"warning: {problem.summary}" for problem in bundle.warnings)]
+        said = [*notes, *judged.notes, *(f"policy: {line}" for line in broken_promises(bundle))]
+        said += [f"warning: {problem.summary}" for problem in bundle.warnings]
         seconds = time.monotonic() - begin
         return Report(judged.findings, unchecked, judged.accepted, families, seconds, said)
 

@@ -182,7 +182,9 @@ class WorkspaceFacts:
 class ModelFacts:
     """The champion of a kind. version None: no such alias. inputs: name → type of its signature, as MLflow names it
     (`double`); optional: those of them that a row may lack; python: the version that it was logged with; gone: what of
-    the version that the alias names cannot be found; problems: why its flavour does not load here."""
+    the version that the alias names cannot be found; problems: why its flavour does not load here. refused: why it
+    could not score rows of the features, in a stream's batch or when it was tried; in_place: the version that scores
+    instead, None where there is none."""
 
     name: str
     version: str | None
@@ -191,6 +193,8 @@ class ModelFacts:
     problems: Sequence[str] = ()
     optional: frozenset[str] = frozenset()
     gone: str | None = None
+    refused: str | None = None
+    in_place: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sensor_streams.preflight.facts import Entry, ExternalLocation, Meant, Unknown
 from sensor_streams.preflight.places import inside, same_place
+from sensor_streams.tables import quoted as quoted
 
 # Kind of an object as the permissions API calls it, and its full name. A registered model is a function there.
 Securable = tuple[str, str]
@@ -102,8 +103,3 @@ def needed(
 def lacking(wanted: frozenset[str], held: frozenset[str]) -> frozenset[str]:
     """The privileges that are wanted and not held; who owns the object or has all privileges lacks none."""
     return frozenset() if held & {"OWNER", "ALL_PRIVILEGES"} else wanted - held
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever stands in it."""
-    return "`" + name.replace("`", "``") + "`"

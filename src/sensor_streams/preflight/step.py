@@ -16,7 +16,7 @@ from sensor_streams.preflight.checks.catalogue import CHECKS
 from sensor_streams.preflight.families import FAMILIES
 from sensor_streams.preflight.findings import Finding, Report
 from sensor_streams.preflight.gathered import facts_here
-from sensor_streams.preflight.run import run_checks
+from sensor_streams.preflight.run import family_of, run_checks
 from sensor_streams.preflight.unanswered import of_facts
 from sensor_streams.preflight.words import described, in_one_line
 from sensor_streams.settings import Settings
@@ -32,8 +32,9 @@ _PATIENCE = 5.0
 def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[Stream], fleet: Fleet) -> Report | None:
     """Look at what the streams of a task are bound to; nothing is changed. None when the setting `preflight` is off.
 
-    Warnings, and what could not be checked, are logged in a line each. Raises PreflightFailed for errors that nobody
-    has accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted findings.
+    Warnings, findings on models, and what could not be checked, are logged in a line each. Raises PreflightFailed for
+    other errors that nobody has accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted
+    findings.
     """
     if settings.preflight == "off":
         return None
@@ -51,15 +52,17 @@ def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[S
     seconds = time.monotonic() - begin
     report = Report(judged.findings, checked.unchecked, judged.accepted, checked.families, seconds, judged.notes)
     refuses = settings.preflight == "refuse"
+    # A model that cannot score loses no data: the version before it goes on, or its stream waits. The others go on.
+    errors = [finding for finding in report.errors if family_of(finding.check) != "model"]
     for finding in report.findings:
-        if not (refuses and finding.severity == "error"):
+        if not (refuses and finding in errors):
             log.warning("preflight: %s", in_one_line(finding))
     for one in report.unchecked:
         log.warning("preflight: could not be checked: %s of %s: %s", one.check, one.subject, one.because)
     for note in report.notes:
         log.warning("preflight: %s", note)
-    if refuses and report.errors:
-        raise PreflightFailed(refusal(report.errors))
+    if refuses and errors:
+        raise PreflightFailed(refusal(errors))
     log.info("preflight: %d findings in %.1f s", len(report.findings), seconds)
     return report
 

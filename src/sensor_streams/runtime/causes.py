@@ -6,7 +6,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException, PythonException
 
-from sensor_streams.errors import StreamFailure
+from sensor_streams.errors import StreamFailure, UnusableModel
 
 # The last line of a Python traceback: `ValueError: what is wrong`.
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*): ?(.*)$")
@@ -17,6 +17,17 @@ def describe(stream: str, batch: int | None, error: BaseException) -> StreamFail
     """The failure in four parts; the class is Spark's own condition where it has one."""
     name, cause = _class_and_cause(error)
     return StreamFailure(stream, batch, name, cause or "no message")
+
+
+def fault_of_model(error: BaseException) -> str | None:
+    """Why a batch failed, when the model that scored it is to blame; None when it is not."""
+    name, cause = _class_and_cause(error)
+    return cause if name == UnusableModel.__name__ else None
+
+
+def worker_crashed(error: BaseException) -> bool:
+    """True when a Python worker ended in the middle of its work: a model may have done that, or the machine."""
+    return "Python worker exited unexpectedly" in str(error)
 
 
 def first_line(text: str) -> str:

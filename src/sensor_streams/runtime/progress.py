@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
 
 from sensor_streams.keyed.write import append
 from sensor_streams.runtime.causes import first_line
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.tables import Catalog, Columns, TableSpec
 
 log = logging.getLogger("sensor_streams.progress")
@@ -31,7 +33,16 @@ COLUMNS: Columns = [
     ("write_seconds", "double"),
     ("lag_seconds", "double"),
     ("heap_mb", "double"),
+    ("model_version", "string"),
+    ("model_refused", "string"),
+    # Of the run, the same in all its rows.
+    ("java", "string"),
+    ("runtime", "string"),
+    ("spark", "string"),
+    ("delta", "string"),
+    ("wheel", "string"),
 ]
+_KEY = ("stream", "run", "attempt", "batch_id")
 VIEW = "stream_progress"
 PREFIX = "progress_"
 # Rows that wait for a store that is away.
@@ -43,6 +54,7 @@ class BatchFigures:
     """One batch: rows in (lines of files, changes of a table), rows written, lines rejected, durations, lag.
 
     lag_seconds: from the newest time that the batch touched to its end. heap_mb: what the driver's heap held then.
+    model_version: by which the rows were scored; model_refused: a version that could not score them, and why.
     """
 
     stream: str
@@ -57,6 +69,8 @@ class BatchFigures:
     write_seconds: float
     lag_seconds: float | None
     heap_mb: float
+    model_version: str | None = None
+    model_refused: str | None = None
 
     def line(self) -> str:
         """The figures as one line of JSON."""
@@ -77,6 +91,8 @@ class ProgressTable:
         self._lock = threading.Lock()
         self._table = f"{PREFIX}{task}"
         self._handle: DeltaTable | None = None
+        self._environment: RunEnvironment | None = None
+        self._united = False
         self._failed = False
         self._some = threading.Event()
         self._stop = threading.Event()
@@ -119,21 +135,37 @@ class ProgressTable:
             return
         try:
             schema = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
-            values = [tuple(asdict(figures).values()) for figures in rows]
+            environment = self._environment = self._environment or RunEnvironment.of(self.catalog.spark)
+            values = [tuple((asdict(figures) | asdict(environment)).values()) for figures in rows]
             frame = self.catalog.spark.createDataFrame(values, schema)
             append(self._open(), frame, COLUMNS, None)
         except Exception as error:
             self._warn(error)
             with self._lock:
                 self._waiting = [*rows, *self._waiting][-_KEPT:]
+        else:
+            self._unite()
 
     def _open(self) -> DeltaTable:
-        """The table's handle: made, and united with the others in the view, when it is first asked for."""
+        """The table's handle; the table is made when it is first asked for."""
         if self._handle is None:
-            self.catalog.create(TableSpec(self._table, COLUMNS, ("stream", "run", "attempt", "batch_id")))
+            self.catalog.create(TableSpec(self._table, COLUMNS, _KEY))
             self._handle = self.catalog.handle(self._table)
-            self.catalog.create_view(VIEW, self.catalog.tables_with_prefix(PREFIX))
         return self._handle
+
+    def _unite(self) -> None:
+        """Unite the table with those of other tasks in the view, once; tried again until it succeeds."""
+        if self._united:
+            return
+        try:
+            tables = self.catalog.tables_with_prefix(PREFIX)
+            for table in tables:
+                # A task of an older version has fewer columns, and tables of different columns have no union.
+                self.catalog.open(TableSpec(table, COLUMNS, _KEY))
+            self.catalog.create_view(VIEW, tables)
+            self._united = True
+        except Exception as error:
+            self._warn(error)
 
     def _warn(self, error: Exception) -> None:
         # Once: a store that is away would otherwise fill the log that one needs to see why.
@@ -162,3 +194,12 @@ def json_lines_to(stream: TextIO) -> Iterator[None]:
 def now() -> datetime:
     """The present, in UTC."""
     return datetime.now(UTC)
+
+
+def heap_in_use(spark: SparkSession) -> float:
+    """What the driver's heap holds at this moment, in MB."""
+    jvm = spark._jvm
+    if jvm is None:
+        return 0.0
+    used = jvm.java.lang.management.ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed()
+    return round(float(used) / 1e6, 1)

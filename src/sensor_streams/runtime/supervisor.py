@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import ClassVar
 
-from sensor_streams.errors import INTERRUPTED, ModelError, StreamFailed, StreamFailure
+from sensor_streams.errors import INTERRUPTED, ModelError, NoModel, StreamFailed, StreamFailure
 from sensor_streams.runtime.causes import describe
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
@@ -39,6 +39,8 @@ class _Asked:
         self.at = time.monotonic()
         self.found: bool | None = None
         self.error: ModelError | None = None
+        # Why there is none that can score, where that is more than that there is none.
+        self.why: str | None = None
         self._thread = threading.Thread(target=self._ask, args=(kind, ready), name=f"champion {kind}", daemon=True)
         self._thread.start()
 
@@ -49,6 +51,8 @@ class _Asked:
     def _ask(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
         try:
             self.found = ready(kind)
+        except NoModel as error:
+            self.why, self.found = str(error), False
         except ModelError as error:
             self.error = error
         except Exception as error:
@@ -152,13 +156,23 @@ class Supervisor:
             return False
         if not waits:
             worker.state = "WAITING_FOR_MODEL"
-            why = asked.error or f"no {kind} model has the alias champion yet"
-            log.warning("stream %s: WAITING_FOR_MODEL: %s; its input is kept for later", worker.stream.name, why)
+            worker.waits = str(asked.error or asked.why or f"no {kind} model has the alias champion yet")
+            self._waits(worker)
         return False
+
+    def _waits(self, worker: Worker) -> None:
+        log.warning("stream %s: WAITING_FOR_MODEL: %s; its input is kept for later", worker.stream.name, worker.waits)
 
     def _observe(self) -> None:
         for worker in self.workers:
+            before = worker.state
             worker.observe()
+            if worker.state == "WAITING_FOR_MODEL" != before and worker.stream.model is not None:
+                # No version could score its batch. Another champion may, and is looked for after the interval.
+                asked = self._asked.get(worker.stream.model)
+                if asked is not None:
+                    asked.found, asked.at = False, time.monotonic()
+                self._waits(worker)
 
     def _failures(self) -> list[StreamFailure]:
         """All failures, the first in time first."""

@@ -4,7 +4,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -13,11 +13,14 @@ from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
+from sensor_streams.runtime.changes import Records, not_trained, refuse_changes
+from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
+from sensor_streams.session import refuse_connect
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS, TASKS, Files, ModelKind, Stream, streams_of
 from sensor_streams.tables import Catalog, TableIdentity
@@ -27,9 +30,10 @@ log = logging.getLogger("sensor_streams.runtime")
 
 @dataclass(frozen=True)
 class TaskReport:
-    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL)."""
+    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL), and why it waits where it does."""
 
     states: Mapping[str, str]
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_task(
@@ -44,8 +48,11 @@ def run_task(
     """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
 
     Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
-    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to.
+    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
+    FleetChanged when tables were computed with other settings of sensors.yml, EnvironmentProblem on Spark Connect
+    before Spark 4.3.
     """
+    refuse_connect(spark)
     fleet = fleet or load_fleet(settings.sensors)
     if not settings.run:
         settings = settings.model_copy(update={"run": f"local-{uuid.uuid4().hex[:8]}"})
@@ -55,13 +62,20 @@ def run_task(
     lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
     lease.acquire()
     try:
+        log.info("run %s, attempt %d: %s", settings.run, settings.attempt, RunEnvironment.of(spark))
         refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
         progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())
         registry = registry_of(settings)
         interval = settings.model_interval.total_seconds()
-        champions = {s.model: Champion(spark, registry, s.model, interval) for s in streams if s.model is not None}
+        champions = {
+            s.model: Champion(
+                spark, registry, s.model, interval, Path(settings.checkpoints) / s.name, _scored(catalog, s)
+            )
+            for s in streams
+            if s.model is not None
+        }
         workers = [
             Worker(
                 stream=stream,
@@ -70,7 +84,7 @@ def run_task(
                 catalog=catalog,
                 lease=lease,
                 progress=progress,
-                champion=champions[stream.model].current if stream.model is not None else None,
+                champion=champions[stream.model] if stream.model is not None else None,
                 closing=closing,
                 on_batch=on_batch,
             )
@@ -83,9 +97,20 @@ def run_task(
             return champions[kind].there()
 
         Supervisor(workers, settings, lease, progress, closing, ready).run()
-        return TaskReport({worker.stream.name: worker.state for worker in workers})
+        states = {worker.stream.name: worker.state for worker in workers}
+        return TaskReport(states, {w.stream.name: w.waits for w in workers if w.waits is not None})
     finally:
         lease.release()
+
+
+def _scored(catalog: Catalog, stream: Stream) -> Callable[[], list[str]]:
+    """The versions that rows of a stream's table name, looked up when that is asked for."""
+
+    def versions() -> list[str]:
+        rows = catalog.read(stream.name).select("model_version").distinct().collect()
+        return [str(row["model_version"]) for row in rows]
+
+    return versions
 
 
 def _progress_name(streams: Sequence[Stream]) -> str:
@@ -110,6 +135,8 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
     bindings = [_binding(stream, settings, fleet) for stream in streams]
     for binding in bindings:
         binding.check(identify)
+    records = Records.of(settings, catalog, fleet)
+    refuse_changes(records, streams)
     there: dict[str, TableIdentity] = {}
     for stream in streams:
         for table in stream.tables(fleet):
@@ -119,6 +146,12 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
     there |= {name: catalog.wait_for(name, seconds) for name in sorted(others)}
     for binding in bindings:
         binding.write(there)
+    for stream in streams:
+        records.settle(stream.name)
+    for name, told in not_trained(records, streams).items():
+        log.warning(
+            "stream %s: its model does not know of a change of %s: run `sensor-streams train`", name, ", ".join(told)
+        )
 
 
 def _binding(stream: Stream, settings: Settings, fleet: Fleet) -> Binding:

@@ -12,16 +12,18 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from sensor_streams.errors import StreamFailure
+from sensor_streams.errors import NoModel, StreamFailure
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.batch import ingest_batch
+from sensor_streams.ingest.changed import changed_files, in_words
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.keyed.engine import Handles, Outcome, recompute
 from sensor_streams.keyed.write import CONFLICTS, Once
 from sensor_streams.runtime.causes import describe, first_line
+from sensor_streams.runtime.champions import Champion, by_champion
 from sensor_streams.runtime.lease import Lease
-from sensor_streams.runtime.progress import BatchFigures, ProgressTable, now
+from sensor_streams.runtime.progress import BatchFigures, ProgressTable, heap_in_use, now
 from sensor_streams.settings import Settings
 from sensor_streams.streams import Files, Stream
 from sensor_streams.tables import Catalog
@@ -49,12 +51,14 @@ class Worker:
     catalog: Catalog
     lease: Lease
     progress: ProgressTable
-    champion: Callable[[], LoadedModel] | None
+    champion: Champion | None
     closing: threading.Event
     on_batch: Callable[[BatchFigures], None] | None = None
     query: StreamingQuery | None = None
     failure: StreamFailure | None = None
     state: str = "WAITING"
+    # Why it waits for a model, when it does.
+    waits: str | None = None
     batch: int | None = None
     in_batch: bool = False
     last_sign: float = field(default_factory=time.monotonic)
@@ -73,7 +77,11 @@ class Worker:
 
     def start(self) -> None:
         """Start the query. Raises what Spark raises when it cannot."""
-        self.state = "RUNNING"
+        self.state, self.waits = "RUNNING", None
+        # Each query has a session of its own.
+        self._handles = None
+        if isinstance(self.stream.touches, Files):
+            self._report_changed_files()
         self.last_sign = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
@@ -88,6 +96,12 @@ class Worker:
         else:
             writer = writer.trigger(processingTime=f"{int(interval.total_seconds() * 1000)} milliseconds")
         self.query = writer.start()
+
+    def _report_changed_files(self) -> None:
+        """Warn of files that changed after they were read, once at each start: the source says nothing of them."""
+        changed = changed_files(self.catalog.read("ingested_files"), self.settings.landing)
+        if changed:
+            log.warning("stream %s: %s", self.stream.name, in_words(changed))
 
     @property
     def active(self) -> bool:
@@ -151,6 +165,10 @@ class Worker:
         try:
             self.lease.check()
             outcome = self._undisturbed(rows, batch_id)
+        except NoModel as error:
+            # Its input is kept: the batch is not committed, and is the first one when there is a model.
+            self.waits = str(error)
+            raise
         except Exception as error:
             # A query that is stopped because it hung ends with an interruption: that it hung is what counts.
             self.failure = self.failure or describe(self.stream.name, batch_id, error)
@@ -184,8 +202,13 @@ class Worker:
         once = Once(f"{self._app}:{self.stream.name}:{self.fleet.fingerprint}", batch_id)
         if isinstance(self.stream.touches, Files):
             return ingest_batch(rows, self.settings.landing, batch_id, self.fleet, handles, once)
-        model = self.champion() if self.champion is not None else None
-        return recompute(self.stream, rows, self.fleet, handles, model, once)
+        if self.champion is None:
+            return recompute(self.stream, rows, self.fleet, handles, None, once)
+
+        def score(model: LoadedModel) -> Outcome:
+            return recompute(self.stream, rows, self.fleet, handles, model, once)
+
+        return by_champion(self.champion, score, self.lease.check)
 
     def _open(self, session: SparkSession) -> Handles:
         """The tables, looked up in the first batch, with the session that all batches of this query share."""
@@ -237,6 +260,8 @@ class Worker:
             write_seconds=round(seconds, 3),
             lag_seconds=lag,
             heap_mb=heap_in_use(self.catalog.spark),
+            model_version=done.model,
+            model_refused=done.refused,
         )
         self.progress.add(figures)
         if self.on_batch is not None:
@@ -250,7 +275,9 @@ class Worker:
             # A query that is stopped in the middle of something ends with an error, which is no failure of its own.
             self.state, self.failure = "STOPPED", None
             return
-        if error is not None:
+        if self.waits is not None and self.failure is None:
+            self.state = "WAITING_FOR_MODEL"
+        elif error is not None:
             self.state = "FAILED"
             self.failure = self.failure or describe(self.stream.name, self.batch, error)
         elif self.settings.bounded:
@@ -273,12 +300,3 @@ class Worker:
             self.state = "FAILED"
             cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
             self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
-
-
-def heap_in_use(spark: SparkSession) -> float:
-    """What the driver's heap holds at this moment, in MB."""
-    jvm = spark._jvm
-    if jvm is None:
-        return 0.0
-    used = jvm.java.lang.management.ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed()
-    return round(float(used) / 1e6, 1)

@@ -122,6 +122,16 @@ def test_the_cluster_per_task_job() -> None:
     assert (first.max_retries, second.max_retries, first.timeout) == (-1, -1, None)
 
 
+@pytest.mark.parametrize(
+    ("interval", "unit", "quartz"),
+    [(15, "MINUTES", "0 0/15 * * * ?"), (1, "HOURS", "0 0 0/1 * * ?"), (1, "DAYS", "0 0 0 * * ?")],
+)
+def test_an_interval_is_kept_as_a_time_table(made: Made, interval: int, unit: str, quartz: str) -> None:
+    spec = made(f"trigger: {{pause_status: PAUSED, periodic: {{interval: {interval}, unit: {unit}}}}}", "", "")
+    assert spec.schedule is not None
+    assert (spec.schedule.quartz.text, spec.schedule.zone.key, spec.paused) == (quartz, "UTC", True)
+
+
 def test_everything_that_is_modelled_arrives(made: Made) -> None:
     spec = made(
         "timeout_seconds: 100\nmax_concurrent_runs: 3\nqueue: {enabled: true}\n"
@@ -161,7 +171,10 @@ def with_parameters(text: str) -> str:
 REFUSED = [
     # Lines of the job, of its task, further tasks, and what is told: the line, the path, why.
     ("git_source: {git_provider: gitHub, git_url: x}", "", "", r"\.yml:9:\d+: resources.jobs.j.git_source: is not run"),
-    ("trigger: {file_arrival: {url: /Volumes/a/b/c}}", "", "", "jobs.j.trigger: .*run the job by hand or by schedule"),
+    ("trigger: {file_arrival: {url: /Volumes/a/b/c}}", "", "", r"trigger.file_arrival: .*an interval \(periodic\)"),
+    ("trigger: {periodic: {interval: 7, unit: MINUTES}}", "", "", "every 7 minutes is not an interval that the runner"),
+    ("trigger: {periodic: {interval: 2, unit: WEEKS}}", "", "", "every 2 weeks is not an interval that the runner"),
+    (f"{CONTINUOUS}\ntrigger: {{periodic: {{interval: 1, unit: HOURS}}}}", "", "", "is started in two ways"),
     ("environments: [{environment_key: e}]", "", "", "environments: .*serverless"),
     ("", "existing_cluster_id: x", "", r"tasks\[0\].existing_cluster_id: .*is not here"),
     ("", "disabled: true", "", r"tasks\[0\].disabled: .*take the task out"),

@@ -33,6 +33,13 @@ _RESOURCE = re.compile(r"\$\{resources\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-
 # A job's retry policy, which a continuous job does not take.
 _RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 
+# Intervals of a trigger that come at the same moments of each day, as time-tables.
+_QUARTZ = {
+    "MINUTES": {n: f"0 0/{n} * * * ?" for n in range(1, 60) if 60 % n == 0} | {60: "0 0 * * * ?"},
+    "HOURS": {n: f"0 0 0/{n} * * ?" for n in range(1, 24) if 24 % n == 0} | {24: "0 0 0 * * ?"},
+    "DAYS": {1: "0 0 0 * * ?"},
+}
+
 
 def job_spec(bundle: Bundle, key: str) -> JobSpec:
     """A job of the bundle as the runner takes it, by its key in `resources.jobs`.
@@ -68,8 +75,10 @@ class _Builder:
         tasks = [self._task(at, task, clusters) for at, task in enumerate(job.get("tasks", []))]
         self._stop()
         check_graph(tasks, lambda at, what, remedy: self._refuse(("tasks", *at), what, remedy))
-        if len([kind for kind in ("schedule", "continuous") if kind in job]) > 1:
-            self._refuse(("continuous",), "is both scheduled and continuous", "keep one")
+        started_by = [kind for kind in ("schedule", "trigger", "continuous") if kind in job]
+        if len(started_by) > 1:
+            what = "is both scheduled and continuous" if "trigger" not in started_by else "is started in two ways"
+            self._refuse((started_by[-1],), what, "keep one")
         spec = JobSpec(
             key=self._key,
             name=job.get("name", "Untitled"),
@@ -153,7 +162,7 @@ class _Builder:
     def _schedule(self) -> Schedule | None:
         found = self._job.get("schedule")
         if found is None:
-            return None
+            return self._periodic()
         try:
             zone = ZoneInfo(found["timezone_id"])
         except (ZoneInfoNotFoundError, ValueError):
@@ -166,6 +175,22 @@ class _Builder:
             self._refuse(("schedule", "quartz_cron_expression"), "is no quartz expression", str(error))
             return None
         return Schedule(quartz, zone, found.get("pause_status") == "PAUSED")
+
+    def _periodic(self) -> Schedule | None:
+        """A trigger's interval as a time-table; the platform does not say from which moment on it counts."""
+        trigger = self._job.get("trigger") or {}
+        periodic = trigger.get("periodic")
+        if periodic is None:
+            return None
+        every, unit = int(periodic["interval"]), str(periodic["unit"])
+        quartz = _QUARTZ.get(unit, {}).get(every) if every > 0 else None
+        if quartz is None:
+            what = f"every {every} {unit.lower()} is not an interval that the runner keeps"
+            self._refuse(
+                ("trigger", "periodic"), what, "take minutes that divide an hour, hours that divide a day, 1 day"
+            )
+            return None
+        return Schedule(parse_quartz(quartz), ZoneInfo("UTC"), trigger.get("pause_status") == "PAUSED")
 
     def _continuous(self) -> Continuous | None:
         found = self._job.get("continuous")

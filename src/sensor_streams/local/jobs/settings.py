@@ -101,8 +101,13 @@ def _table() -> Iterator[Setting]:
     yield Setting("continuous.pause_status", there, "a paused job runs only when asked for")
     yield Setting("continuous.task_retry_mode", there, "the limits that are not published are assumptions")
     yield Setting("continuous.maintenance_window", none, "no platform is maintained here")
-    for name in ("trigger", "triggers"):
-        yield Setting(name, refused, "nothing here watches files, tables or models: run the job by hand or by schedule")
+    yield Setting("trigger", there, "runs start by its interval, with --until", False)
+    yield Setting("trigger.pause_status", there, "a paused job runs only when asked for")
+    yield Setting("trigger.periodic", there, "counted from midnight UTC; the platform's first moment is not published")
+    watched = "nothing here watches files, tables or models: give the trigger an interval (periodic) for this target"
+    for name in ("file_arrival", "table_update", "model", "job_completion", "sql_condition"):
+        yield Setting(f"trigger.{name}", refused, watched)
+    yield Setting("triggers", refused, watched)
     for name in ("tags", "description", "permissions", "lifecycle", "parent_path", "deployment", "edit_mode", "format"):
         yield Setting(name, none, "for the workspace that keeps the job")
     yield Setting("run_as", none, "everything runs as you")

@@ -48,6 +48,7 @@ SINK: Mapping[str, tuple[Severity, str]] = {
     "sink.protocol": ("error", "the table needs a feature that this runtime cannot write"),
     "sink.constraint": ("warning", "a constraint may refuse the stream's rows"),
     "sink.append-only": ("error", "the table takes no updates"),
+    "sink.retention": ("warning", "the table keeps what it replaces for too short a time for a slow stream"),
     "sink.change-feed-off": ("error", "the table's change feed, which drives the next stream, is off"),
 }
 SCHEMA: Mapping[str, tuple[Severity, str]] = {
@@ -65,6 +66,7 @@ MODEL: Mapping[str, tuple[Severity, str]] = {
     "model.version-gone": ("error", "the version that the alias names is not there, or not whole"),
     "model.signature": ("error", "a model reads columns that the features do not have, or of another type"),
     "model.flavour": ("error", "a model is no pyfunc, or what it imports is not here"),
+    "model.refused": ("error", "a model cannot score the features: the version before it goes on, or the stream waits"),
     "model.python": ("warning", "a model was logged with another Python than the one that runs here"),
 }
 PLATFORM: Mapping[str, tuple[Severity, str]] = {

@@ -7,7 +7,7 @@ from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.places import canonical, same_place
-from sensor_streams.tables import TableIdentity, sql_text
+from sensor_streams.tables import TableIdentity, sql_name, sql_text
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -29,7 +29,7 @@ def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
             f"the catalog has no entry of this name; stream {stream} has its data at {was.location}",
             f"an entry that leads to {was.location}",
             "register the table again where its data is",
-            f"CREATE TABLE {subject} USING delta LOCATION {sql_text(was.location)}",
+            f"CREATE TABLE {sql_name(subject)} USING delta LOCATION {sql_text(was.location)}",
         )
         return
     place = layout(facts, name)
@@ -41,7 +41,7 @@ def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
             f"the catalog has no entry of this name, and a table lies at {place} ({told(there.history[0])})",
             "an entry for that table, or nothing at its place: no stream writes to a table that it has not made",
             "register the table if it is the right one, or move its folder away",
-            f"CREATE TABLE {subject} USING delta LOCATION {sql_text(str(place))}",
+            f"CREATE TABLE {sql_name(subject)} USING delta LOCATION {sql_text(str(place))}",
         )
     elif isinstance(there, Nothing) and there.files:
         yield finding(
@@ -64,32 +64,36 @@ def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
             "a view has this name",
             "the table of the stream",
             "give the view another name",
-            f"DROP VIEW {subject}",
+            f"DROP VIEW {sql_name(subject)}",
         )
     if entry.kind == "view" or entry.location is None:
         return
     there = facts.tables.get(canonical(entry.location))
     bound = bound_to(facts, name)
     if isinstance(there, Nothing):
-        yield _nothing_there(facts, name, entry.location, bound)
+        yield _nothing_there(facts, name, entry.location, bound, there.files)
     elif isinstance(there, Damaged):
         yield _damaged(subject, there)
     else:
         yield from _another(facts, name, entry.location, there, bound)
 
 
-def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity]) -> Finding:
+def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity], files: int) -> Finding:
     subject = facts.meant.full(name)
     elsewhere = [was.location for was in bound.values()] + [p for p in (layout(facts, name),) if p is not None]
     data = next((p for p in elsewhere if isinstance(facts.tables.get(canonical(p)), TableFacts)), None)
     found = f"the catalog says {location}, and there is no table there"
+    if files:
+        found += f" but other files ({files} names)"
     if data is None:
         return finding(
             "location.nothing-there",
             subject,
             f"{found}; nor is its data at any other place that is known",
             "a table at the place that the catalog names",
-            "find where the data is and correct the entry; drop the entry only if the data is gone for good",
+            # Advice to drop an entry is never given while something is stored there.
+            "find where the data is and correct the entry"
+            + ("" if files else "; drop the entry only if the data is gone for good"),
         )
     return finding(
         "location.nothing-there",
@@ -213,4 +217,4 @@ def _set_location(facts: Facts, name: str, location: str) -> str:
     subject = facts.meant.full(name)
     if facts.meant.catalog_file is not None:
         return f'in {facts.meant.catalog_file}, entry "{subject}": "location": "{location}"'
-    return f"ALTER TABLE {subject} SET LOCATION {sql_text(location)}"
+    return f"ALTER TABLE {sql_name(subject)} SET LOCATION {sql_text(location)}"

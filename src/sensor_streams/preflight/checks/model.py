@@ -51,6 +51,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         else:
             yield from _signature(model, stream, facts)
             yield from _loading(model, python)
+            if model.refused is not None:
+                yield _refused(model, stream.name)
 
 
 def _finding(
@@ -65,6 +67,17 @@ def _finding(
 ) -> Finding:
     named = model.name if model.version is None else f"{model.name} version {model.version}"
     return finding(check, f"model {named}", found, expected, remedy, command, severity=severity)
+
+
+def _refused(model: ModelFacts, stream: str) -> Finding:
+    instead = f"{stream} waits and keeps its input" if model.in_place is None else f"version {model.in_place} scores"
+    return _finding(
+        "model.refused",
+        model,
+        f"{model.refused}; {instead}",
+        f"a model that scores rows of device_features for {stream}",
+        "mend and log the model again, or give the alias champion to a version that works (docs/models.md)",
+    )
 
 
 def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from sensor_streams.preflight.checks.asked import printed, table_of
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Column, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.tables import TableSpec
+from sensor_streams.tables import TableSpec, sql_name
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -51,8 +51,8 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
             drawn(case),
             "names as they are declared: to Spark the two are one, so the declared one cannot be added",
             "rename the column, by way of another name; it takes column mapping",
-            f"ALTER TABLE {subject} RENAME COLUMN `{now}` TO `{name}_`; "
-            f"ALTER TABLE {subject} RENAME COLUMN `{name}_` TO `{name}`",
+            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{now}` TO `{name}_`; "
+            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{name}_` TO `{name}`",
         )
     if kinds:
         yield finding(
@@ -62,7 +62,7 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
             "the declared types",
             "keep the type in sensors.yml or give the field another name there; where somebody changed the table, "
             "bring it back to the version before",
-            f"DESCRIBE HISTORY {subject}",
+            f"DESCRIBE HISTORY {sql_name(subject)}",
         )
     if filled:
         yield finding(
@@ -71,7 +71,7 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
             drawn(filled),
             "columns that may be empty: a row without that value would stop the stream",
             "let the column be empty",
-            f"ALTER TABLE {subject} ALTER COLUMN `{filled[0]}` DROP NOT NULL",
+            f"ALTER TABLE {sql_name(subject)} ALTER COLUMN `{filled[0]}` DROP NOT NULL",
         )
     wanted = [] if spec.partition is None else [spec.partition]
     if [*table.partitions] != wanted:

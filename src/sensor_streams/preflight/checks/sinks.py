@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from sensor_streams.keyed.signature import of_rebuild
+from sensor_streams.keyed.signature import ERASE, of_rebuild
 from sensor_streams.preflight.checks.asked import WRITES, anew, begun, table_of, told
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.findings import Finding
+from sensor_streams.retention import LEAST, missing_retention
+from sensor_streams.tables import sql_name
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -23,6 +25,7 @@ def check(facts: Facts) -> Iterator[Finding]:
                 yield from _others(facts.meant.full(spec.name), stream, checkpoint, table)
             yield from _refused(facts, facts.meant.full(spec.name), table)
     yield from _feeds(facts)
+    yield from _retentions(facts)
 
 
 def _own(stream: StreamMeant, checkpoint: CheckpointFacts) -> str:
@@ -59,10 +62,10 @@ def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, tabl
                 f"the rows that stream {stream.name} has written: it will not write again what it has done",
                 f"RESTORE TABLE {subject} to the version before; or, if it was meant, stop the stream and remove its "
                 "checkpoint: it reads its source anew and brings the table up to date",
-                f"RESTORE TABLE {subject} TO VERSION AS OF {commit.version - 1}",
+                f"RESTORE TABLE {sql_name(subject)} TO VERSION AS OF {commit.version - 1}",
             )
             return
-        if commit.operation in WRITES and commit.app != of_rebuild(stream.name).writer:
+        if commit.operation in WRITES and commit.app not in (of_rebuild(stream.name).writer, ERASE.writer):
             strange.append(commit)
     if strange:
         more = f", and {len(strange) - 1} more" if strange[1:] else ""
@@ -72,7 +75,7 @@ def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, tabl
             f"{told(strange[0])}{more}: written by {_who(strange[0])}",
             f"stream {stream.name} as the only writer of this table",
             "find and stop the other writer, then see with `sensor-streams verify` what it changed",
-            f"DESCRIBE HISTORY {subject}",
+            f"DESCRIBE HISTORY {sql_name(subject)}",
         )
 
 
@@ -110,7 +113,7 @@ def _refused(facts: Facts, subject: str, table: TableFacts) -> Iterator[Finding]
                 f"it needs the table features {', '.join(unknown)}",
                 "features that this runtime's Delta can write",
                 "run with a newer runtime, or take the feature off where that is allowed",
-                f"ALTER TABLE {subject} DROP FEATURE {unknown[0]}",
+                f"ALTER TABLE {sql_name(subject)} DROP FEATURE {unknown[0]}",
             )
     for name, condition in table.constraints.items():
         yield finding(
@@ -119,7 +122,7 @@ def _refused(facts: Facts, subject: str, table: TableFacts) -> Iterator[Finding]
             f"constraint {name}: {condition}",
             "none: a row that breaks it stops the stream, and all rows of its batch wait",
             "drop the constraint; what is to be refused is said in sensors.yml, where the reason is kept",
-            f"ALTER TABLE {subject} DROP CONSTRAINT {name}",
+            f"ALTER TABLE {sql_name(subject)} DROP CONSTRAINT {name}",
         )
     if table.properties.get("delta.appendOnly") == "true":
         yield finding(
@@ -128,7 +131,7 @@ def _refused(facts: Facts, subject: str, table: TableFacts) -> Iterator[Finding]
             "delta.appendOnly is true",
             "a table that takes updates: a late reading changes rows that are there",
             "take the property off",
-            f"ALTER TABLE {subject} SET TBLPROPERTIES ('delta.appendOnly' = 'false')",
+            f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ('delta.appendOnly' = 'false')",
         )
 
 
@@ -144,5 +147,29 @@ def _feeds(facts: Facts) -> Iterator[Finding]:
                 "on: the streams behind this table read it, and what is written while it is off is in no feed",
                 "turn it on before the next batch; if batches were written meanwhile, remove the checkpoints of the "
                 "streams that read this table: they begin anew and lose nothing",
-                f"ALTER TABLE {subject} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
+                f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
             )
+
+
+def _retentions(facts: Facts) -> Iterator[Finding]:
+    """Files that VACUUM may remove before a stream has read them; predictive optimization runs it by itself."""
+    for name in facts.meant.specs:
+        table = table_of(facts, name)
+        # Where the change feed is off, the table is not one that our streams have made: that is told already.
+        if table is None or table.properties.get("delta.enableChangeDataFeed") != "true":
+            continue
+        wanted = missing_retention(table.properties)
+        if not wanted:
+            continue
+        subject = facts.meant.full(name)
+        now = ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted)
+        told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+        yield finding(
+            "sink.retention",
+            subject,
+            now,
+            f"{LEAST.days} days: VACUUM knows of no stream that is behind, and predictive optimization runs it by "
+            "itself on managed tables",
+            "set it; the stream that writes this table does so when it starts",
+            f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ({told})",
+        )

@@ -1,0 +1,289 @@
+"""Erase one device's readings from all tables and files; each step can be repeated."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from sensor_streams.erasure.lines import UNREADABLE, Erasure, holds, landed_files, line_count, without
+from sensor_streams.errors import InputError, ModelError, TableError
+from sensor_streams.failures import TABLE as FAILURES
+from sensor_streams.fleet import Fleet
+from sensor_streams.inference import events
+from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.ingest.decide import LINE
+from sensor_streams.ingest.landed import DONE, Landing
+from sensor_streams.keyed.difference import DELETE, OPERATION, UPDATE
+from sensor_streams.keyed.engine import Handles, recompute, tell_all
+from sensor_streams.keyed.region import Slots
+from sensor_streams.keyed.signature import ERASE
+from sensor_streams.keyed.write import apply
+from sensor_streams.runtime.files import read_json, write_json
+from sensor_streams.runtime.positions import position_of
+from sensor_streams.settings import Settings
+from sensor_streams.streams import STREAMS, Episodes, Files, ModelKind, Stream
+from sensor_streams.tables import Catalog
+from sensor_streams.verify import events_that_do_not_fold
+
+log = logging.getLogger("sensor_streams.erasure")
+
+# Names of files whose counts are being made again; it goes when the command ends.
+JOURNAL = "erasure.json"
+
+
+@dataclass
+class Erased:
+    """What was erased: rows by table, files that were written again, and files that nobody could look into."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    lines: int = 0
+    not_read: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def report(self) -> list[str]:
+        """Return the report in words; it does not name the device."""
+        told = [f"{name}: {count:,} rows erased" for name, count in self.rows.items()]
+        told.append(f"{self.lines:,} lines erased in {self.files} landed and archived files")
+        if self.not_read:
+            told.append(
+                f"not looked into, for they cannot be read: {', '.join(self.not_read)}. Remove those that hold "
+                "readings of the device"
+            )
+        if self.missing:
+            told.append(
+                f"{len(self.missing)} files that held its readings are neither in the landing folder nor in an "
+                f"archive, {self.missing[0]} among them: if they are kept elsewhere (--archive), the readings are there"
+            )
+        told.append(
+            "Old versions of the tables and their change feeds hold the rows until VACUUM removes them: let the "
+            "streams run once, then `sensor-streams maintain` does it when the time it keeps replaced files has passed"
+        )
+        told.append("Models that learnt from these rows stay in the registry: train again, then delete old versions")
+        return told
+
+
+def erase(
+    catalog: Catalog,
+    settings: Settings,
+    fleet: Fleet,
+    erasure: Erasure,
+    champion: Callable[[ModelKind], LoadedModel | None],
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Erased:
+    """Erase the readings of a device, and make every table what the remaining readings make of it.
+
+    The caller holds the leases of all streams. The files come first: what is still in one of them would come back
+    with a new checkpoint. A command that was killed is repeated; what is done is not done twice. Raises InputError
+    for a file of the device that cannot be written again, before anything is changed, TableError without tables.
+    """
+    if not catalog.exists("readings"):
+        raise TableError(
+            f"nothing was erased: {catalog} has no table readings. Give the home and settings that the streams ran with"
+        )
+    report = Erased()
+    on_step("landed files")
+    roots = [Path(folder) for folder in (settings.landing, settings.archive) if folder is not None]
+    files = _files_to_write(catalog, roots, erasure, report)
+    journal = Path(settings.checkpoints) / "readings" / JOURNAL
+    spark = catalog.spark
+    known = read_json(journal)
+    begun = None if known is None else known.get("files")
+    names = {*(map(str, begun) if isinstance(begun, list) else ()), *(name for _, name in files)}
+    sources = _sources(catalog, erasure)
+    names |= sources
+    report.missing = sorted(name for name in sources if not any((root / name).is_file() for root in roots))
+    write_json(journal, {"files": sorted(names)})
+    keep_empty = position_of(Path(settings.checkpoints) / "readings").unfinished
+    for file, _ in files:
+        report.lines += without(file, erasure, keep_empty)
+        report.files += 1
+    with ERASE.on(spark):
+        for table in ("readings", "readings_rejected"):
+            if catalog.exists(table):
+                on_step(f"table {table}")
+                report.rows[table] = _delete_lines(catalog, table, erasure)
+        _count_again(catalog, settings, roots, names)
+        for stream in STREAMS:
+            if isinstance(stream.touches, Files) or not catalog.exists(stream.name):
+                continue
+            on_step(f"table {stream.name}")
+            before = _rows(catalog, stream.name, erasure)
+            _derived(catalog, fleet, stream, erasure, champion)
+            report.rows[stream.name] = max(0, before - _rows(catalog, stream.name, erasure))
+        if catalog.exists(FAILURES.name):
+            before = catalog.read(FAILURES.name).count()
+            catalog.handle(FAILURES.name).delete(_condition(erasure, "failed_at"))
+            report.rows[FAILURES.name] = before - catalog.read(FAILURES.name).count()
+    for table in ("readings_rejected", "ingested_files", FAILURES.name, *(stream.name for stream in STREAMS)):
+        if catalog.exists(table):
+            on_step(f"files of {table}")
+            # A deleted row is only marked in its file: write those files again, so that VACUUM takes the old ones.
+            spark.sql(f"REORG TABLE {catalog.full_name(table)} APPLY (PURGE)")
+    journal.unlink(missing_ok=True)
+    log.info("readings of a device were erased: %s; %d lines in files", report.rows, report.lines)
+    return report
+
+
+def _files_to_write(
+    catalog: Catalog, roots: Iterable[Path], erasure: Erasure, report: Erased
+) -> list[tuple[Path, str]]:
+    found: list[tuple[Path, str]] = []
+    stuck: list[str] = []
+    sources = _sources(catalog, erasure)
+    for root in roots:
+        for file in landed_files(root):
+            name = file.relative_to(root).as_posix()
+            try:
+                if holds(file, erasure):
+                    found.append((file, name))
+            except UNREADABLE:
+                (stuck if name in sources else report.not_read).append(str(file))
+    if stuck:
+        raise InputError(
+            f"nothing was erased: {', '.join(stuck)} holds readings of the device, and cannot be written without "
+            "them here. Remove the file, or write it again yourself, then run the command again"
+        )
+    return found
+
+
+def _condition(erasure: Erasure, time: str) -> Column:
+    found = F.col("device_id") == erasure.device
+    if erasure.low is not None:
+        found &= F.col(time) >= F.lit(erasure.low)
+    return found if erasure.high is None else found & (F.col(time) < F.lit(erasure.high))
+
+
+def _rows(catalog: Catalog, table: str, erasure: Erasure) -> int:
+    return catalog.read(table).where(F.col("device_id") == erasure.device).count()
+
+
+def _to_delete(catalog: Catalog, table: str, erasure: Erasure) -> DataFrame:
+    """The rows of readings or rejected lines to erase."""
+    rows = catalog.read(table)
+    if table == "readings":
+        return rows.where(_condition(erasure, "event_time"))
+
+    def told(raw: str | None, raw_bytes: bytearray | None) -> bool:
+        return erasure.concerns(bytes(raw_bytes) if raw_bytes is not None else (raw or "").encode("utf-8", "replace"))
+
+    concerns = F.udf(told, "boolean")
+    near = F.contains("raw", F.lit(erasure.device)) | F.contains("raw", F.lit("\\u"))
+    return rows.where(near).where(concerns("raw", "raw_bytes"))
+
+
+def _sources(catalog: Catalog, erasure: Erasure) -> set[str]:
+    """The files that the rows to erase came from."""
+    found: set[str] = set()
+    for table in ("readings", "readings_rejected"):
+        if catalog.exists(table):
+            rows = _to_delete(catalog, table, erasure).select("source_file").distinct().collect()
+            found |= {str(row["source_file"]) for row in rows}
+    return found
+
+
+def _delete_lines(catalog: Catalog, table: str, erasure: Erasure) -> int:
+    rows = _to_delete(catalog, table, erasure).select(*LINE).distinct().localCheckpoint()
+    count = rows.count()
+    if not count:
+        return 0
+    handle = catalog.handle(table)
+    if table == "readings":
+        handle.delete(_condition(erasure, "event_time"))
+    else:
+        match = " AND ".join(f"t.{name} = s.{name}" for name in LINE)
+        handle.alias("t").merge(rows.alias("s"), match).whenMatchedDelete().execute()
+    return count
+
+
+def _count_again(catalog: Catalog, settings: Settings, roots: Iterable[Path], names: set[str]) -> None:
+    """Make the counts of files what the tables and the files hold now; a file without a line left is forgotten."""
+    if not names or not catalog.exists("ingested_files"):
+        return
+    handle = catalog.handle("ingested_files")
+    mine = F.col("source_file").isin(sorted(names)) & (F.col("state") == DONE)
+    counts = {
+        table: {
+            row["source_file"]: row["count"]
+            for row in catalog.read(table)
+            .where(F.col("source_file").isin(sorted(names)))
+            .groupBy("source_file")
+            .count()
+            .collect()
+        }
+        for table in ("readings", "readings_rejected")
+    }
+    new = []
+    for row in handle.toDF().where(mine).collect():
+        name, size, duplicates = row["source_file"], row["bytes"], row["duplicates"]
+        accepted, rejected = counts["readings"].get(name, 0), counts["readings_rejected"].get(name, 0)
+        place = next((root for root in roots if (root / name).is_file()), None)
+        file = None if place is None else Landing.at(str(place)).file(name)
+        if (
+            file is not None
+            and place is not None
+            and abs(file.arrived_at.timestamp() - row["arrived_at"].timestamp()) < 0.001
+        ):
+            size, duplicates = file.size, max(0, line_count(place / name) - accepted - rejected)
+        gone = file is None and not (accepted + rejected)
+        told = {
+            **row.asDict(),
+            "bytes": size,
+            "lines": accepted + rejected + duplicates,
+            "accepted": accepted,
+            "rejected": rejected,
+            "duplicates": duplicates,
+        }
+        new.append((*told.values(), DELETE if gone else UPDATE))
+    if new:
+        fields = handle.toDF().schema
+        columns = [(part.name, part.dataType.simpleString()) for part in fields]
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in [*columns, (OPERATION, "string")])
+        changes = catalog.spark.createDataFrame(new, schema)
+        apply(handle, changes, columns, ("source_file",), "true", None)
+
+
+def _derived(
+    catalog: Catalog,
+    fleet: Fleet,
+    stream: Stream,
+    erasure: Erasure,
+    champion: Callable[[ModelKind], LoadedModel | None],
+) -> None:
+    """Erase a whole device; of a range, compute again what the device's remaining rows make."""
+    handle = catalog.handle(stream.name)
+    if erasure.whole:
+        handle.delete(F.col("device_id") == erasure.device)
+        return
+    if any(not catalog.exists(source) for source in stream.sources):
+        return
+    handles = Handles.open(catalog, [stream.name, *stream.sources])
+    mine = F.col("device_id") == erasure.device
+    if isinstance(stream.touches, Episodes):
+        # An episode that is another one now is told from its beginning, so that no event holds what was erased.
+        other = events_that_do_not_fold(handles).where(mine).select(*events.KEY).distinct().localCheckpoint()
+        match = " AND ".join(f"t.{name} = s.{name}" for name in events.KEY)
+        handle.alias("t").merge(other.alias("s"), match).whenMatchedDelete().execute()
+        tell_all(stream, fleet, handles)
+        return
+    if isinstance(stream.touches, Slots):
+        names, time, own = stream.touches.by, stream.touches.source_time, stream.touches.sink_time
+    else:
+        names, time, own = ("device_id",), "window_start", "opened_at"
+    changes = handles.read(stream.name).where(mine).select(*names, F.col(own).alias(time))
+    for source in stream.sources:
+        changes = changes.unionByName(handles.read(source).where(mine).select(*names, time))
+    model = None
+    if stream.model is not None:
+        if changes.isEmpty():
+            return
+        model = champion(stream.model)
+        if model is None:
+            raise ModelError(
+                f"{stream.name} cannot be computed again: no {stream.model} model has the alias champion. Train one "
+                "and run the command again, or erase the whole device"
+            )
+    recompute(stream, changes, fleet, handles, model, None)

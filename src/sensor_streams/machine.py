@@ -1,0 +1,83 @@
+"""Conditions of this machine that Java and Spark need, checked before they start."""
+
+import codecs
+import locale
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from sensor_streams.errors import EnvironmentProblem
+
+_UTF_8 = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
+
+
+def check_user() -> None:
+    """Raise EnvironmentProblem when the user has no name, as in a container that runs with a number alone."""
+    number = os.getuid()
+    try:
+        pwd.getpwuid(number)
+    except KeyError:
+        raise EnvironmentProblem(
+            f"the user with the id {number} has no entry in the password file, and Java and Hadoop need its name: "
+            f"run as a user that has one, or add a line such as `app:x:{number}:{os.getgid()}::/tmp:/bin/sh` to "
+            "/etc/passwd"
+        ) from None
+
+
+def check_spark_home() -> None:
+    """Raise EnvironmentProblem when SPARK_HOME names a folder that is not Spark's."""
+    home = os.environ.get("SPARK_HOME")
+    if home and not any(Path(home, "bin", name).is_file() for name in ("spark-submit", "spark-submit.cmd")):
+        raise EnvironmentProblem(
+            f"SPARK_HOME is {home}, and there is no Spark (bin/spark-submit is missing): unset SPARK_HOME, "
+            "so that the Spark of this Python is used, or set it to a folder with Spark"
+        )
+
+
+@contextmanager
+def names_in_utf_8() -> Iterator[None]:
+    """Give a locale with UTF-8 to the JVM that is started within: without one it cannot open other names than ASCII.
+
+    The environment of this process is as before afterwards. A locale that has UTF-8 already is kept.
+    """
+    if _is_utf_8(os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"):
+        yield
+        return
+    before = os.environ.get("LC_ALL")
+    found = next((name for name in _UTF_8 if _is_utf_8(name)), None)
+    if found is not None:
+        os.environ["LC_ALL"] = found
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("LC_ALL", None)
+        else:
+            os.environ["LC_ALL"] = before
+
+
+def check_names(spark: SparkSession) -> None:
+    """Raise EnvironmentProblem when the JVM cannot open files whose names are not ASCII: it would pass them over."""
+    jvm = spark._jvm
+    encoding = None if jvm is None else jvm.java.lang.System.getProperty("sun.jnu.encoding")
+    if encoding is not None and encoding.upper().replace("-", "") != "UTF8":
+        raise EnvironmentProblem(
+            f"Java reads file names as {encoding}, and would pass over files with other letters without a word: "
+            "set LC_ALL to a locale of this machine with UTF-8 (`locale -a` lists them)"
+        )
+
+
+def _is_utf_8(name: str) -> bool:
+    """True when the machine has the locale and it is one with UTF-8."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, name)
+        return codecs.lookup(locale.nl_langinfo(locale.CODESET)).name == "utf-8"
+    except (locale.Error, LookupError):
+        return False
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)

@@ -1,0 +1,296 @@
+"""Any registered pyfunc scores, or is refused with the reason while the version before it goes on; no row is lost."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+from pyspark.sql import functions as F
+from sklearn.base import BaseEstimator
+
+from sensor_streams.inference.registry import ModelVersion, hush
+from sensor_streams.inference.scoring import anomaly_scores
+from sensor_streams.keyed.engine import Outcome, recompute
+from sensor_streams.keyed.write import append
+from sensor_streams.runtime.champions import FILE, Champion, by_champion
+from sensor_streams.streams import BY_NAME
+from tests.plant import Plant
+from tests.rows import frame
+
+SIGNATURE = ModelSignature(
+    Schema([ColSpec("string", "device_type"), ColSpec("double", "power_mean", required=False)]), None
+)
+
+
+def score(rows: pd.DataFrame) -> pd.DataFrame:
+    """Score rows as the models of these tests do when nothing is wrong with them."""
+    return pd.DataFrame({"score": rows["power_mean"].to_numpy() / 10, "contributing_sensors": [["power"]] * len(rows)})
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """An estimator of scikit-learn: its flavour has no PythonModel to unwrap."""
+
+    def fit(self, rows: Any, labels: Any = None) -> "Estimator":
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return score(rows)
+
+
+class Custom(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """A model of a user's own, with an output of the given form."""
+
+    def __init__(self, form: Callable[[pd.DataFrame], Any], spoils: bool = False) -> None:
+        self.form, self.spoils = form, spoils
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        found = self.form(model_input)
+        if self.spoils:
+            model_input.drop(model_input.index, inplace=True)
+        return found
+
+
+def in_words(model_input):  # type: ignore[no-untyped-def]
+    """Score as a plain function does: by type hints MLflow would make a signature of its own."""
+    return score(model_input).to_dict("records")
+
+
+def register(plant: Plant, model: Any, signature: ModelSignature | None = SIGNATURE) -> ModelVersion:
+    """Log and register a model as users do, and make it champion."""
+    hush()
+    registry = plant.registry
+    client = registry.client()
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    mlflow.set_registry_uri(registry.registry_uri)
+    known = client.get_experiment_by_name("own")
+    place = (plant.folder / "models" / "own").absolute().as_uri()
+    experiment = known.experiment_id if known else client.create_experiment("own", artifact_location=place)
+    name = {"name": "model", "registered_model_name": registry.name("anomaly"), "pip_requirements": []}
+    with mlflow.start_run(experiment_id=experiment):
+        if isinstance(model, BaseEstimator):
+            told = mlflow.sklearn.log_model(model, signature=signature, serialization_format="cloudpickle", **name)
+        else:
+            told = mlflow.pyfunc.log_model(python_model=model, signature=signature, **name)
+    version = ModelVersion(registry.name("anomaly"), str(told.registered_model_version))
+    registry.crown([version])
+    return version
+
+
+def features(plant: Plant, hour: int, *power: float) -> None:
+    """Feature rows of one hour, one device for each value."""
+    columns = BY_NAME["device_features"].columns(plant.fleet)
+    head = "device_id string|device_type string|window_start timestamp|window_date date|count bigint|power_mean double"
+    given = "\n".join(f"pump-{n}|pump|2026-01-01 {hour:02}:00:00|2026-01-01|5|{value}" for n, value in enumerate(power))
+    rows = frame(plant.spark, f"{head}\n{given}")
+    missing = [F.lit(None).cast(kind).alias(name) for name, kind in columns if name not in rows.columns]
+    whole = rows.select("*", *missing).select(*[name for name, _ in columns])
+    append(plant.catalog.handle("device_features"), whole, columns, None)
+
+
+def versions(plant: Plant) -> dict[int, set[str]]:
+    """Hour → the versions that scored its rows."""
+    rows = plant.read("anomaly_scores").select(F.hour("window_start").alias("hour"), "model_version").distinct()
+    found: dict[int, set[str]] = {}
+    for row in rows.collect():
+        found.setdefault(row["hour"], set()).add(row["model_version"])
+    return found
+
+
+@pytest.fixture
+def ready(plant: Plant) -> Plant:
+    """A plant with its tables, and features of one hour."""
+    plant.create("device_features", "anomaly_scores")
+    features(plant, 0, 10, 20)
+    return plant
+
+
+def test_every_flavour_and_form_of_output_scores_alike(ready: Plant) -> None:
+    models: dict[str, Any] = {
+        "flavour of scikit-learn": Estimator(),
+        "function": in_words,
+        "frame": Custom(score),
+        "dict": Custom(lambda rows: {name: column.tolist() for name, column in score(rows).items()}),
+        "records": Custom(lambda rows: score(rows).to_dict("records")),
+        "array": Custom(lambda rows: score(rows).to_numpy()),
+        "spoils its input": Custom(score, spoils=True),
+    }
+    rows = ready.read("device_features")
+    for name, model in models.items():
+        version = register(ready, model)
+        loaded = ready.registry.load(ready.spark, "anomaly", version.version)
+        found = anomaly_scores(rows, loaded, ready.fleet).orderBy("device_id").collect()
+        assert [(r["score"], r["contributing_sensors"], r["model_version"]) for r in found] == [
+            (1.0, ["power"], version.version),
+            (2.0, ["power"], version.version),
+        ], name
+
+
+def broken(rows: pd.DataFrame) -> pd.DataFrame:
+    raise KeyError("what it wants")
+
+
+def missing_package(rows: pd.DataFrame) -> pd.DataFrame:
+    import package_that_nobody_has  # type: ignore[import-not-found]
+
+    return package_that_nobody_has
+
+
+class Unloadable(Custom):
+    """A model whose files name something that is not there any more."""
+
+    def load_context(self, context: Any) -> None:
+        raise ModuleNotFoundError("No module named 'xgboost'")
+
+
+def fails_on_great_values(rows: pd.DataFrame) -> pd.DataFrame:
+    if (rows["power_mean"] > 1000).any():
+        raise ValueError("a value out of range")
+    return score(rows)
+
+
+def knows_no_small_values(rows: pd.DataFrame) -> pd.DataFrame:
+    found = score(rows)
+    found.loc[found["score"] < 3, "score"] = float("nan")
+    return found
+
+
+def exits(rows: pd.DataFrame) -> pd.DataFrame:
+    raise SystemExit(3)
+
+
+def crashes(rows: pd.DataFrame) -> pd.DataFrame:
+    import os
+
+    os._exit(3)
+
+
+def lists(model_input: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return model_input
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "no column": (Custom(lambda rows: score(rows)[["score"]]), "no column contributing_sensors"),
+    "length": (Custom(lambda rows: score(rows).iloc[:-1]), "rows of input"),
+    "type": (Custom(lambda rows: score(rows).astype({"score": str})), "a str in score"),
+    "null": (Custom(lambda rows: score(rows).assign(contributing_sensors=None)), "a null in contributing_sensors"),
+    "raises": (Custom(broken), "KeyError: 'what it wants'"),
+    "exits": (Custom(exits), "SystemExit: 3"),
+    "crashes": (Custom(crashes), "crashed"),
+    "unloadable": (Unloadable(score), "it cannot be loaded: ModuleNotFoundError: No module named 'xgboost'"),
+    "column": (Custom(score), "reads gone_mean, and device_features has no such column"),
+    "no signature": (Custom(score), "no signature"),
+}
+OTHER = ModelSignature(Schema([ColSpec("double", "power_mean", required=False), ColSpec("double", "gone_mean")]), None)
+SIGNATURES = {"column": OTHER, "no signature": None}
+
+
+def batch(plant: Plant, hour: int) -> Outcome:
+    """One batch of a new process: the features of an hour, scored by the champion or in its place."""
+    stream = BY_NAME["anomaly_scores"]
+    folder = plant.folder / "checkpoints" / "anomaly_scores"
+    scored = plant.read("anomaly_scores").select("model_version").distinct()
+    champion = Champion(
+        plant.spark, plant.registry, "anomaly", 60, folder, lambda: [row["model_version"] for row in scored.collect()]
+    )
+    changes = plant.read("device_features").where(F.hour("window_start") == hour)
+    handles = plant.handles("anomaly_scores")
+    return by_champion(
+        champion, lambda model: recompute(stream, changes, plant.fleet, handles, model, None), lambda: None
+    )
+
+
+@pytest.mark.slow
+def test_a_bad_version_keeps_the_last_good_one_is_reported_and_loses_no_row(ready: Plant) -> None:
+    good = register(ready, Custom(score)).version
+    assert batch(ready, 0).model == good
+    record = ready.folder / "checkpoints" / "anomaly_scores" / FILE
+    for hour, (kind, (model, reason)) in enumerate(BAD.items(), 1):
+        bad = register(ready, model, SIGNATURES.get(kind, SIGNATURE))
+        features(ready, hour, 30, 40 + hour)
+        # A champion's first batch: nothing is known of it but what stands beside the checkpoint.
+        done = batch(ready, hour)
+        assert done.model == good, kind
+        assert done.refused is not None, kind
+        assert done.refused.startswith(f"anomaly version {bad.version}: "), kind
+        assert reason in done.refused, kind
+        told = {"good": [good], "refused": bad.version, "reason": done.refused.partition(": ")[2]}
+        assert json.loads(record.read_text("utf-8")) == told
+    assert set().union(*versions(ready).values()) == {good}
+    assert ready.count("anomaly_scores") == ready.count("device_features")
+    # The record lost, what the table's rows name is left to go by.
+    record.unlink()
+    features(ready, 20, 5)
+    assert batch(ready, 20).model == good
+    # A version that can be used takes over.
+    better = register(ready, Estimator()).version
+    features(ready, 21, 5)
+    assert batch(ready, 21).model == better
+    assert ready.count("anomaly_scores") == ready.count("device_features")
+    assert ready.differing("anomaly_scores") == []
+
+
+def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_keeps_its_input(
+    ready: Plant, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = register(ready, Custom(broken))
+    report = ready.run("anomaly_scores", "alerts", "remaining_life")
+    assert report.states["anomaly_scores"] == "WAITING_FOR_MODEL"
+    assert f"anomaly version {bad.version} is not used (it failed on " in report.waits["anomaly_scores"]
+    assert "KeyError: 'what it wants'" in report.waits["anomaly_scores"]
+    assert report.states["alerts"] == "DONE", "the others go on"
+    assert ready.count("anomaly_scores") == 0
+    # One that is known to be bad before a batch of it.
+    # Type hints of a function become its signature, and these name no column.
+    hints = register(ready, lists)
+    assert "a signature that does not name its inputs" in ready.run("anomaly_scores").waits["anomaly_scores"], hints
+    no_signature = register(ready, Custom(score), None)
+    report = ready.run("anomaly_scores")
+    assert f"version {no_signature.version} is not used (it has no signature" in report.waits["anomaly_scores"]
+    features(ready, 1, 30)
+    good = register(ready, Custom(score)).version
+    assert ready.run("anomaly_scores").states == {"anomaly_scores": "DONE"}
+    assert versions(ready) == {0: {good}, 1: {good}}
+    # The stream as a whole, with a bad champion after it.
+    worse = register(ready, Custom(broken)).version
+    features(ready, 2, 30)
+    ready.figures.clear()
+    with caplog.at_level(logging.WARNING):
+        ready.run("anomaly_scores")
+    (figures,) = [f for f in ready.figures if f.rows_out]
+    assert (figures.model_version, figures.rows_out) == (good, 1)
+    assert f"anomaly version {worse}: it failed on " in str(figures.model_refused)
+    assert f"model anomaly version {worse} is not used: " in caplog.text
+    assert ready.count("stream_progress", f"model_refused LIKE '%version {worse}:%' AND model_version = '{good}'") == 1
+    # A replay of all batches, by whichever version, writes nothing.
+    before = ready.version("anomaly_scores")
+    shutil.rmtree(Path(ready.settings().checkpoints) / "anomaly_scores" / "checkpoint")
+    register(ready, Estimator())
+    ready.run("anomaly_scores")
+    assert ready.version("anomaly_scores") == before
+    assert ready.count("anomaly_scores") == ready.count("device_features")
+    assert ready.differing("anomaly_scores") == []
+
+
+def test_a_version_that_fails_later_on_and_one_that_knows_no_answer_lose_no_row(ready: Plant) -> None:
+    first = register(ready, Custom(score)).version
+    batch(ready, 0)
+    second = register(ready, Custom(fails_on_great_values)).version
+    features(ready, 1, 30)
+    batch(ready, 1)
+    features(ready, 2, 30, 5000)
+    batch(ready, 2)
+    assert versions(ready) == {0: {first}, 1: {second}, 2: {first}}
+    # Rows without an answer are scored by the version that scored last.
+    third = register(ready, Custom(knows_no_small_values)).version
+    features(ready, 3, 20, 40)
+    batch(ready, 3)
+    assert versions(ready)[3] == {third, first}
+    assert ready.count("anomaly_scores") == ready.count("device_features")
+    assert ready.differing("anomaly_scores") == []

@@ -1,0 +1,176 @@
+"""Files that cannot be read are set aside by name with the reason; all others of their batch are read."""
+
+import bz2
+import gzip
+import lzma
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pytest
+from pyspark.sql import SparkSession
+
+from sensor_streams.ingest.formats import suffix
+from sensor_streams.ingest.landed import Landing
+from sensor_streams.ingest.long_lines import first_long_line, has_long_line
+from tests.plant import Plant, reading
+
+MB = 1 << 20
+
+
+@pytest.fixture
+def empty(plant: Plant) -> Plant:
+    """A plant with the tables of ingestion."""
+    plant.create("readings")
+    return plant
+
+
+def _line(minute: int) -> bytes:
+    return reading("pump-1", "power", f"00:{minute:02d}:00", minute).encode() + b"\n"
+
+
+def _states(plant: Plant) -> dict[str, tuple[str, int, str | None]]:
+    rows = plant.read("ingested_files").collect()
+    return {row["source_file"]: (row["state"], row["lines"], row["reason"]) for row in rows}
+
+
+def _zstd(data: bytes) -> bytes:
+    packed = pa.Codec("zstd").compress(data)
+    return bytes(packed.to_pybytes())
+
+
+def _lz4_frame(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "lz4") as stream:
+        stream.write(data)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def test_a_whole_file_is_read_beside_a_damaged_one_whatever_compresses_it(empty: Plant) -> None:
+    whole = {
+        "a.json.zst": _zstd(_line(1)),
+        "b.zstd": _zstd(_line(2)),
+        "c.gzip": gzip.compress(_line(3)),
+        "d.GZ": gzip.compress(_line(4)),
+        "e.deflate": zlib.compress(_line(5)),
+        "f.bz2": bz2.compress(_line(6)),
+        "g.json": _line(7),
+    }
+    for name, data in whole.items():
+        empty.land_bytes(name, data)
+    empty.land_bytes("cut.json.gz", gzip.compress(os.urandom(5000))[:3000])
+    empty.land_bytes("cut.json.zst", _zstd(os.urandom(5000))[:3000])
+    empty.ingest()
+    states = _states(empty)
+    assert {name: states[name][:2] for name in whole} == dict.fromkeys(whole, ("DONE", 1))
+    for name in ("cut.json.gz", "cut.json.zst"):
+        state, lines, reason = states[name]
+        assert (state, lines) == ("SET_ASIDE", 0)
+        assert reason is not None
+        assert reason.startswith("damaged: ")
+    assert empty.differing("readings") == []
+
+
+def test_a_compressed_form_that_spark_does_not_read_is_set_aside_and_never_done_with_no_line(empty: Plant) -> None:
+    data = _line(1) * 3
+    with zipfile.ZipFile(empty.landing / "a.zip", "w") as archive:
+        archive.writestr("a.json", data)
+    for name, packed in {
+        "frame.json.lz4": _lz4_frame(data),
+        "raw.json.lz4": pa.Codec("lz4_raw").compress(data).to_pybytes(),
+        "raw.json.snappy": pa.Codec("snappy").compress(data).to_pybytes(),
+        "framed.SNAPPY": b"\xff\x06\x00\x00sNaPpY" + data,
+        "a.json.xz": lzma.compress(data),
+        "a.json.Z": b"\x1f\x9d\x90" + data,
+    }.items():
+        empty.land_bytes(name, packed)
+    empty.land_bytes("text.Z", _line(2))
+    empty.spark.createDataFrame([(_line(3).decode().strip(),)], "value string").coalesce(1).write.option(
+        "compression", "lz4"
+    ).text(str(empty.folder / "hadoop"))
+    written = next(file for file in (empty.folder / "hadoop").iterdir() if file.name.endswith(".lz4"))
+    empty.land_bytes("hadoop.lz4", written.read_bytes())
+    empty.ingest()
+    states = _states(empty)
+    assert {name for name, (state, _, _) in states.items() if state == "DONE"} == {"text.Z", "hadoop.lz4"}
+    assert empty.sums() == (2, 2, 0, 0)
+    assert all(".gz or .zst" in str(reason) for state, _, reason in states.values() if state == "SET_ASIDE")
+
+
+def test_names_that_java_cannot_open_are_set_aside_and_odd_ones_are_read(empty: Plant) -> None:
+    odd = ["new\nline", "per%20cent", "br[ack]et{s}", "trail ", "-dash", "back\\slash", "x" * 240, "Kühler", "日本"]
+    for minute, name in enumerate(odd):
+        empty.land_bytes(name, _line(minute))
+    empty.land_bytes("2026-11-20T12:00:00Z.json", _line(30))
+    for name in (b"K\xfchler.json", b"empt\xfc.json"):
+        (empty.landing / os.fsdecode(name)).write_bytes(_line(31) if name.startswith(b"K") else b"")
+    empty.run("readings")
+    states = _states(empty)
+    assert {name for name, (state, _, _) in states.items() if state == "DONE"} == set(odd)
+    assert "rename" in str(states["2026-11-20T12:00:00Z.json"][2])
+    assert "not UTF-8" in str(states["K\\xfchler.json"][2])
+    assert "not UTF-8" in str(states["empt\\xfc.json"][2])
+    empty.land_bytes("next.json", _line(40))
+    before = empty.version("ingested_files")
+    empty.ingest("next.json")
+    assert (empty.version("ingested_files"), len(_states(empty))) == (before + 1, len(states) + 1)
+    assert empty.differing("readings") == []
+
+
+@pytest.mark.slow
+def test_a_line_that_memory_cannot_hold_sets_its_file_aside_in_every_form(empty: Plant) -> None:
+    def long(file: object) -> None:
+        write = file.write  # type: ignore[attr-defined]
+        write(_line(1))
+        for _ in range(200):
+            write(bytes(MB))
+        write(b"\n" + _line(2))
+
+    with (empty.landing / "plain.json").open("wb") as plain:
+        long(plain)
+    with gzip.open(empty.landing / "a.json.gz", "wb", 1) as packed:
+        long(packed)
+    with bz2.open(empty.landing / "a.json.bz2", "wb", 1) as packed:
+        long(packed)
+    with pa.CompressedOutputStream(str(empty.landing / "a.json.zst"), "zstd") as packed:
+        long(packed)
+    with (empty.landing / "last.json").open("wb") as plain:
+        plain.write(_line(3))
+        plain.truncate(200 * MB)
+    with (empty.landing / "held.json").open("wb") as plain:
+        plain.write(_line(4))
+        plain.truncate(40 * MB)
+    # Of several members: the size in its last bytes says nothing of the whole.
+    empty.land_bytes(
+        "members.json.gz", gzip.compress(os.urandom(70_000).hex().encode() + b"\n") + gzip.compress(_line(5))
+    )
+    empty.run("readings")
+    states = _states(empty)
+    aside = {name for name, (state, _, _) in states.items() if state == "SET_ASIDE"}
+    assert aside == {"plain.json", "a.json.gz", "a.json.bz2", "a.json.zst", "last.json"}
+    assert all("line 2 is longer than 64 MB" in str(states[name][2]) for name in aside)
+    assert empty.sums() == (4, 2, 2, 0)
+    assert empty.reasons() == {"line_too_long": 2}
+    assert empty.differing("readings") == []
+
+
+def test_the_first_line_beyond_the_limit_is_found_wherever_pieces_are_cut() -> None:
+    assert first_long_line([b"aaa\nbb", b"bb", b"b\n"], 5) is None
+    assert first_long_line([b"aaa\nbb", b"bb", b"bb\n"], 5) == 2
+    assert first_long_line([b"aa\r", b"bbb", b"bbb"], 5) == 1
+    assert first_long_line([], 5) is None
+
+
+def test_what_only_sparks_codec_takes_is_no_long_line(tmp_path: Path, spark: SparkSession) -> None:
+    landing = Landing.at(str(tmp_path))
+    for name, data in {"text.bz2": _line(1), "end.zst": _zstd(_line(1)) + b"end", "text.deflate": _line(1)}.items():
+        (tmp_path / name).write_bytes(data)
+        file = landing.file(name)
+        assert file is not None
+        assert has_long_line(spark, landing, file, 5 * MB, 0, 0, 0) is None
+
+
+def test_the_end_of_a_name_says_the_form() -> None:
+    assert [suffix(name) for name in ("a/b.JSON.GZ", "a.b/c", "x.", ".zst")] == ["gz", "", "", "zst"]
