@@ -1,6 +1,7 @@
 """The resolved jobs of each target, kept so that a review shows what a change deploys: `make golden` renews them."""
 
 import json
+import shutil
 from pathlib import Path
 
 from sensor_streams.bundle import Bundle, load_bundle
@@ -21,6 +22,16 @@ def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
     # What dev fills in by itself stays as it fills it in.
     given = {"catalog": GIVEN["catalog"]} if target == "dev" else GIVEN
     return load_bundle(folder, target, variables=given, user="somebody@example.org", strict=strict)
+
+
+def copy_bundle(folder: Path) -> Path:
+    """Copy the files of the bundle to a folder, with a file for each pattern of `sync.exclude`; return the folder."""
+    shutil.copy(ROOT / "databricks.yml", folder)
+    shutil.copytree(ROOT / "resources", folder / "resources")
+    (folder / "src").mkdir()
+    (folder / "src" / "code.py").touch()
+    (folder / "README.md").touch()
+    return folder
 
 
 def text(bundle: Bundle) -> str:

@@ -14,8 +14,20 @@ CASES = Path(__file__).parent / "cases"
 # What the CLI adds to every job to say that it manages it.
 OWN_ADDITIONS = ("deployment", "edit_mode", "format")
 PROBLEM = re.compile(r"^(Error|Warning|Recommendation): ", re.MULTILINE)
-# Where PyYAML words a mistake otherwise than the CLI's parser.
-REWORDED = {"24-error-yaml": "expected ',' or '}'"}
+# Where this reader words a mistake otherwise than the CLI.
+REWORDED = {
+    "24-error-yaml": "expected ',' or '}'",
+    "54-host-by-variable": "Variable interpolation is not supported for fields that configure authentication",
+    "55-broken-notebook": "a.ipynb: invalid Jupyter notebook file",
+    "56-file-path-empty": "is a directory",
+    "57-number-with-loose-underscore": "databricks.yml:6:24: invalid int value: 1__0",
+    "58-target-variables-text": "expected a map or sequence, found string",
+    "69-edit-install-of-a-folder": "is a directory",
+    "71-yaml-slash-escape": "found unknown escape character",
+    "72-yaml-date-key": "databricks.yml:7:14: invalid key: 2026-01-01 is not text",
+    "73-yaml-inline-merge": "databricks.yml:7:18: map merge requires map or sequence of maps as the value",
+    "74-yaml-directive": "found incompatible YAML document",
+}
 
 
 @dataclass(frozen=True)
@@ -52,9 +64,10 @@ def read(case: Path, target: str) -> Bundle:
 
 def cli_resources(printed: dict[str, Any]) -> dict[str, Any]:
     resources: dict[str, Any] = printed["resources"]
-    for job in resources.get("jobs", {}).values():
-        for name in OWN_ADDITIONS:
-            del job[name]
+    for kind in ("jobs", "pipelines"):
+        for resource in resources.get(kind, {}).values():
+            for name in OWN_ADDITIONS:
+                resource.pop(name, None)
     return resources
 
 

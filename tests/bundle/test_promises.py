@@ -3,7 +3,6 @@
 import difflib
 import json
 import re
-import shutil
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +16,7 @@ from sensor_streams.runtime.entry import ENTRY_POINTS
 from sensor_streams.session import DELTA_JAR
 from sensor_streams.settings import load_settings
 from sensor_streams.streams import BY_NAME
-from tests.bundle.golden import FOLDER, GIVEN, ROOT, TARGETS, read, text
+from tests.bundle.golden import FOLDER, GIVEN, ROOT, TARGETS, copy_bundle, read, text
 
 FEATURES = "readings,sensor_features,device_features,device_sessions"
 SHARED, TWO, ONE = (f"resources/{name}.job.yml" for name in ("shared_cluster", "cluster_per_task", "single_task"))
@@ -28,8 +27,7 @@ SPARK_OF = {"18.x-scala2.13": "4.1"}
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """The bundle's files, to be edited."""
-    shutil.copy(ROOT / "databricks.yml", tmp_path)
-    shutil.copytree(ROOT / "resources", tmp_path / "resources")
+    copy_bundle(tmp_path)
     return tmp_path
 
 

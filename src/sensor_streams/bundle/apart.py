@@ -35,7 +35,7 @@ def live_statuses(live: object) -> Iterator[tuple[Path, str]]:
 def names(bundle: Bundle) -> Iterator[Broken]:
     """Yield names that Unity Catalog would refuse, and settings with which a task would end at once."""
     for kind, fields in (("schemas", ("catalog_name", "name")), ("volumes", ("catalog_name", "schema_name", "name"))):
-        for key, found in (bundle.resources.get(kind) or {}).items():
+        for key, found in (bundle.written.get(kind) or {}).items():
             for field in fields:
                 value = _known(bundle, str((found or {}).get(field) or ""))
                 if value and "${" not in value:
@@ -140,7 +140,7 @@ def _places(bundle: Bundle) -> list[tuple[str, Path, str]]:
 
 
 def _stream_tasks(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any], Path, Mapping[str, Any]]]:
-    for key, job in of_ours(bundle.resources.get("jobs") or {}).items():
+    for key, job in of_ours(bundle.written.get("jobs") or {}).items():
         for path, task in tasks(job):
             if (task.get("python_wheel_task") or {}).get("package_name") == PACKAGE:
                 yield key, job, path, task
@@ -150,7 +150,7 @@ def _known(bundle: Bundle, text: str) -> str:
     """A text with the names of other resources of the bundle put in."""
 
     def name(match: re.Match[str]) -> str:
-        resource = (bundle.resources.get(match[1]) or {}).get(match[2]) or {}
+        resource = (bundle.written.get(match[1]) or {}).get(match[2]) or {}
         return str(resource.get(match[3], match[0]))
 
     return _RESOURCE.sub(name, text)
@@ -158,7 +158,7 @@ def _known(bundle: Bundle, text: str) -> str:
 
 def _targets(bundle: Bundle) -> list[str]:
     try:
-        found = read_files(bundle.folder, lambda _: None).get("targets")
+        found = read_files(bundle.folder, lambda _: None, lambda _: None).get("targets")
     except BundleError:
         return []
     return [] if found is None else [str(name) for name in found.children]

@@ -7,10 +7,10 @@ from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 _JOB: Path = ("resources", "jobs", ANY_KEY)
 _LEGACY = (
-    "You are using the legacy mode of run_as. The support for this mode is experimental and might be removed in a"
-    " future release of the CLI. In order to run the pipelines in your DABs project as the run_as user this mode changes"
-    " the owners of the pipelines to the run_as identity, which requires the user deploying the bundle to be a workspace"
-    " admin, and also a Metastore admin if the pipeline target is in UC."
+    "You are using the legacy mode of run_as. The support for this mode is experimental and might be removed"
+    " in a future release of the CLI. In order to run the pipelines in your DABs project as the run_as user"
+    " this mode changes the owners of the pipelines to the run_as identity, which requires the user deploying"
+    " the bundle to be a workspace admin, and also a Metastore admin if the pipeline target is in UC."
 )
 # What is kept of the cloud's attributes of a cluster whose machines come from a pool.
 _KEPT_OF_POOLED = {

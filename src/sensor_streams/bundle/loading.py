@@ -85,7 +85,7 @@ def parse(text: str, name: str, note: Note = _no_note) -> Node:
             raise refuse("found incompatible YAML document", "remove %YAML", positions=[Position(name, 1, 1)])
         root = loader.get_node() if loader.check_node() else None
         if root is not None and not _at_end(loader):
-            place = Position(name, root.end_mark.line + 2, 1)
+            place = Position(name, _line(loader), 1)
             note(Problem("a second document is not read, as the CLI does not read it", "", (place,)))
         converter = _Converter(name, loader.anchored, note)
         node = Node({}, (Position(name, 1, 1),)) if root is None else converter.node(root)
@@ -105,6 +105,11 @@ def parse(text: str, name: str, note: Note = _no_note) -> Node:
     if node.kind != "map":
         raise refuse(f"expected map, found {node.kind}", "write `section:` lines", positions=node.positions)
     return node
+
+
+def _line(loader: _Loader) -> int:
+    event: yaml.Event = loader.peek_event()  # type: ignore[no-untyped-call]
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
 
 
 def _at_end(loader: _Loader) -> bool:

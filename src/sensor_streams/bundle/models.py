@@ -9,7 +9,7 @@ from sensor_streams.bundle.root_shape import ROOT
 from sensor_streams.bundle.shapes import Fields, Named, Shape
 from sensor_streams.bundle.typed import missing, wrong_values
 from sensor_streams.bundle.workspace import jobs_of
-from sensor_streams.bundle.yaml_nodes import Node
+from sensor_streams.bundle.yaml_nodes import Node, without_nulls
 
 # What may stand in a job but is no field of the model: the CLI sets it itself.
 _NOT_OF_THE_MODEL = ("id", "edit_mode", "format")
@@ -23,7 +23,7 @@ def job_models(root: Node) -> dict[str, Job]:
         path: Path = ("resources", "jobs", key)
         bare = node.drop(*_NOT_OF_THE_MODEL)
         try:
-            models[key] = Job.from_dict(cast(Any, bare.plain()))
+            models[key] = Job.from_dict(cast(Any, without_nulls(bare.plain())))
         except (ValueError, TypeError, AttributeError, AssertionError) as error:
             shape = job_shape()
             found = missing(bare, shape, path) + wrong_values(bare, shape, path)

@@ -31,7 +31,7 @@ def broken_promises(bundle: Bundle) -> list[str]:
     wheel does not have, a schema that two targets share: form is all right in each, so that no validation of form
     would say a word.
     """
-    jobs = of_ours(bundle.resources.get("jobs") or {})
+    jobs = of_ours(bundle.written.get("jobs") or {})
     if not jobs:
         return []
     missing = [shape for shape in SHAPES if shape not in jobs]

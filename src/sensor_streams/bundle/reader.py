@@ -24,7 +24,7 @@ from sensor_streams.bundle.reserved import check_required, check_reserved
 from sensor_streams.bundle.root_shape import ROOT
 from sensor_streams.bundle.typed import Warn, missing, settled, without_empty_texts, wrong_values
 from sensor_streams.bundle.variables import set_flags, set_variables, values_of
-from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node
+from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node, without_nulls
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _OWN_PATHS = "resources"
@@ -86,6 +86,11 @@ class Bundle:
                 if node is not None and node.positions:
                     return node.positions[0]
         return (self._root.get("variables") or self._root).positions[0]
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """The resources without fields that are null: what a reader of them wants who asks for fields by name."""
+        return cast(dict[str, Any], without_nulls(self.resources))
 
     @cached_property
     def jobs(self) -> dict[str, Job]:
@@ -213,7 +218,7 @@ def _by_reference(root: Node, written: set[Path]) -> tuple[list[tuple[Path, Node
     return later, root
 
 
-def _without_own_fields(resources: Node) -> Node:
+def without_own_fields(resources: Node) -> Node:
     """Return the resources without the fields that the CLI overwrites to say that it manages them."""
     resources = resources.change(("jobs", ANY_KEY), lambda _, node: node.drop("deployment", "edit_mode", "format"))
     return resources.change(("pipelines", ANY_KEY), lambda _, node: node.drop("deployment"))
@@ -243,7 +248,7 @@ def _bundle(
     notes: list[Problem],
 ) -> Bundle:
     sections = {name: node.plain() for name, node in root.children.items() if name not in ("resources", "variables")}
-    resources = _without_own_fields(root.get("resources") or Node({}))
+    resources = without_own_fields(root.get("resources") or Node({}))
     return Bundle(
         folder=folder,
         name=root.text_at("bundle", "name"),

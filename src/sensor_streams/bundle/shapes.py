@@ -1,4 +1,4 @@
-"""Shapes of values: text, number, list, mapping with known fields; and the shape of a dataclass of databricks-bundles."""
+"""Shapes of values: text, number, list, mapping with known fields; shape of a dataclass of databricks-bundles."""
 
 import types
 import typing

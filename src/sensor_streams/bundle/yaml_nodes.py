@@ -170,3 +170,10 @@ def made(value: object, positions: tuple[Position, ...] = ()) -> Node:
     if isinstance(value, list | tuple):
         return Node(tuple(made(below, positions) for below in value), positions)
     return Node(cast(Scalar, value), positions)
+
+
+def without_nulls(value: object) -> object:
+    """Return a plain value without the entries of mappings that are null."""
+    if isinstance(value, dict):
+        return {name: without_nulls(below) for name, below in value.items() if below is not None}
+    return [without_nulls(below) for below in value] if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,28 @@ DEMO = Path(".local/demo")
 NOBODY = "you@localhost"
 
 
-def bundle_of(config: LocalConfig, target: str | None, variables: Mapping[str, str], user: str = NOBODY) -> "Bundle":
-    """The bundle beside `local.yml`, for a target; its variables without a default are those of `local.yml`.
+def bundle_of(
+    config: LocalConfig,
+    target: str | None,
+    variables: Mapping[str, str],
+    user: str = NOBODY,
+    resolved: str | None = None,
+) -> "Bundle":
+    """Return the bundle next to `local.yml`, for a target; `local.yml` gives values to variables without a default.
 
-    Raises BundleError for whatever the CLI refuses.
+    resolved: a file with the output of `databricks bundle validate -o json`, `-` for standard input; read instead.
+    Raises BundleError for whatever the CLI refuses, ConfigurationError for options that have no effect on it.
     """
     # It needs the SDK, which takes a second to import: after what can be wrong without it.
     from sensor_streams.bundle import load_bundle
+    from sensor_streams.bundle.resolved import read_resolved
 
+    if resolved is not None:
+        if target is not None or variables:
+            raise ConfigurationError("--bundle-json is resolved already: leave --target and --var out")
+        if resolved == "-":
+            return read_resolved(config.folder, "standard input", sys.stdin.read())
+        return read_resolved(config.folder, resolved)
     given = {f"BUNDLE_VAR_{name}": value for name, value in config.variables.items()}
     return load_bundle(config.folder, target, variables=variables, environment={**given, **os.environ}, user=user)
 

@@ -141,7 +141,11 @@ class LocalConfig:
 def load_local(file: Path) -> LocalConfig:
     """Read `local.yml`. Raises ConfigurationError naming the file and the field."""
     try:
-        read = _File.model_validate(load_names(file, "run in the project's folder"))
+        # A bundle without this file gets the defaults; a file that was named must be there.
+        absent = file == LOCAL_FILE and not file.exists()
+        read = (
+            _File(schema="plant") if absent else _File.model_validate(load_names(file, "run in the project's folder"))
+        )
     except ValidationError as error:
         lines = [
             f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}" for p in error.errors()

@@ -33,7 +33,7 @@ class Places:
             if not landing.is_dir():
                 raise ConfigurationError(f"--input {landing}: there is no such folder")
             local = replace(local, volumes={**local.volumes, "landing": landing})
-        schemas = bundle.resources.get("schemas", {}).values()
+        schemas = bundle.written.get("schemas", {}).values()
         return cls(
             local,
             bundle.folder,

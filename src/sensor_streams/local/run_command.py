@@ -13,6 +13,7 @@ from sensor_streams.durations import parse_duration, parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem
 from sensor_streams.local.asked import bundle_of, kept, pairs
 from sensor_streams.local.config import LOCAL_FILE, absolute, load_local
+from sensor_streams.local.options import Resolved
 from sensor_streams.local.plain import say
 from sensor_streams.session import check_java
 
@@ -27,6 +28,7 @@ def run(
     var: Annotated[list[str] | None, typer.Option(help="a variable of the bundle: key=value")] = None,
     param: Annotated[list[str] | None, typer.Option(help="a parameter of the job: key=value")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="an event a line, for programs")] = False,
+    resolved: Resolved = None,
     home: Annotated[Path | None, typer.Option(help="keep tables, models and checkpoints under this folder")] = None,
     local: Annotated[Path, typer.Option("--local", help="local.yml beside databricks.yml")] = LOCAL_FILE,
 ) -> None:
@@ -37,7 +39,6 @@ def run(
     begin = time.time()
     seconds, last = _seconds(lasting), None if until is None else parse_time(until, "--until")
     variables, parameters = pairs(var, "--var"), pairs(param, "--param")
-    check_java()
     config = kept(load_local(local), home, folder)
     # What needs the SDK comes after what can be wrong without it: it takes a second to import.
     from sensor_streams.bundle.promises import broken_promises
@@ -49,7 +50,7 @@ def run(
     from sensor_streams.local.runner import Runner
 
     assumptions = assumptions_of(config.assumptions)
-    bundle = bundle_of(config, target, variables)
+    bundle = bundle_of(config, target, variables, resolved=resolved)
     spec = job_spec(bundle, job)
     places = Places.of(bundle, config, absolute(folder) if folder else None)
     places.prepare(spec)
@@ -60,6 +61,7 @@ def run(
         raise ConfigurationError(f"--until: job {job} starts no run by itself in target {bundle.target}: add --live")
     if live and spec.schedule is None and spec.continuous is None:
         raise ConfigurationError(f"--live: job {job} has neither a schedule nor is it continuous: leave it out")
+    check_java()
     start = datetime.now(UTC)
     # Ids that no other start of this command has: a lease tells runs apart by them.
     machine = JobMachine(
@@ -68,7 +70,8 @@ def run(
     console = Console(emoji=False)
     shown = JsonLines() if as_json else Screen(console) if console.is_terminal else Lines(console)
     policies = [f"policy: {line}" for line in broken_promises(bundle)]
-    notes = [*map(str, (problem.summary for problem in bundle.warnings)), *spec.warnings, *policies]
+    remarks = [problem.summary for problem in (*bundle.warnings, *bundle.notes)]
+    notes = [*remarks, *spec.warnings, *policies]
     where = config.tables.parent
     if isinstance(shown, JsonLines):
         without = [f"{one.position}: {one.path}" for one in spec.no_effect]

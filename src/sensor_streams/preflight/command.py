@@ -16,6 +16,7 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.local.asked import bundle_of, kept, pairs
 from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
+from sensor_streams.local.options import Resolved
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, Acceptance, judge, load_accepted
 from sensor_streams.preflight.checks.catalogue import CHECKS
 from sensor_streams.preflight.findings import Report, Unchecked
@@ -50,6 +51,7 @@ def preflight(
     ] = False,
     accept: Annotated[Path | None, typer.Option(help="file of accepted findings; preflight.yml if it is there")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one object, for programs")] = False,
+    resolved: Resolved = None,
     home: Annotated[Path | None, typer.Option(help="look at what is kept under this folder")] = None,
     local: Annotated[Path, typer.Option("--local", help="local.yml beside databricks.yml")] = LOCAL_FILE,
 ) -> None:
@@ -68,7 +70,7 @@ def preflight(
     acceptances = _acceptances(config, accept)
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
-    looking = _Looking(job, target, variables, config, acceptances, shown)
+    looking = _Looking(job, target, variables, config, acceptances, shown, resolved)
     with shown.showing():
         if elsewhere:
             from sensor_streams.preflight.outside import Outside
@@ -97,6 +99,7 @@ class _Looking:
     config: LocalConfig
     acceptances: Sequence[Acceptance]
     shown: "Shown"
+    resolved: str | None = None
 
     def here(self) -> tuple[Report, Mapping[str, str]]:
         """At this machine: with its names in the place of the deployment's, and the settings that `run` would give.
@@ -109,7 +112,7 @@ class _Looking:
         from sensor_streams.preflight.gathered import facts_here
         from sensor_streams.preflight.job import bound_of
 
-        bundle = bundle_of(self.config, self.target, self.variables)
+        bundle = bundle_of(self.config, self.target, self.variables, resolved=self.resolved)
         places = Places.of(bundle, self.config)
         bounds = bound_of(
             job_spec(bundle, self.job),
@@ -142,7 +145,7 @@ class _Looking:
             # Names of a development target hold the user's: nothing can be asked for without it.
             unchecked = [Unchecked("preflight", "workspace", user.because)]
             return Report([], unchecked, [], {}, 0.0), self._head(self.target or "", "workspace")
-        bundle = bundle_of(self.config, self.target, self.variables, user)
+        bundle = bundle_of(self.config, self.target, self.variables, user, self.resolved)
         places = Places.of(bundle, self.config)
         bounds = bound_of(job_spec(bundle, self.job), str, lambda task: task.cluster.environment)
         principal = run_as(bundle, self.job) or user
@@ -187,6 +190,6 @@ class _Looking:
 
 def run_as(bundle: "Bundle", job: str) -> str | None:
     """As whom a job runs, where its files say so; else it is who deploys it."""
-    named = bundle.resources["jobs"][job].get("run_as", {})
+    named = bundle.written["jobs"][job].get("run_as", {})
     found = named.get("service_principal_name") or named.get("user_name")
     return None if found is None else str(found)

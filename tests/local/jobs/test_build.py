@@ -1,7 +1,6 @@
 """Jobs of the bundle in the runner's form: the project's own, what is refused with its line, what has no effect."""
 
 import re
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from sensor_streams.local.jobs.assumptions import ASSUMED, Assumptions, listed
 from sensor_streams.local.jobs.build import job_spec
 from sensor_streams.local.jobs.model import JobSpec, NoticeKind, PythonFileTask, WheelTask
 from sensor_streams.local.jobs.settings import SETTINGS, Effect
-from tests.bundle.golden import GIVEN, ROOT, TARGETS, read
+from tests.bundle.golden import GIVEN, ROOT, TARGETS, copy_bundle, read
 
 SOURCES = Path(__file__).parents[3] / "src" / "sensor_streams" / "local" / "jobs"
 JOBS = ("cluster_per_task", "maintenance", "shared_cluster", "single_task", "train")
@@ -263,6 +262,5 @@ def test_every_assumption_is_used_and_has_its_sentence() -> None:
 
 
 def test_the_bundle_may_lie_elsewhere(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "databricks.yml", tmp_path)
-    shutil.copytree(ROOT / "resources", tmp_path / "resources")
+    copy_bundle(tmp_path)
     assert job_spec(read("dev", tmp_path), "train") == job_spec(read("dev"), "train")

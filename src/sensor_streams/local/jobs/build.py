@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -47,10 +48,14 @@ def job_spec(bundle: Bundle, key: str) -> JobSpec:
     Raises BundleError, with file, line and remedy for each: for a job that is not there, for what the typed models do
     not take, for settings that the runner does not do, and for what the Jobs service would refuse.
     """
-    jobs = bundle.resources.get("jobs", {})
+    jobs = bundle.written.get("jobs", {})
     if key not in jobs:
         known = ", ".join(sorted(jobs)) or "none"
         raise BundleError([Problem(f"the bundle has no job {key}", remedy=f"its jobs are: {known}")])
+    unknown = [one for one in bundle.unresolved if one.path.startswith(f"jobs.{key}.")]
+    if unknown:
+        remedy = "give the value: --var for a variable, or another text"
+        raise BundleError([replace(one, path=f"resources.{one.path}", remedy=remedy) for one in unknown])
     # The typed models refuse unknown fields, bad enums and bad numbers.
     _ = bundle.jobs[key]
     return _Builder(bundle, key).build()
@@ -60,7 +65,7 @@ class _Builder:
     def __init__(self, bundle: Bundle, key: str) -> None:
         self._bundle = bundle
         self._key = key
-        self._job: Mapping[str, Any] = bundle.resources["jobs"][key]
+        self._job: Mapping[str, Any] = bundle.written["jobs"][key]
         self._wrong: list[Problem] = []
         self._warnings: list[str] = []
 
@@ -232,7 +237,7 @@ class _Builder:
         """A text with what the deployment knows of other resources put in."""
 
         def known(match: re.Match[str]) -> str:
-            value = self._bundle.resources.get(match[1], {}).get(match[2], {}).get(match[3])
+            value = self._bundle.written.get(match[1], {}).get(match[2], {}).get(match[3])
             if not isinstance(value, str | int):
                 self._refuse(path, f"{match[0]} is known to a workspace only", "write its value for this target")
                 return match[0]
