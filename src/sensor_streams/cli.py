@@ -142,6 +142,9 @@ def stream(
     checkpoints: Annotated[str | None, typer.Option(help="folder of the checkpoints")] = None,
     sensors: Sensors = None,
     max_files: Annotated[int | None, typer.Option(help="files that one batch takes at most")] = None,
+    load_history: Annotated[
+        bool | None, typer.Option("--load-history", help="take readings of any age: for a load of old files")
+    ] = None,
     run: Annotated[str | None, typer.Option(help="id of the run")] = None,
     attempt: Annotated[int | None, typer.Option(help="attempt of the run")] = None,
     settings: SettingsFile = None,
@@ -158,6 +161,7 @@ def stream(
         "checkpoints": checkpoints,
         "sensors": sensors,
         "max_files": max_files,
+        "load_history": load_history,
         "run": run,
         "attempt": attempt,
     }

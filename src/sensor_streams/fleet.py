@@ -165,6 +165,10 @@ class Fleet(_Model):
         what = self.model_dump_json(include={"accept", "sensors", "device_types", "fields"})
         return hashlib.sha256(what.encode()).hexdigest()[:12]
 
+    def of_any_age(self) -> "Fleet":
+        """Return the fleet with no limit on the age of a reading on arrival: for a load of history."""
+        return self.model_copy(update={"accept": self.accept.model_copy(update={"oldest": None})})
+
 
 def device_pattern(glob: str) -> str:
     """Return the regular expression of a device's name pattern."""

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     catalog_file: str | None = Field(None, description="file of catalog entries, on a machine without a catalog")
     trigger: str = Field("available-now", description="available-now, or an interval such as 30 s")
     source: str = Field("auto", pattern="^(auto|files|auto-loader|file-events)$", description="how new files are found")
+    load_history: bool = Field(
+        False, description="take readings of any age in this run: for files of history, whose time is that of the copy"
+    )
     max_files: int = Field(500, ge=1, description="files that one batch takes at most")
     run: str = Field("", description="id of the run, by which a next attempt is known as one of the same run")
     attempt: int = Field(1, ge=0, description="which attempt of the run this is")

@@ -29,18 +29,14 @@ _WORDS = {INSERT: "missing", UPDATE: "different", DELETE: "not to be there"}
 class Check:
     """One table's check: rows compared, rows that differ, and the first of them in words.
 
-    What is compared of readings are the sums of each file: rows are files there.
+    files: of readings, whose sums are compared file by file; None for other tables.
     """
 
     table: str
     rows: int
     differing: int
     examples: tuple[str, ...] = ()
-
-    @property
-    def compared(self) -> str:
-        """How much was compared, in words."""
-        return f"{self.rows:,} files" if self.table == "readings" else f"{self.rows:,}"
+    files: int | None = None
 
 
 def verify(
@@ -131,9 +127,10 @@ def _check(
     high: datetime | None,
     examples: int,
 ) -> Check:
+    files: int | None = None
     if stream.name == "readings":
         found = _files_that_do_not_add_up(handles)
-        rows = handles.read("ingested_files").count()
+        rows, files = handles.read("readings").count(), handles.read("ingested_files").count()
     elif stream.name == "alert_events":
         found = events_that_do_not_fold(handles)
         rows = handles.read("alerts").count()
@@ -155,7 +152,8 @@ def _check(
     differing = found.count()
     columns = [c for c in (*stream.key, "source_file") if c in found.columns]
     shown = found.select(*columns, OPERATION).limit(examples).collect() if differing else []
-    return Check(stream.name, rows, differing, tuple(_in_words(row.asDict(), row[OPERATION]) for row in shown))
+    words = tuple(_in_words(row.asDict(), row[OPERATION]) for row in shown)
+    return Check(stream.name, rows, differing, words, files)
 
 
 def _with_changed(check: Check, changed: Sequence[Changed], examples: int) -> Check:

@@ -40,6 +40,18 @@ def test_lines_in_are_accepted_and_rejected_and_duplicates_per_file_and_in_sum(e
     assert "value 6.0 where 5.0 is stored from a.json" in conflict["detail"]
 
 
+def test_two_readings_within_one_microsecond_are_a_conflict_that_says_so(empty: Plant) -> None:
+    first = A.replace("00:00:00", "00:00:00.1234561")
+    second = first.replace("00:00:00.1234561", "00:00:00.1234567").replace('"value": 5', '"value": 6')
+    assert first != A
+    assert second.count("6") > first.count("6")
+    empty.land("a.json", [first, second])
+    empty.ingest()
+    conflict = empty.read("readings_rejected").where("reason = 'conflict'").first()
+    assert conflict is not None
+    assert "times are cut to microseconds: both are the same" in conflict["detail"]
+
+
 def test_the_same_reading_again_a_day_later_in_another_file_changes_nothing(empty: Plant) -> None:
     empty.land("a.json", [A, B])
     empty.ingest("a.json")

@@ -22,6 +22,7 @@ from sensor_streams.ingest.landed import (
     recorded_files,
 )
 from sensor_streams.ingest.reading import read_files
+from sensor_streams.ingest.rejections import most_frequent
 from sensor_streams.ingest.tables import files_table, readings_columns, rejected_table
 from sensor_streams.keyed.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, Outcome
@@ -106,7 +107,7 @@ def write_files(batch: _Batch, unnamed: Sequence[str]) -> Outcome:
     stored = batch.handles.read(files_table(batch.fleet).name)
     done = Writes()
     while True:
-        figures, left_out = _write(batch, parsed, aside)
+        figures, left_out, decided = _write(batch, parsed, aside)
         done += Writes(inserted=figures.new_readings)
         if not left_out or batch.once is None:
             break
@@ -114,15 +115,12 @@ def write_files(batch: _Batch, unnamed: Sequence[str]) -> Outcome:
         again = recorded_files(stored, list(batch.files))
         batch = replace(batch, known=again, once=batch.once.again())
     counts = figures.by_file.values()
-    return Outcome(
-        done,
-        rejected=sum(count.rejected for count in counts),
-        newest=figures.newest,
-        rows_in=sum(count.lines for count in counts),
-    )
+    rejected, lines = sum(count.rejected for count in counts), sum(count.lines for count in counts)
+    reasons = most_frequent(decided, rejected, lines)
+    return Outcome(done, rejected=rejected, newest=figures.newest, rows_in=lines, rejections=reasons)
 
 
-def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple["_Figures", bool]:
+def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple["_Figures", bool, DataFrame]:
     """Decide the lines and write what is new; the figures, and whether Delta left a write out as known."""
     fleet, tables = batch.fleet, batch.handles.tables
     decided = _decide(parsed, batch).localCheckpoint()
@@ -134,7 +132,7 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
             rows = new.where(F.col("decision") == "accepted").withColumn("event_date", F.to_date("event_time"))
             append(tables["readings"], rows.select(*[n for n, _ in columns]), columns, batch.part("readings"))
     except LeftOut:
-        return replace(figures, new_readings=0), True
+        return replace(figures, new_readings=0), True, decided
     try:
         if figures.new_rejected:
             columns = rejected_table(fleet).columns
@@ -149,8 +147,8 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
             append(target, rows.select(*[n for n, _ in columns]), columns, batch.part("readings_rejected"))
         _record(batch, figures.by_file, aside)
     except LeftOut:
-        return figures, True
-    return figures, False
+        return figures, True, decided
+    return figures, False, decided
 
 
 def _utc(time: datetime) -> datetime:

@@ -7,6 +7,10 @@ LINE = ("source_file", "line_hash", "line_occurrence")
 KEY = ("device_id", "sensor", "event_time", "sequence")
 
 
+# A time with more digits than a table keeps: two of them may be one microsecond.
+_FINER = r'"event_time"\s*:\s*"[^"]*[.,]\d{7}'
+
+
 def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFrame:
     """Decide every line of a batch.
 
@@ -73,6 +77,7 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
         F.col("_first.value").cast("string"),
         F.lit(" is stored from "),
         F.col("_first.source_file"),
+        F.when(F.col("raw").rlike(_FINER), F.lit("; times are cut to microseconds: both are the same")).otherwise(""),
     )
     told = competed.withColumn("decision", decision).withColumn(
         "stored", F.coalesce(is_stored | F.col("_reason_before").isNotNull(), F.lit(False))

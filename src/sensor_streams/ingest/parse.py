@@ -4,16 +4,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.ingest import times
 
-# ISO 8601 with date, time and zone; the fraction of the seconds may be left out. \z and not $: that
-# would let a line end by.
-_TIME = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?"
-_ZONE = r"([Zz]|[+-]\d{2}:\d{2})\z"
 # Half of a pair of surrogates is no character: it would become a question mark, and two devices one.
 _LONE = r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
 _NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
 _SHOWN = 80
-_FIRST, _LAST = "1900-01-01", "9999-12-30"
 
 FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
 _MUST = ("device_id", "sensor", "event_time", "value")
@@ -80,7 +76,7 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
         _text("quality").alias("quality"),
         *[_field(name, kind).alias(name) for name, kind in fleet.fields.items()],
     )
-    timed = read.withColumn("event_time", F.when(F.col("_time_text").rlike(_TIME + _ZONE), _time()))
+    timed = read.withColumn("event_time", times.event_time(F.col("_time_text")))
     known = timed.withColumn("_device_type", fleet.device_type_of(F.col("device_id")))
     checked = known.withColumn("_problem", _problem(fleet))
     return checked.select(
@@ -119,12 +115,6 @@ def _field(name: str, kind: str) -> Column:
 def _value() -> Column:
     # Adding zero makes −0.0 a 0.0: they are equal, and would be two values in a key or a hash.
     return _typed("value", "double", _NUMBER) + F.lit(0.0)
-
-
-def _time() -> Column:
-    """The time; null for years that no reading has and that not every calendar can hold: no line may stop a batch."""
-    time = F.expr("try_cast(upper(_time_text) AS timestamp)")
-    return F.when(time.between(F.lit(_FIRST).cast("timestamp"), F.lit(_LAST).cast("timestamp")), time)
 
 
 def _problem(fleet: Fleet) -> Column:
@@ -168,8 +158,8 @@ def _problem(fleet: Fleet) -> Column:
         (value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value), "not_finite", F.lit("value is not finite")),
         (F.col("_device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
         (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
-        (time.rlike(_TIME + r"\z"), "time_zone_missing", _short(time)),
-        (F.col("event_time").isNull(), "time_malformed", _short(time)),
+        (times.lacks_zone(time), "time_zone_missing", F.concat(_short(time), F.lit(": add Z, or +01:00"))),
+        (F.col("event_time").isNull(), "time_malformed", times.why_malformed(time)),
         (_wrong_unit(fleet), "unit_mismatch", _short(F.col("unit"))),
         (
             F.col("quality").isNotNull() & ~F.col("quality").isin(list(accept.quality)),

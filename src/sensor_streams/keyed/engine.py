@@ -12,6 +12,7 @@ from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference import events
 from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.ingest.rejections import Rejection
 from sensor_streams.keyed.difference import difference
 from sensor_streams.keyed.region import Region, Slots
 from sensor_streams.keyed.since import Since
@@ -50,6 +51,7 @@ class Outcome:
     rejected: int = 0
     newest: datetime | None = None
     rows_in: int | None = None
+    rejections: tuple[Rejection, ...] = ()
     model: str | None = None
     refused: str | None = None
 

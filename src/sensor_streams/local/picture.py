@@ -68,7 +68,7 @@ def _streams(console: Console, checks: Sequence[Check]) -> None:
     by_name = {check.table: check for check in checks}
     for stream in STREAMS:
         check = by_name.get(stream.name)
-        rows = "–" if check is None else check.compared
+        rows = "–" if check is None else f"{check.rows:,}"
         result = "–" if check is None else "[green]0 differ[/green]"
         if check is not None and check.differing:
             result = f"[red]{check.differing:,} differ[/red]"

@@ -52,8 +52,10 @@ def verify(
     else:
         table = Table("table", "rows", "differing")
         for c in checks:
-            table.add_row(c.table, c.compared, f"{c.differing:,}")
+            table.add_row(c.table, f"{c.rows:,}", f"{c.differing:,}")
         console.print(table)
+        for files in (c.files for c in checks if c.files is not None):
+            say(console, f"readings were compared by the sums of {files:,} files")
         for c in checks:
             for example in c.examples:
                 say(console, f"{c.table}: {example}")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sensor_streams.inference.training import TrainingReport
+from sensor_streams.ingest.rejections import united
 from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.progress import BatchFigures, json_lines_to
 from sensor_streams.runtime.task import TaskReport, run_task
@@ -46,6 +47,8 @@ class Watch:
         lines = self.workspace.log_file.with_suffix(".batches.jsonl")
         with self.busy(f"streaming: {title}"), lines.open("a", encoding="utf-8") as file, json_lines_to(file):
             report = run_task(spark, self.workspace.settings, names, fleet=fleet, on_batch=self._batch)
+        for one in united(one for figures in self.figures for one in figures.rejections):
+            self.say(f" {one}", "[yellow]in all:[/yellow]")
         waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
         if waiting:
             self.say(f": {', '.join(waiting)}; their input is kept for later", "[yellow]WAITING_FOR_MODEL[/yellow]")
@@ -84,6 +87,8 @@ class Watch:
             f"{figures.rows_out:,} rows written{rejected}, {figures.seconds:.1f} s",
             f"[bold]{figures.stream:<16}[/bold]",
         )
+        for one in figures.rejections:
+            self.say(f" {one}", "[yellow]rejected:[/yellow]")
         if figures.model_refused is not None:
             self.say(
                 f" {figures.model_refused}; the batch was scored with version {figures.model_version}",

@@ -12,6 +12,7 @@ from typing import TextIO
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from sensor_streams.ingest.rejections import Rejection
 from sensor_streams.keyed.write import append
 from sensor_streams.runtime.causes import first_line
 from sensor_streams.runtime.environment import RunEnvironment
@@ -71,10 +72,16 @@ class BatchFigures:
     heap_mb: float
     model_version: str | None = None
     model_refused: str | None = None
+    # Of lines, where a tenth or more of them was rejected. In the JSON line, not in the table.
+    rejections: tuple[Rejection, ...] = ()
 
     def line(self) -> str:
         """The figures as one line of JSON."""
         return json.dumps(asdict(self) | {"started_at": self.started_at.isoformat()})
+
+    def row(self) -> dict[str, object]:
+        """Return the figures that go to the progress table, by column."""
+        return {name: value for name, value in asdict(self).items() if name != "rejections"}
 
 
 class ProgressTable:
@@ -136,7 +143,7 @@ class ProgressTable:
         try:
             schema = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
             environment = self._environment = self._environment or RunEnvironment.of(self.catalog.spark)
-            values = [tuple((asdict(figures) | asdict(environment)).values()) for figures in rows]
+            values = [tuple((figures.row() | asdict(environment)).values()) for figures in rows]
             frame = self.catalog.spark.createDataFrame(values, schema)
             append(self._open(), frame, COLUMNS, None)
         except Exception as error:

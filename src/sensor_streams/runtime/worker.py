@@ -199,9 +199,11 @@ class Worker:
 
     def _process(self, rows: DataFrame, batch_id: int) -> Outcome:
         handles = self._open(rows.sparkSession)
-        once = Once(f"{self._app}:{self.stream.name}:{self.fleet.fingerprint}", batch_id)
+        reads_files = isinstance(self.stream.touches, Files)
+        fleet = self.fleet.of_any_age() if reads_files and self.settings.load_history else self.fleet
+        once = Once(f"{self._app}:{self.stream.name}:{fleet.fingerprint}", batch_id)
         if isinstance(self.stream.touches, Files):
-            return ingest_batch(rows, self.settings.landing, batch_id, self.fleet, handles, once)
+            return ingest_batch(rows, self.settings.landing, batch_id, fleet, handles, once)
         if self.champion is None:
             return recompute(self.stream, rows, self.fleet, handles, None, once)
 
@@ -256,6 +258,7 @@ class Worker:
             rows_in=done.rows_in if done.rows_in is not None else int(str(entry.get("numInputRows", 0))),
             rows_out=done.writes.total,
             rejected=done.rejected,
+            rejections=done.rejections,
             seconds=total,
             write_seconds=round(seconds, 3),
             lag_seconds=lag,

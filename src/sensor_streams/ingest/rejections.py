@@ -1,0 +1,75 @@
+"""The most frequent reasons for which lines of a batch were rejected, each with its setting and one example."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+# From this share of the lines on, the reasons are looked up: below it they are in the table `readings_rejected`.
+REPORTED_SHARE = 0.1
+_MOST, _EXAMPLE = 3, 200
+# Setting of sensors.yml that decides; other reasons are about the line itself.
+_SETTINGS = {
+    "too_old": "accept.oldest",
+    "in_future": "accept.ahead",
+    "quality_refused": "accept.quality",
+    "line_too_long": "accept.longest_line",
+    "unknown_device": "device_types.<type>.devices",
+    "unknown_sensor": "device_types.<type>.sensors",
+    "unit_mismatch": "sensors.<sensor>.unit",
+    "out_of_range": "sensors.<sensor>.range",
+}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A reason, how many lines it has, the setting that decides (None: the line itself), and one line."""
+
+    reason: str
+    lines: int
+    setting: str | None
+    example: str
+
+    def __str__(self) -> str:
+        """Return one sentence for a log or a screen."""
+        setting = f" (sensors.yml: {self.setting})" if self.setting else ""
+        return f"{self.lines:,} lines rejected as {self.reason}{setting}, such as {self.example}"
+
+
+def most_frequent(decided: DataFrame, rejected: int, lines: int) -> tuple[Rejection, ...]:
+    """Return the most frequent reasons of a batch; none when less than a tenth of its lines was rejected.
+
+    decided: raw, decision, reason of each line. One more look at the batch, which a healthy batch does not pay.
+    """
+    if not rejected or rejected < lines * REPORTED_SHARE:
+        return ()
+    rows = (
+        decided.where(F.col("decision") == "rejected")
+        .groupBy("reason")
+        .agg(F.count(F.lit(1)).alias("lines"), F.min(F.substring(F.make_valid_utf8("raw"), 1, _EXAMPLE)).alias("raw"))
+        .orderBy(F.desc("lines"), "reason")
+        .limit(_MOST)
+        .collect()
+    )
+    return tuple(
+        Rejection(row["reason"], int(row["lines"]), _SETTINGS.get(row["reason"]), _printable(row["raw"] or ""))
+        for row in rows
+    )
+
+
+def united(parts: Iterable[Rejection]) -> list[Rejection]:
+    """Return the reasons of several batches as one list, the most frequent first."""
+    found: dict[str, Rejection] = {}
+    for one in parts:
+        before = found.get(one.reason)
+        lines = one.lines + (0 if before is None else before.lines)
+        example = one.example if before is None else before.example
+        found[one.reason] = Rejection(one.reason, lines, one.setting, example)
+    return sorted(found.values(), key=lambda one: (-one.lines, one.reason))[:_MOST]
+
+
+def _printable(text: str) -> str:
+    """Return a line with everything that could move a cursor or colour a terminal escaped."""
+    shown = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+    return f"{shown} …" if len(text) >= _EXAMPLE else shown
