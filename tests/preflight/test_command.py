@@ -72,6 +72,13 @@ def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
     assert settings.checkpoints == str(ROOT / ".local/volumes/checkpoints")
 
 
+def test_the_preflight_looks_at_the_landing_folder_that_it_is_given(tmp_path: Path) -> None:
+    bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
+    places = Places.of(bundle, load_local(ROOT / "local.yml"), tmp_path)
+    (bound,) = bound_of(job_spec(bundle, "single_task"), places.argument, lambda _: places.environment({}))
+    assert bound.settings.landing == str(tmp_path)
+
+
 def test_tasks_that_are_bound_to_other_tables_are_looked_at_apart(changed: Project) -> None:
     folder = changed(
         "streams: anomaly_scores,remaining_life,alerts,alert_events",
@@ -129,6 +136,8 @@ def test_the_principal_is_the_one_that_the_job_runs_as() -> None:
         ("single_task --accept nosuch.yml", "nosuch.yml: cannot be read"),
         ("single_task --accept a-file", "a-file line 1, nosuch: there is no such field"),
         ("single_task --home x --workspace", "--home is about this machine"),
+        ("single_task --landing x --workspace", "--landing is about this machine"),
+        ("single_task --landing nosuch", "nosuch: there is no such folder"),
         ("train", "job train: none of its tasks runs streams"),
     ],
 )

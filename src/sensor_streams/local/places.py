@@ -31,7 +31,7 @@ class Places:
         """The places of a bundle; `landing`: another folder in which files of readings arrive."""
         if landing is not None:
             if not landing.is_dir():
-                raise ConfigurationError(f"--input {landing}: there is no such folder")
+                raise ConfigurationError(f"--input or --landing {landing}: there is no such folder")
             local = replace(local, volumes={**local.volumes, "landing": landing})
         schemas = bundle.written.get("schemas", {}).values()
         return cls(

@@ -15,7 +15,7 @@ from rich.console import Console
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.local.asked import bundle_of, kept, pairs
-from sensor_streams.local.config import LOCAL_FILE, LocalConfig, load_local
+from sensor_streams.local.config import LOCAL_FILE, LocalConfig, absolute, load_local
 from sensor_streams.local.options import Resolved
 from sensor_streams.preflight.accepted import ACCEPTED_FILE, Acceptance, judge, load_accepted
 from sensor_streams.preflight.checks.catalogue import CHECKS
@@ -53,6 +53,7 @@ def preflight(
     as_json: Annotated[bool, typer.Option("--json", help="one object, for programs")] = False,
     resolved: Resolved = None,
     home: Annotated[Path | None, typer.Option(help="look at what is kept under this folder")] = None,
+    landing: Annotated[Path | None, typer.Option(help="folder in which files arrive, as `stream` has it")] = None,
     local: Annotated[Path, typer.Option("--local", help="local.yml beside databricks.yml")] = LOCAL_FILE,
 ) -> None:
     """Find what would lose data or fail before the first batch does. Changes nothing.
@@ -63,6 +64,8 @@ def preflight(
     elsewhere = in_workspace or probe_write or profile is not None or warehouse is not None
     if elsewhere and home is not None:
         raise ConfigurationError("--home is about this machine: leave it out, or look --here")
+    if elsewhere and landing is not None:
+        raise ConfigurationError("--landing is about this machine: leave it out, or look --here")
     config = kept(load_local(local), home, None)
     # What needs the SDK, MLflow or Spark comes after what can be wrong without them.
     from sensor_streams.preflight.show import JsonObject, Lines, Screen
@@ -70,7 +73,7 @@ def preflight(
     acceptances = _acceptances(config, accept)
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
-    looking = _Looking(job, target, variables, config, acceptances, shown, resolved)
+    looking = _Looking(job, target, variables, config, acceptances, shown, resolved, landing)
     with shown.showing():
         if elsewhere:
             from sensor_streams.preflight.outside import Outside
@@ -100,6 +103,7 @@ class _Looking:
     acceptances: Sequence[Acceptance]
     shown: "Shown"
     resolved: str | None = None
+    landing: Path | None = None
 
     def here(self) -> tuple[Report, Mapping[str, str]]:
         """At this machine: with its names in the place of the deployment's, and the settings that `run` would give.
@@ -113,7 +117,7 @@ class _Looking:
         from sensor_streams.preflight.job import bound_of
 
         bundle = bundle_of(self.config, self.target, self.variables, resolved=self.resolved)
-        places = Places.of(bundle, self.config)
+        places = Places.of(bundle, self.config, None if self.landing is None else absolute(self.landing))
         bounds = bound_of(
             job_spec(bundle, self.job),
             places.argument,
@@ -123,9 +127,11 @@ class _Looking:
 
         def facts(bound: "Bound") -> "Facts":
             workspace = Workspace(self.config, bound.settings, "preflight")
-            self.shown.doing("starting Spark")
+            self.shown.doing("starting Spark, which takes most of the time")
+            begin = time.monotonic()
             catalog = workspace.catalog
-            self.shown.doing(f"looking at the tables of {', '.join(bound.tasks)}")
+            seconds = time.monotonic() - begin
+            self.shown.doing(f"Spark is up after {seconds:.0f} s; looking at the tables of {', '.join(bound.tasks)}")
             return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
 
         return self._look(bundle, bounds, facts, []), self._head(
