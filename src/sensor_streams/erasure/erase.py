@@ -1,7 +1,7 @@
 """Erase one device's readings from all tables and files; each step can be repeated."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference import events
 from sensor_streams.inference.registry import LoadedModel
+from sensor_streams.ingest.changed import changed_names
 from sensor_streams.ingest.decide import LINE
-from sensor_streams.ingest.landed import DONE, Landing
+from sensor_streams.ingest.landed import DONE, Landing, is_utf_8
 from sensor_streams.keyed.difference import DELETE, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, recompute, tell_all
 from sensor_streams.keyed.region import Slots
@@ -91,12 +92,16 @@ def erase(
     journal = Path(settings.checkpoints) / "readings" / JOURNAL
     spark = catalog.spark
     known = read_json(journal)
-    begun = None if known is None else known.get("files")
-    names = {*(map(str, begun) if isinstance(begun, list) else ()), *(name for _, name in files)}
+    begun, changed = _names(known, "files"), _names(known, "changed")
+    # A name that is not UTF-8 has no counts: no stream can read such a file.
+    names = begun | {name for _, name in files if is_utf_8(name)}
     sources = _sources(catalog, erasure)
     names |= sources
     report.missing = sorted(name for name in sources if not any((root / name).is_file() for root in roots))
-    write_json(journal, {"files": sorted(names)})
+    if catalog.exists("ingested_files"):
+        # Afterwards nothing tells these from the files that are written here: they have lines that were not read.
+        changed |= (changed_names(catalog.read("ingested_files"), roots) & names) - begun
+    write_json(journal, {"files": sorted(names), "changed": sorted(changed)})
     keep_empty = position_of(Path(settings.checkpoints) / "readings").unfinished
     for file, _ in files:
         report.lines += without(file, erasure, keep_empty)
@@ -106,7 +111,7 @@ def erase(
             if catalog.exists(table):
                 on_step(f"table {table}")
                 report.rows[table] = _delete_lines(catalog, table, erasure)
-        _count_again(catalog, settings, roots, names)
+        _count_again(catalog, roots, names, changed)
         for stream in STREAMS:
             if isinstance(stream.touches, Files) or not catalog.exists(stream.name):
                 continue
@@ -126,6 +131,11 @@ def erase(
     journal.unlink(missing_ok=True)
     log.info("readings of a device were erased: %s; %d lines in files", report.rows, report.lines)
     return report
+
+
+def _names(journal: Mapping[str, object] | None, part: str) -> set[str]:
+    found = None if journal is None else journal.get(part)
+    return set(map(str, found)) if isinstance(found, list) else set()
 
 
 def _files_to_write(
@@ -199,8 +209,11 @@ def _delete_lines(catalog: Catalog, table: str, erasure: Erasure) -> int:
     return count
 
 
-def _count_again(catalog: Catalog, settings: Settings, roots: Iterable[Path], names: set[str]) -> None:
-    """Make the counts of files what the tables and the files hold now; a file without a line left is forgotten."""
+def _count_again(catalog: Catalog, roots: Sequence[Path], names: set[str], changed: set[str]) -> None:
+    """Make the counts of files what the tables and the files hold now; a file without a line left is forgotten.
+
+    changed: files with lines that were not read keep the size they were read with, so that they are still reported.
+    """
     if not names or not catalog.exists("ingested_files"):
         return
     handle = catalog.handle("ingested_files")
@@ -222,11 +235,7 @@ def _count_again(catalog: Catalog, settings: Settings, roots: Iterable[Path], na
         accepted, rejected = counts["readings"].get(name, 0), counts["readings_rejected"].get(name, 0)
         place = next((root for root in roots if (root / name).is_file()), None)
         file = None if place is None else Landing.at(str(place)).file(name)
-        if (
-            file is not None
-            and place is not None
-            and abs(file.arrived_at.timestamp() - row["arrived_at"].timestamp()) < 0.001
-        ):
+        if file is not None and place is not None and name not in changed:
             size, duplicates = file.size, max(0, line_count(place / name) - accepted - rejected)
         gone = file is None and not (accepted + rejected)
         told = {

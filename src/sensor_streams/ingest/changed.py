@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 
@@ -50,6 +51,15 @@ def changed_files(recorded: DataFrame, landing: str) -> list[Changed]:
         elif known.touched(file.arrived_at):
             found.append(Changed(file, f"its time was {_time(known.arrived_at)}, it is {_time(file.arrived_at)} now"))
     return sorted(found, key=lambda one: one.file.name)
+
+
+def changed_names(recorded: DataFrame, roots: Sequence[Path]) -> set[str]:
+    """Return the names of the changed files over several folders; of copies the first folder's one counts."""
+    found: set[str] = set()
+    for number, root in enumerate(roots):
+        names = {one.file.name for one in changed_files(recorded, str(root))}
+        found |= {name for name in names if not any((other / name).is_file() for other in roots[:number])}
+    return found
 
 
 def in_words(changed: Sequence[Changed]) -> str:
