@@ -25,7 +25,8 @@ from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import LOCAL_SETTINGS
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.streams import BY_NAME, STREAMS
-from sensor_streams.tables import Catalog, TableIdentity, TableSpec
+from sensor_streams.table_spec import TableIdentity, TableSpec
+from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
 from tests.rows import FIXTURES
 

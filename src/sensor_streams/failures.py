@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 from sensor_streams.errors import InputError
 from sensor_streams.keyed.difference import DELETE, OPERATION, difference
 from sensor_streams.keyed.write import Writes, apply
-from sensor_streams.tables import Catalog, Columns, TableSpec
+from sensor_streams.table_spec import Columns, TableSpec
+from sensor_streams.tables import Catalog
 
 COLUMNS: Columns = [("device_id", "string"), ("failed_at", "timestamp"), ("kind", "string")]
 TABLE = TableSpec("failures", COLUMNS, ("device_id", "failed_at"))

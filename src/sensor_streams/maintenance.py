@@ -21,7 +21,8 @@ from sensor_streams.runtime.positions import Position, position_of
 from sensor_streams.runtime.progress import PREFIX
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS
-from sensor_streams.tables import Catalog, TableSpec
+from sensor_streams.table_spec import TableSpec
+from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.maintenance")
 

@@ -18,7 +18,7 @@ from sensor_streams.ingest import tables as ingest
 from sensor_streams.keyed.difference import Magnitudes
 from sensor_streams.keyed.region import Slots
 from sensor_streams.keyed.since import Since
-from sensor_streams.tables import Columns, TableSpec
+from sensor_streams.table_spec import Columns, TableSpec
 
 Task = Literal["feature_extraction", "inference"]
 ModelKind = Literal["anomaly", "remaining_life"]

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -12,60 +11,21 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
-from sensor_streams.retention import RETENTION, missing_retention
+from sensor_streams.retention import missing_retention
 from sensor_streams.session import names_at, remove_at
-from sensor_streams.settings import NAME, catalog_name
+from sensor_streams.sql_names import (
+    checked,
+    create_schema,
+    create_statement,
+    printed_types,
+    quoted_catalog_name,
+    sql_text,
+    view_statement,
+)
+from sensor_streams.table_spec import PROPERTIES, Entries, TableIdentity, TableSpec
 from sensor_streams.unopened import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 
-Columns = list[tuple[str, str]]
-
-PROPERTIES = {
-    # The change feed of each table drives the next stream.
-    "delta.enableChangeDataFeed": "true",
-    # Updates of a few rows mark them instead of writing whole files anew.
-    "delta.enableDeletionVectors": "true",
-}
-
-
 log = logging.getLogger("sensor_streams.tables")
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """What a stream says of its table: name, columns in order (name, Spark SQL type), key and partition column."""
-
-    name: str
-    columns: Columns
-    key: tuple[str, ...]
-    partition: str | None = None
-
-
-@dataclass(frozen=True)
-class TableIdentity:
-    """Which table a name leads to: full name, location, and the id that Delta gave it when it was created."""
-
-    name: str
-    location: str
-    table_id: str
-
-
-class Entries(Protocol):
-    """Catalog entries kept outside of Spark, where there is no catalog that several sessions share."""
-
-    def register(self, spark: SparkSession) -> None:
-        """Make every entry known to the session; never writes at a location."""
-
-    def add(self, identity: TableIdentity, spark: SparkSession | None = None) -> None:
-        """Keep the entry of a table that was just created; `spark`: the session that has it already."""
-
-    def add_view(self, name: str, tables: Sequence[str]) -> None:
-        """Keep the entry of a view that unites tables; all names are `catalog.schema.table`."""
-
-    def names(self) -> list[str]:
-        """The names of all entries that are tables."""
-
-    def location(self, name: str) -> str | None:
-        """Where the entry `catalog.schema.table` leads, None when there is none."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +40,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         for name in (self.catalog, self.schema):
-            _quoted(name)
+            quoted_catalog_name(name)
         if self.entries is not None and self.root is None:
             # An entry is dropped when it changes; where the catalog manages the data, that would drop it too.
             raise ConfigurationError("catalog entries of this machine need a folder of the tables: set tables")
@@ -91,12 +51,12 @@ class Catalog:
 
     def full_name(self, table: str) -> str:
         """`catalog`.`schema`.`table`, each part quoted. Raises TableError for names that the catalog does not take."""
-        return f"{self.full_schema}.`{_checked(table)}`"
+        return f"{self.full_schema}.`{checked(table)}`"
 
     @property
     def full_schema(self) -> str:
         """`catalog`.`schema`, both quoted."""
-        return f"{_quoted(self.catalog)}.{_quoted(self.schema)}"
+        return f"{quoted_catalog_name(self.catalog)}.{quoted_catalog_name(self.schema)}"
 
     def exists(self, table: str) -> bool:
         """True when the catalog has an entry of this name, wherever that leads."""
@@ -203,8 +163,8 @@ class Catalog:
         if self.exists(spec.name):
             return self.open(spec)
         full_name = self.full_name(spec.name)
-        location = None if self.root is None else f"{self.root.rstrip('/')}/{_checked(spec.name)}"
-        statement = _create_statement(full_name, spec, location)
+        location = None if self.root is None else f"{self.root.rstrip('/')}/{checked(spec.name)}"
+        statement = create_statement(full_name, spec, location)
         if location is not None and _holds_data(self.spark, location):
             if not self._just_created(spec, location):
                 raise TableError(
@@ -263,7 +223,7 @@ class Catalog:
         return TableError(f"table {table} is not in the catalog, {self}: start the stream that writes it")
 
     def _leads_nowhere(self, table: str, cause: str) -> TableError:
-        usual = None if self.root is None else f"{self.root.rstrip('/')}/{_checked(table)}"
+        usual = None if self.root is None else f"{self.root.rstrip('/')}/{checked(table)}"
         name = f"{self.catalog}.{self.schema}.{table}"
         return cannot_open(self.spark, name, self.entry_location(table), cause, usual)
 
@@ -282,7 +242,7 @@ class Catalog:
             and version is not None
             and (version[0], row["numFiles"], row["partitionColumns"]) == (0, 0, partitions)
             and row["properties"].items() >= PROPERTIES.items()
-            and there == list(_simple(self.spark, spec.columns).items())
+            and there == list(printed_types(self.spark, spec.columns).items())
         )
 
     def _keep_longer(self, table: str, properties: dict[str, str]) -> None:
@@ -307,7 +267,7 @@ class Catalog:
     def _fit(self, spec: TableSpec) -> None:
         """Add the columns that are new, refuse the ones whose type differs."""
         there = self._columns(spec.name)
-        wanted = _simple(self.spark, spec.columns)
+        wanted = printed_types(self.spark, spec.columns)
         wrong = [
             f"{n} is {there[n]} in the table and {k} in the configuration"
             for n, k in wanted.items()
@@ -320,70 +280,8 @@ class Catalog:
             )
         new = [(n, kind) for n, kind in spec.columns if n not in there]
         if new:
-            added = ", ".join(f"`{_checked(n)}` {kind}" for n, kind in new)
+            added = ", ".join(f"`{checked(n)}` {kind}" for n, kind in new)
             self.spark.sql(f"ALTER TABLE {self.full_name(spec.name)} ADD COLUMNS ({added})")
-
-
-def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise TableError(f"{name!r} is no plain name: letters, digits and _ only, a letter first")
-    return name
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def sql_name(full_name: str) -> str:
-    """`catalog.schema.table` as a person may paste it into SQL: quoted where a part is not a plain name."""
-    return ".".join(part if NAME.fullmatch(part) else quoted(part) for part in full_name.split("."))
-
-
-def _quoted(name: str) -> str:
-    try:
-        return quoted(catalog_name(name))
-    except ValueError as error:
-        raise TableError(str(error)) from None
-
-
-def _create_statement(full_name: str, spec: TableSpec, location: str | None) -> str:
-    columns = ", ".join(f"`{_checked(name)}` {kind}" for name, kind in spec.columns)
-    parts = [f"CREATE TABLE {full_name} ({columns}) USING delta"]
-    if spec.partition:
-        parts.append(f"PARTITIONED BY (`{_checked(spec.partition)}`)")
-    if location is not None:
-        parts.append(f"LOCATION {sql_text(location)}")
-    parts.append("TBLPROPERTIES (" + ", ".join(f"'{k}' = '{v}'" for k, v in {**PROPERTIES, **RETENTION}.items()) + ")")
-    return " ".join(parts)
-
-
-def sql_text(value: str) -> str:
-    """A string as a SQL literal."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def view_statement(full_name: str, tables: Sequence[str]) -> str:
-    """The statement that makes a view of all rows of some tables; the names are full ones."""
-    return f"CREATE OR REPLACE VIEW {full_name} AS {view_text(tables)}"
-
-
-def view_text(tables: Sequence[str]) -> str:
-    """What such a view selects."""
-    return " UNION ALL ".join(f"SELECT * FROM {table}" for table in tables)
-
-
-def create_schema(spark: SparkSession, catalog: str, schema: str) -> None:
-    """Make the schema when it is not there: only then does it take the privilege to make one."""
-    name = f"{_quoted(catalog)}.{_quoted(schema)}"
-    if not spark.catalog.databaseExists(name):
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
-
-
-def _simple(spark: SparkSession, columns: Columns) -> dict[str, str]:
-    """The columns' types as Spark prints them: `bigint` for LONG, and so on."""
-    told = ", ".join(f"`{_checked(name)}` {kind}" for name, kind in columns)
-    return {f.name: f.dataType.simpleString() for f in spark.createDataFrame([], told).schema.fields}
 
 
 def _holds_data(spark: SparkSession, location: str) -> bool:

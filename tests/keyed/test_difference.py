@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.keyed.difference import difference
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 from tests.rows import frame
 
 COLUMNS: Columns = [("id", "string"), ("mean", "double"), ("deviation", "double"), ("max", "double")]

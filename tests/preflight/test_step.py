@@ -18,7 +18,7 @@ from sensor_streams.preflight.step import refuse_on_findings
 from sensor_streams.preflight.words import docs_of
 from sensor_streams.runtime.stores import catalog_of
 from sensor_streams.streams import streams_of
-from sensor_streams.tables import TableIdentity
+from sensor_streams.table_spec import TableIdentity
 from tests.plant import Plant, reading
 from tests.rows import FIXTURES
 

@@ -10,7 +10,7 @@ import pytest
 from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.progress import COLUMNS
 from sensor_streams.session import JAVA_VERSIONS
-from sensor_streams.tables import TableSpec
+from sensor_streams.table_spec import TableSpec
 from tests.plant import Plant, reading
 
 CONF = "spark.databricks.clusterUsageTags."

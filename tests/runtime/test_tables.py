@@ -15,8 +15,10 @@ from sensor_streams.errors import BindingError, ConfigurationError, EnvironmentP
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.rebuild import rebuild
 from sensor_streams.retention import FILES, LOG, RETENTION, missing_retention, retention
+from sensor_streams.sql_names import sql_name
 from sensor_streams.streams import BY_NAME
-from sensor_streams.tables import Catalog, TableIdentity, TableSpec, sql_name
+from sensor_streams.table_spec import TableIdentity, TableSpec
+from sensor_streams.tables import Catalog
 from sensor_streams.verify import left_out
 from tests.plant import Plant
 

@@ -9,7 +9,8 @@ import pytest
 
 from sensor_streams.errors import TableError
 from sensor_streams.local.catalog import CatalogFile
-from sensor_streams.tables import Catalog, TableIdentity
+from sensor_streams.table_spec import TableIdentity
+from sensor_streams.tables import Catalog
 from tests.plant import Plant
 from tests.runtime.test_tables import SMALL
 

@@ -10,7 +10,7 @@ import pytest
 
 from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.runtime.positions import position_of
-from sensor_streams.tables import TableIdentity
+from sensor_streams.table_spec import TableIdentity
 from tests.local.bundles import Running, project
 from tests.plant import Plant, reading
 from tests.preflight.broken import said_of

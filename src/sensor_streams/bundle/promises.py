@@ -5,6 +5,7 @@ from typing import Any
 
 from sensor_streams.bundle.apart import apart, live_statuses, names
 from sensor_streams.bundle.reader import Bundle
+from sensor_streams.bundle.shapes_together import SHAPES, one_checkpoint_folder, one_live
 from sensor_streams.bundle.stream_tasks import PACKAGE, Broken, Path, of_ours
 from sensor_streams.bundle.stream_tasks import parameters as _parameters
 from sensor_streams.bundle.stream_tasks import streams_of_task as _streams
@@ -12,7 +13,6 @@ from sensor_streams.bundle.stream_tasks import tasks as _tasks
 from sensor_streams.runtime.entry import ENTRY_POINTS, accepted_parameters
 from sensor_streams.streams import BY_NAME
 
-SHAPES = ("single_task", "shared_cluster", "cluster_per_task")
 # How each cloud calls what it does not take away again.
 _ON_DEMAND = {
     "aws_attributes": "ON_DEMAND",
@@ -42,8 +42,8 @@ def broken_promises(bundle: Bundle) -> list[str]:
         if shape in jobs:
             found += [(("jobs", shape, *path), f"job {shape}: {what}") for path, what in _of_shape(shape, jobs[shape])]
     live = bundle.variables.get("live")
-    found += _live(jobs, live)
-    found += _checkpoints(jobs)
+    found += one_live(jobs, live)
+    found += one_checkpoint_folder(jobs)
     found += [*names(bundle), *apart(bundle)]
     told = [f"{_where(bundle, path)}: {what}" for path, what in found]
     for path, what in live_statuses(live):
@@ -251,60 +251,3 @@ def _endless(path: Path, task: Mapping[str, Any]) -> Iterator[Broken]:
         )
     if task.get("timeout_seconds"):
         yield (*path, "timeout_seconds"), f"task {task['task_key']}: a timeout ends a task that has no end"
-
-
-def _shaped(jobs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each job that runs streams, with its shape: a shape may be several jobs, which the tag `shape` says."""
-    for key in [*(shape for shape in SHAPES if shape in jobs), *(key for key in jobs if key not in SHAPES)]:
-        job = jobs[key]
-        if any(_streams(task) for _, task in _tasks(job)):
-            yield key, str((job.get("tags") or {}).get("shape", key))
-
-
-def _live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
-    """At most one shape runs by itself, and the variable `live` says which."""
-    said = live if isinstance(live, Mapping) else {}
-    running: dict[str, str] = {}
-    for key, shape in _shaped(jobs):
-        trigger = next((kind for kind in ("continuous", "schedule", "trigger") if jobs[key].get(kind)), None)
-        if trigger is None:
-            continue
-        status = jobs[key][trigger].get("pause_status")
-        if status != "PAUSED":
-            running.setdefault(shape, key)
-        if status != said.get(shape):
-            yield (
-                ("jobs", key, trigger, "pause_status"),
-                f"job {key}: pause_status is {status} where the variable live says {said.get(shape)}: write "
-                f"${{var.live.{shape}}}; a literal UNPAUSED runs in every target, dev too",
-            )
-    if len(running) > 1:
-        yield (
-            ("jobs", list(running.values())[1]),
-            f"{' and '.join(running)} are live at once on the same checkpoints: the variable live may name one",
-        )
-
-
-def _checkpoints(jobs: Mapping[str, Any]) -> Iterator[Broken]:
-    """One folder of checkpoints for all shapes, so that each goes on where another stopped."""
-    places: dict[str, list[tuple[str, str]]] = {}
-    for key, shape in _shaped(jobs):
-        for path, task in _tasks(jobs[key]):
-            folder = _parameters(task).get("checkpoints", "")
-            here = ("jobs", key, *path, "python_wheel_task", "named_parameters", "checkpoints")
-            # Names of one's own may be parts of longer ones, a user's or a volume's.
-            own = {shape, task["task_key"]}.intersection(folder.split("/"))
-            for word in dict.fromkeys((*SHAPES, "{{", *sorted(own))):
-                if word in folder:
-                    yield (
-                        here,
-                        f"job {key}, task {task['task_key']}: checkpoint path {folder} holds {word!r}: another shape "
-                        "or run would begin anew",
-                    )
-            places.setdefault(folder, []).append((key, task["task_key"]))
-            if len(places) > 1 and len(places[folder]) == 1:
-                first = next(iter(places))
-                yield (
-                    here,
-                    f"job {key}, task {task['task_key']}: checkpoint path is {folder} and not {first} as elsewhere",
-                )

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from sensor_streams.features.windows import hours_between, in_form, window_start
 from sensor_streams.fleet import Fleet
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 
 def columns(_: Fleet) -> Columns:

@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 
 def window_start(time: Column, seconds: int) -> Column:

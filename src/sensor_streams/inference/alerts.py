@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import AlertRule, Fleet
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 # The magnitude of a peak, which is a score or hours of life: less than 1e-9 of either is nothing.
 PEAK = "1000D"

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.alerts import PEAK
 from sensor_streams.keyed.difference import same_number
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 KEY = ("device_id", "rule", "opened_at")
 OPENED, UPDATED, RESOLVED, WITHDRAWN = "OPENED", "UPDATED", "RESOLVED", "WITHDRAWN"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sensor_streams.errors import UnusableModel
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 
 def result_columns(output: Any, rows: int, wanted: Columns) -> pd.DataFrame:

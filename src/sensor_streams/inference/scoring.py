@@ -15,7 +15,7 @@ from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.output import result_columns
 from sensor_streams.inference.registry import LoadedModel, in_one_line, model_in_worker
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 _FRONT: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
 _BACK: Columns = [("model_version", "string"), ("input_hash", "bigint")]

@@ -1,7 +1,7 @@
 """The three tables of ingestion: what was accepted, what was rejected and why, and what came of each file."""
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.tables import Columns, TableSpec
+from sensor_streams.table_spec import Columns, TableSpec
 
 _LINE: Columns = [("source_file", "string"), ("line_hash", "bigint"), ("line_occurrence", "int")]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 OPERATION = "operation"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"

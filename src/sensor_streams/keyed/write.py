@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE
 from sensor_streams.keyed.signature import Signature
-from sensor_streams.tables import Columns
+from sensor_streams.table_spec import Columns
 
 _APP, _VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
 

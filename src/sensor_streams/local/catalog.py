@@ -15,7 +15,8 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.errors import TableError
 from sensor_streams.settings import NAME, SESSION_CATALOG
-from sensor_streams.tables import TableIdentity, create_schema, view_statement, view_text
+from sensor_streams.sql_names import create_schema, view_statement, view_text
+from sensor_streams.table_spec import TableIdentity
 
 log = logging.getLogger("sensor_streams.local")
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sensor_streams.runtime.binding import BoundTo as BoundTo
 from sensor_streams.runtime.positions import SourceOffset as SourceOffset
-from sensor_streams.tables import TableSpec
+from sensor_streams.table_spec import TableSpec
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sensor_streams.preflight.facts import Entry, ExternalLocation, Meant, Unknown
 from sensor_streams.preflight.places import inside, same_place
-from sensor_streams.tables import quoted as quoted
+from sensor_streams.sql_names import quoted as quoted
 
 # Kind of an object as the permissions API calls it, and its full name. A registered model is a function there.
 Securable = tuple[str, str]

@@ -16,7 +16,8 @@ from sensor_streams.ingest.rejections import Rejection
 from sensor_streams.keyed.write import append
 from sensor_streams.runtime.causes import first_line
 from sensor_streams.runtime.environment import RunEnvironment
-from sensor_streams.tables import Catalog, Columns, TableSpec
+from sensor_streams.table_spec import Columns, TableSpec
+from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.progress")
 warnings = logging.getLogger("sensor_streams.runtime")

@@ -23,7 +23,8 @@ from sensor_streams.runtime.worker import Worker
 from sensor_streams.session import refuse_connect
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS, TASKS, Files, ModelKind, Stream, streams_of
-from sensor_streams.tables import Catalog, TableIdentity
+from sensor_streams.table_spec import TableIdentity
+from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
 

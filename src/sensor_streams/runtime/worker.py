@@ -81,7 +81,7 @@ class Worker:
         # Each query has a session of its own.
         self._handles = None
         if isinstance(self.stream.touches, Files):
-            self._report_changed_files()
+            self._warn_of_changed_files()
         self.last_sign = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
@@ -90,17 +90,15 @@ class Worker:
             .option("checkpointLocation", str(checkpoint))
             .foreachBatch(self._run)
         )
-        interval = self.settings.interval
-        if interval is None:
+        if (interval := self.settings.interval) is None:
             writer = writer.trigger(availableNow=True)
         else:
             writer = writer.trigger(processingTime=f"{int(interval.total_seconds() * 1000)} milliseconds")
         self.query = writer.start()
 
-    def _report_changed_files(self) -> None:
+    def _warn_of_changed_files(self) -> None:
         """Warn of files that changed after they were read, once at each start: the source says nothing of them."""
-        changed = changed_files(self.catalog.read("ingested_files"), self.settings.landing)
-        if changed:
+        if changed := changed_files(self.catalog.read("ingested_files"), self.settings.landing):
             log.warning("stream %s: %s", self.stream.name, in_words(changed))
 
     @property
@@ -199,10 +197,10 @@ class Worker:
 
     def _process(self, rows: DataFrame, batch_id: int) -> Outcome:
         handles = self._open(rows.sparkSession)
-        reads_files = isinstance(self.stream.touches, Files)
-        fleet = self.fleet.of_any_age() if reads_files and self.settings.load_history else self.fleet
+        files = isinstance(self.stream.touches, Files)
+        fleet = self.fleet.of_any_age() if files and self.settings.load_history else self.fleet
         once = Once(f"{self._app}:{self.stream.name}:{fleet.fingerprint}", batch_id)
-        if isinstance(self.stream.touches, Files):
+        if files:
             return ingest_batch(rows, self.settings.landing, batch_id, fleet, handles, once)
         if self.champion is None:
             return recompute(self.stream, rows, self.fleet, handles, None, once)
@@ -267,7 +265,7 @@ class Worker:
             model_refused=done.refused,
         )
         self.progress.add(figures)
-        if self.on_batch is not None:
+        if self.on_batch:
             self.on_batch(figures)
 
     def _ended(self) -> None:
@@ -278,24 +276,22 @@ class Worker:
             # A query that is stopped in the middle of something ends with an error, which is no failure of its own.
             self.state, self.failure = "STOPPED", None
             return
+        self.state = "FAILED"
         if self.waits is not None and self.failure is None:
             self.state = "WAITING_FOR_MODEL"
         elif error is not None:
-            self.state = "FAILED"
             self.failure = self.failure or describe(self.stream.name, self.batch, error)
         elif self.settings.bounded:
             self.state = "DONE"
         else:
-            self.state = "FAILED"
             cause = "the query ended without an error, in a run that has no end"
             self.failure = StreamFailure(self.stream.name, self.batch, "SILENT_END", cause)
 
     def _stalled(self) -> None:
         """Fail a query that has given no sign of life for too long, although a trigger or input is there."""
-        limit = self.settings.stall_after.total_seconds()
-        if self.settings.interval is not None:
-            # Between two triggers nothing moves, however long the interval is.
-            limit = max(limit, 2 * self.settings.interval.total_seconds())
+        # Between two triggers nothing moves, however long the interval is.
+        interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
+        limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
         if self.query is None or time.monotonic() - self.last_sign < limit:
             return
         status = self.query.status

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.places import canonical
 from sensor_streams.runtime.positions import SourceOffset
-from sensor_streams.tables import TableIdentity
+from sensor_streams.table_spec import TableIdentity
 
 # Operations that change a table's rows. Others, such as OPTIMIZE, VACUUM or ADD COLUMNS, are nothing to a reader, and
 # an unknown one is no ground for an alarm.

@@ -7,7 +7,8 @@ from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.places import canonical, same_place
-from sensor_streams.tables import TableIdentity, sql_name, sql_text
+from sensor_streams.sql_names import sql_name, sql_text
+from sensor_streams.table_spec import TableIdentity
 
 
 def check(facts: Facts) -> Iterator[Finding]:

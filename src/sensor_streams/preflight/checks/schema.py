@@ -7,7 +7,8 @@ from sensor_streams.preflight.checks.asked import printed, table_of
 from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import Column, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.tables import TableSpec, sql_name
+from sensor_streams.sql_names import sql_name
+from sensor_streams.table_spec import TableSpec
 
 
 def check(facts: Facts) -> Iterator[Finding]:

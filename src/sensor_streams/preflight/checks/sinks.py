@@ -8,7 +8,7 @@ from sensor_streams.preflight.checks.catalogue import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.retention import LEAST, missing_retention
-from sensor_streams.tables import sql_name
+from sensor_streams.sql_names import sql_name
 
 
 def check(facts: Facts) -> Iterator[Finding]:
