@@ -292,10 +292,8 @@ class Worker:
         # Between two triggers nothing moves, however long the interval is.
         interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
         limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
-        if self.query is None or time.monotonic() - self.last_sign < limit:
-            return
-        status = self.query.status
-        if status["isTriggerActive"] or status["isDataAvailable"]:
+        status = None if self.query is None or time.monotonic() - self.last_sign < limit else self.query.status
+        if status is not None and (status["isTriggerActive"] or status["isDataAvailable"]):
             self.state = "FAILED"
             cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
             self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
