@@ -74,12 +74,9 @@ ORDER = [
 OTHER_ORDER = [
     "stream",
     "run train",
-    "preflight single_task",
     "rebuild sensor_features",
-    "verify",
     "maintain",
     "stream inference",
-    "train",
     "failures failures.jsonl",
     "verify",
 ]
