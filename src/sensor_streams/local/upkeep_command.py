@@ -170,7 +170,7 @@ def reread(
     from sensor_streams.rebuild import only_writer
 
     workspace = opened(local, {"sensors": sensors}, settings, home)
-    fleet = workspace.fleet
+    fleet = workspace.fleet.of_any_age() if workspace.settings.load_history else workspace.fleet
     with only_writer(workspace.settings, ["readings"], "reread"):
         files, outcome = read(workspace.catalog, fleet, landing or workspace.landing, names or ())
     for name in files:

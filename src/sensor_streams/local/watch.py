@@ -41,13 +41,13 @@ class Watch:
 
     def run(self, names: Sequence[str], title: str) -> TaskReport:
         """Run streams, a line for each batch."""
-        fleet = self.workspace.fleet
+        fleet, before = self.workspace.fleet, len(self.figures)
         with self.busy("starting Spark"):
             spark = self.workspace.spark
         lines = self.workspace.log_file.with_suffix(".batches.jsonl")
         with self.busy(f"streaming: {title}"), lines.open("a", encoding="utf-8") as file, json_lines_to(file):
             report = run_task(spark, self.workspace.settings, names, fleet=fleet, on_batch=self._batch)
-        for one in united(one for figures in self.figures for one in figures.rejections):
+        for one in united(one for figures in self.figures[before:] for one in figures.rejections):
             self.say(f" {one}", "[yellow]in all:[/yellow]")
         waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
         if waiting:
