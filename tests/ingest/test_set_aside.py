@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from sensor_streams.ingest.formats import suffix
 from sensor_streams.ingest.landed import Landing
 from sensor_streams.ingest.long_lines import first_long_line, has_long_line
-from tests.plant import Plant, reading
+from tests.plant import ARRIVAL, Plant, reading
 
 MB = 1 << 20
 
@@ -142,6 +142,8 @@ def test_a_line_that_memory_cannot_hold_sets_its_file_aside_in_every_form(empty:
     with (empty.landing / "held.json").open("wb") as plain:
         plain.write(_line(4))
         plain.truncate(40 * MB)
+    for file in empty.landing.iterdir():
+        os.utime(file, (ARRIVAL.timestamp(), ARRIVAL.timestamp()))
     # Of several members: the size in its last bytes says nothing of the whole.
     empty.land_bytes(
         "members.json.gz", gzip.compress(os.urandom(70_000).hex().encode() + b"\n") + gzip.compress(_line(5))

@@ -19,7 +19,7 @@ _REASONS = (
     (r"^\d{4}-\d{2}-\d{2} \d{2}:", "a space between date and time: write T"),
     (r"^\d{4}-?\d{2}-?\d{2}[Tt]24", "hour 24: write 00:00 of the next day"),
     (r"^\d{4}-?\d{2}-?\d{2}[Tt]\d{2}:?\d{2}:?60", "second 60: a leap second has no place in UTC as it is kept here"),
-    (r"[+\-−](19|[2-9]\d|18:?(0[1-9]|[1-9]\d))(:?\d{2})?\z", "an offset of more than 18 hours"),
+    (r"[Tt][\d:.,]*[+\-−](19|[2-9]\d|18:?(0[1-9]|[1-9]\d))(:?\d{2})?\z", "an offset of more than 18 hours"),
     (_ANY, "a date or time that does not exist, or is before 1900 or after 9999-12-30"),
 )
 _FORM = "write 2026-01-31T12:00:00Z"
