@@ -11,6 +11,8 @@ from sensor_streams.bundle.stream_tasks import PACKAGE, Broken, Path, of_ours, p
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.settings import catalog_name, load_settings
 
+_Place = tuple[str, Path, str]
+
 STATUSES = ("PAUSED", "UNPAUSED")
 # A user that no bundle names: what does not change with the user is shared by all.
 _SOMEBODY_ELSE = "another-developer-7f3a@example.org"
@@ -85,36 +87,37 @@ def apart(bundle: Bundle) -> Iterator[Broken]:
         other = None if name == bundle.target else _read_other(bundle, name)
         if other is None:
             continue
-        theirs = {place for place, _, _ in _places(other)}
-        for place, path, what in mine:
-            if place in theirs:
-                yield (
-                    path,
-                    f"{what} is the same in the targets {bundle.target} and {name}: they would write the same tables, "
-                    "or refuse each other's checkpoints. Give each target a schema of its own, or another catalog and "
-                    "folder",
-                )
+        for path, what in _shared(mine, other):
+            yield (
+                path,
+                f"{what} is the same in the targets {bundle.target} and {name}: they would write the same tables, or "
+                "refuse each other's checkpoints. Give each target a schema of its own, or another catalog and folder",
+            )
 
 
-def _between_developers(bundle: Bundle, mine: list[tuple[str, Path, str]]) -> Iterator[Broken]:
+def _shared(mine: list[_Place], other: Bundle) -> Iterator[tuple[Path, str]]:
+    """Yield those of the places that the other bundle has too: path in the resources, words for it."""
+    theirs = {place for place, _, _ in _places(other)}
+    yield from ((path, what) for place, path, what in mine if place in theirs)
+
+
+def _between_developers(bundle: Bundle, mine: list[_Place]) -> Iterator[Broken]:
     try:
         other = bundle.read_again(user=_SOMEBODY_ELSE)
     except BundleError:
         return
-    theirs = {place for place, _, _ in _places(other)}
-    for place, path, what in mine:
-        if place in theirs:
-            yield (
-                path,
-                f"{what} does not hold the user's name, and target {bundle.target} is for development: two developers "
-                "would share it. Take out skip_name_prefix_for_schema, or put "
-                "${workspace.current_user.short_name} into the name",
-            )
+    for path, what in _shared(mine, other):
+        yield (
+            path,
+            f"{what} does not hold the user's name, and target {bundle.target} is for development: two developers "
+            "would share it. Take out skip_name_prefix_for_schema, or put ${workspace.current_user.short_name} into "
+            "the name",
+        )
 
 
-def _places(bundle: Bundle) -> list[tuple[str, Path, str]]:
+def _places(bundle: Bundle) -> list[_Place]:
     """Where the streams of a bundle keep their tables and checkpoints: place, path in the resources, words for it."""
-    found: dict[str, tuple[str, Path, str]] = {}
+    found: dict[str, _Place] = {}
 
     def keep(place: str, path: Path, what: str) -> None:
         # Unity Catalog keeps names in lower case.

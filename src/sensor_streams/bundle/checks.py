@@ -109,8 +109,7 @@ def check_references(root: Node) -> None:
 
 def check_runtimes(root: Node) -> None:
     """Local libraries of wheel tasks need runtime 13.3 or later. Raises BundleError."""
-    wrapper = root.get("experimental", "python_wheel_wrapper")
-    if wrapper is not None and wrapper.data is True:
+    if root.is_true("experimental", "python_wheel_wrapper"):
         return
     wrong = []
     for path, task in root.find(_TASK):
@@ -209,10 +208,10 @@ def check_single_nodes(root: Node, warn: Warn) -> None:
     jobs = [(*_JOB, "job_clusters", ANY_INDEX), _TASK, _INNER]
     for pattern in jobs:
         for path, node in root.find((*pattern, "new_cluster")):
-            workers, single = node.get("num_workers"), node.get("is_single_node")
+            workers = node.get("num_workers")
             if workers is None or workers.kind != "int" or workers.data not in range(-(2**63), 1):
                 continue
-            if (single is not None and single.data is True) or node.text_at("policy_id"):
+            if node.is_true("is_single_node") or node.text_at("policy_id"):
                 continue
             profile = node.text_at("spark_conf", "spark.databricks.cluster.profile") == "singleNode"
             local = node.text_at("spark_conf", "spark.master").startswith("local")

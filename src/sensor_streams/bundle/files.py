@@ -147,7 +147,7 @@ def choose_target(root: Node, asked: str | None) -> tuple[Node, str]:
         return root, asked
     if len(names) == 1:
         return root, names[0]
-    defaults = [name for name in names if (flag := targets.get(name, "default")) is not None and flag.data is True]
+    defaults = [name for name in names if targets.is_true(name, "default")]
     if len(defaults) > 1:
         what = f"multiple targets are marked as default ({', '.join(defaults)})"
         raise refuse(what, "keep one", positions=[p for name in defaults for p in _key(targets.children[name])])

@@ -29,9 +29,10 @@ def set_run_as(root: Node, user: str, warn: Warn) -> Node:
     if run_as is None or run_as.kind == "nil":
         return root
     names = [name for name in ("service_principal_name", "user_name") if run_as.text_at(name)]
-    legacy = root.get("experimental", "use_legacy_run_as")
-    if legacy is not None and legacy.data is True:
-        warn(Problem(_LEGACY, "experimental.use_legacy_run_as", legacy.positions))
+    legacy = root.is_true("experimental", "use_legacy_run_as")
+    if legacy:
+        places = (root.get("experimental", "use_legacy_run_as") or root).positions
+        warn(Problem(_LEGACY, "experimental.use_legacy_run_as", places))
     elif not names:
         what = "run_as section must specify exactly one identity. Neither service_principal_name nor user_name is"
         raise refuse(f"{what} specified", "write one", positions=run_as.positions[:1])
@@ -41,10 +42,9 @@ def set_run_as(root: Node, user: str, warn: Warn) -> Node:
     else:
         _check_run_as(root, run_as.text_at(names[0]), user)
     own = Node({name: run_as.children[name] for name in names}, run_as.positions)
-    if legacy is not None and legacy.data is True:
+    if legacy:
         root = _legacy_owner(root, own, user)
-    kinds = ("jobs",) if legacy is not None and legacy.data is True else ("jobs", "pipelines", "alerts")
-    for kind in kinds:
+    for kind in ("jobs",) if legacy else ("jobs", "pipelines", "alerts"):
         root = root.change(
             ("resources", kind, ANY_KEY), lambda _, one: one if _has(one, "run_as") else one.put(("run_as",), own)
         )

@@ -1,7 +1,7 @@
 """Rules of the CLI for kinds of resources other than jobs: names, tags, pauses, defaults, merged parts."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from sensor_streams.bundle.merging import merge_by_key
@@ -22,6 +22,8 @@ _NAMED = {
 }
 # Kinds whose names are identifiers: the prefix loses its special characters.
 _IDENTIFIED = ("model_serving_endpoints", "registered_models")
+# What a cluster is for, where it does not say.
+CLIENTS: Mapping[str, object] = {"notebooks": True, "jobs": True}
 _TAG_MAPS = {"pipelines": "tags", "clusters": "custom_tags", "instance_pools": "custom_tags"}
 _TAG_LISTS: dict[str, Path] = {
     "models": ("tags",),
@@ -42,8 +44,7 @@ def apply_presets(root: Node, presets: Node, prefix: str, pause: str) -> Node:
         root = _each(root, kind, partial(_tag_map, field=field, tags=tags))
     for kind, path in _TAG_LISTS.items():
         root = _each(root, kind, partial(_tag_list, path=path, tags=tags))
-    development = presets.get("pipelines_development")
-    if development is not None and development.data is True:
+    if presets.is_true("pipelines_development"):
         root = _each(root, "pipelines", lambda node: node.put(("development",), Node(True)))
     if pause == "PAUSED":
         root = _each(root, "pipelines", _not_continuous)
@@ -67,14 +68,12 @@ def set_defaults(root: Node) -> Node:
             "max_num_clusters": 1,
             "spot_instance_policy": "COST_OPTIMIZED",
         },
-        "apps": {"description": ""},
         "clusters": {"autotermination_minutes": 60},
     }
     for kind, values in defaults.items():
-        root = _each(root, kind, partial(_defaulted, values=values))
-    both: dict[str, object] = {"notebooks": True, "jobs": True}
+        root = _each(root, kind, partial(defaulted, values=values))
     root = root.change(
-        ("resources", "clusters", ANY_KEY, "workload_type", "clients"), lambda _, node: _defaulted(node, both)
+        ("resources", "clusters", ANY_KEY, "workload_type", "clients"), lambda _, node: defaulted(node, CLIENTS)
     )
     for kind in ("dashboards", "genie_spaces"):
         root = root.change(("resources", kind, ANY_KEY, "parent_path"), lambda _, node: _in_workspace(node))
@@ -85,13 +84,13 @@ def merge_parts(root: Node) -> Node:
     """Return the bundle with clusters of pipelines merged by label, and resources of apps by name."""
     label: Path = ("resources", "pipelines", ANY_KEY, "clusters")
     root = root.change(label, merge_by_key("label", "default", str.lower))
-    root = root.change((*label, ANY_INDEX), lambda _, one: _defaulted(one, {"label": "default"}))
+    root = root.change((*label, ANY_INDEX), lambda _, one: defaulted(one, {"label": "default"}))
     return root.change(("resources", "apps", ANY_KEY, "resources"), merge_by_key("name", override=True))
 
 
 def described_apps(root: Node) -> Node:
     """Return the bundle with a description of every app, if only an empty one, as the service returns it."""
-    return _each(root, "apps", lambda node: _defaulted(node, {"description": ""}))
+    return _each(root, "apps", lambda node: defaulted(node, {"description": ""}))
 
 
 def _each(root: Node, kind: str, change: Callable[[Node], Node]) -> Node:
@@ -133,8 +132,7 @@ def _tag_list(node: Node, path: Path, tags: list[tuple[str, Node]]) -> Node:
 
 
 def _not_continuous(node: Node) -> Node:
-    continuous = node.get("continuous")
-    return node.drop("continuous") if continuous is not None and continuous.data is True else node
+    return node.drop("continuous") if node.is_true("continuous") else node
 
 
 def _without_schedule(node: Node) -> Node:
@@ -147,7 +145,8 @@ def _paused_alert(node: Node, pause: str) -> Node:
     return node.put(("schedule", "pause_status"), Node(pause))
 
 
-def _defaulted(node: Node, values: dict[str, object]) -> Node:
+def defaulted(node: Node, values: Mapping[str, object]) -> Node:
+    """Return a mapping with these values where nothing is written; anything else as it is."""
     if node.kind != "map":
         return node
     for name, value in values.items():

@@ -4,7 +4,7 @@ from sensor_streams.bundle import kinds
 from sensor_streams.bundle.problem import Problem, refuse
 from sensor_streams.bundle.typed import quoted
 from sensor_streams.bundle.workspace import FOLDERS, is_principal, jobs_of, normal_prefix
-from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node, made
+from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 _DEVELOPMENT_RUNS = 4
@@ -47,8 +47,7 @@ def apply_presets(root: Node) -> Node:
         raise refuse(what, "write one of these", positions=pause.positions[:1])
     prefix = presets.text_at("name_prefix")
     root = root.change(("resources", "jobs", ANY_KEY), lambda _, job: _job(job, presets, prefix, pause.text))
-    skip = root.get("experimental", "skip_name_prefix_for_schema")
-    if skip is None or skip.data is not True:
+    if not root.is_true("experimental", "skip_name_prefix_for_schema"):
         start = normal_prefix(prefix)
         root = root.change(("resources", "schemas", ANY_KEY, "name"), lambda _, name: name.with_data(start + name.text))
     return kinds.apply_presets(root, presets, prefix, pause.text)
@@ -72,23 +71,19 @@ def _job(job: Node, presets: Node, prefix: str, pause: str) -> Node:
 
 def set_defaults(root: Node) -> Node:
     """What the CLI sets where nothing is written."""
-    root = root.change(("resources", "volumes", ANY_KEY), lambda _, volume: _default(volume, "volume_type", "MANAGED"))
+    volume = {"volume_type": "MANAGED"}
+    root = root.change(("resources", "volumes", ANY_KEY), lambda _, node: kinds.defaulted(node, volume))
 
     def job(_path: object, node: Node) -> Node:
-        for name, value in (("name", "Untitled"), ("max_concurrent_runs", 1), ("queue", {"enabled": True})):
-            node = _default(node, name, value)
+        node = kinds.defaulted(node, {"name": "Untitled", "max_concurrent_runs": 1, "queue": {"enabled": True}})
         for trigger in _TRIGGERS:
-            node = node.change((trigger,), lambda _, one: _default(one, "pause_status", "UNPAUSED"))
+            node = node.change((trigger,), lambda _, one: kinds.defaulted(one, {"pause_status": "UNPAUSED"}))
         return node.change(
             ("job_clusters", -1, "new_cluster", "workload_type", "clients"),
-            lambda _, one: _default(_default(one, "notebooks", True), "jobs", True),
+            lambda _, one: kinds.defaulted(one, kinds.CLIENTS),
         )
 
     return kinds.set_defaults(root.change(("resources", "jobs", ANY_KEY), job))
-
-
-def _default(node: Node, name: str, value: object) -> Node:
-    return node if name in node.children or node.kind != "map" else node.put((name,), made(value))
 
 
 def check_mode(root: Node, target_root: Node | None, user: str) -> list[Problem]:

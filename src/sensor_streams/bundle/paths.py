@@ -156,8 +156,7 @@ def translate_paths(root: Node, folder: FilePath) -> Node:
 
 def is_immutable(root: Node) -> bool:
     """True when the files of a deployment go to a folder of their own, which never changes."""
-    flag = root.get("experimental", "immutable_folder")
-    return flag is not None and flag.data is True
+    return root.is_true("experimental", "immutable_folder")
 
 
 def sync_level(root: Node, folder: FilePath) -> FilePath:

@@ -27,7 +27,8 @@ _BY_KIND: dict[str, tuple[str, str, str | None]] = {
 }
 _OWNED = ("jobs", "pipelines", "sql_warehouses")
 _WITHOUT_USER = "secret_scopes"
-_PRINCIPALS = ("user_name", "service_principal_name", "group_name")
+# Fields of a permission, one of which says whose it is.
+PRINCIPALS = ("user_name", "service_principal_name", "group_name")
 _WORDS = {"group_name": "group", "user_name": "user name", "service_principal_name": "service principal name"}
 # Levels of permissions, the weakest first.
 _RANKS = (
@@ -108,7 +109,7 @@ def _strongest(permissions: list[Node]) -> list[Node]:
     """Return one entry per principal, with the strongest of its levels."""
     best: dict[tuple[str, str], Node] = {}
     for one in permissions:
-        name = next((name for name in _PRINCIPALS if one.text_at(name)), "")
+        name = next((name for name in PRINCIPALS if one.text_at(name)), "")
         if not name or not one.text_at("level"):
             continue
         key = (name, one.text_at(name))

@@ -28,10 +28,6 @@ from sensor_streams.bundle.yaml_nodes import ANY_KEY, Node, without_nulls
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _OWN_PATHS = "resources"
-_PYTHON = (
-    "resources defined in Python are not seen here: jobs that the code adds or changes are missing. Let the CLI resolve"
-    " the bundle: databricks bundle validate -o json > bundle.json, and give that file with --bundle-json"
-)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from sensor_streams.bundle.paths import is_immutable
 from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text, refuse
 from sensor_streams.bundle.root_shape import ROOT
 from sensor_streams.bundle.shapes import Fields, Flag, Named, Shape, Text, Whole
@@ -33,8 +34,7 @@ def resolve(root: Node, warn: Warn, *, resources: bool) -> Node:
     `resources` chooses between the section resources and all others. References to resources stay.
     Raises BundleError for a reference to what is not there or not known here, and for a cycle.
     """
-    flag = root.get("experimental", "immutable_folder")
-    immutable = flag is not None and flag.data is True
+    immutable = is_immutable(root)
     for _ in range(_ROUNDS):
         hits = [0]
 

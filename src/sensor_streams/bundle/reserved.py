@@ -1,5 +1,6 @@
 """Fields of resources that the CLI sets itself, and names that some kinds need."""
 
+from sensor_streams.bundle.permissions import PRINCIPALS
 from sensor_streams.bundle.problem import BundleError, Path, Problem, path_text
 from sensor_streams.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
@@ -43,7 +44,7 @@ def check_required(root: Node) -> None:
                 if not node.text_at(name):
                     wrong.append(Problem(f"{words} is required", path_text(path), node.positions, remedy="write it"))
     for path, node in root.find(("resources", "secret_scopes", ANY_KEY, "permissions", ANY_INDEX)):
-        if not any(node.text_at(name) for name in ("user_name", "service_principal_name", "group_name")):
+        if not any(node.text_at(name) for name in PRINCIPALS):
             what = "secret scope permission principal is required"
             wrong.append(Problem(what, path_text(path), node.positions, remedy="write one"))
     if wrong:

@@ -83,6 +83,11 @@ class Node:
         node = self.get(*path)
         return node.text if node is not None else ""
 
+    def is_true(self, *path: str | int) -> bool:
+        """True when the value at a path is written and is true."""
+        node = self.get(*path)
+        return node is not None and node.data is True
+
     def with_data(self, data: Data) -> "Node":
         """The same place with other content."""
         return replace(self, data=data)
