@@ -154,29 +154,38 @@ def check_sync(root: Node, folder: FilePath, warn: Warn) -> None:
         if not (folder / node.text).exists():
             what = f"cannot list files: stat {node.text}: no such file or directory"
             raise refuse(what, "remove it from sync.paths", positions=node.positions[:1])
-    names = [file.relative_to(folder).as_posix() for file in _files(folder)]
-    for section in ("exclude", "include"):
-        for path, node in root.find(("sync", section, ANY_INDEX)):
-            pattern = node.text.removeprefix("!")
-            if not any(_ignored(name, pattern) for name in names):
-                warn(Problem(f"Pattern {node.text} does not match any files", path_text(path), node.positions))
+    unmatched = [
+        (path, node, _matches(node.text.removeprefix("!")))
+        for section in ("exclude", "include")
+        for path, node in root.find(("sync", section, ANY_INDEX))
+    ]
+    # A project may have many files that are not its own (.venv): the walk ends when nothing is left to find.
+    for name in _files(folder):
+        unmatched = [one for one in unmatched if not one[2].fullmatch(name)]
+        if not unmatched:
+            break
+    for path, node, _ in unmatched:
+        warn(Problem(f"Pattern {node.text} does not match any files", path_text(path), node.positions))
 
 
-def _files(folder: FilePath) -> Iterator[FilePath]:
+def _files(folder: FilePath) -> Iterator[str]:
+    """Yield the names of the files below a folder; those in hidden folders come last."""
     for top, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in (".git", ".databricks")]
-        yield from (FilePath(top, name) for name in files)
+        folders.sort(key=lambda name: name.startswith("."))
+        here = FilePath(top).relative_to(folder)
+        yield from ((here / name).as_posix() for name in files)
 
 
-def _ignored(name: str, pattern: str) -> bool:
-    """True when a pattern of a .gitignore file matches a file, or one of its folders."""
+def _matches(pattern: str) -> re.Pattern[str]:
+    """Return the expression for a pattern of a .gitignore file: it matches a file, or one of its folders."""
     anchored = "/" in pattern.rstrip("/")
     body = re.escape(pattern.strip("/")).replace(r"\*\*/", "(?:.*/)?").replace(r"/\*\*", "(?:/.*)")
     body = body.replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
     body = re.sub(r"\\\[(.*?)\\\]", r"[\1]", body)
     start = "" if anchored else "(?:.*/)?"
     end = "/.*" if pattern.endswith("/") else "(?:/.*)?"
-    return re.fullmatch(f"{start}{body}{end}", name) is not None
+    return re.compile(f"{start}{body}{end}")
 
 
 def _check_bundle(bundle: Node, warn: Warn) -> None:
