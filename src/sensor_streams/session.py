@@ -245,15 +245,23 @@ def remove_at(spark: SparkSession, location: str) -> None:
         system.delete(path, True)
 
 
+def file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
+    """Return Hadoop's file system of a location, and the location as that takes it; errors are those of Java.
+
+    Raises EnvironmentProblem for a session without a JVM of its own.
+    """
+    jvm: Any = spark._jvm
+    if jvm is None:
+        raise EnvironmentProblem(f"{location}: cannot be looked at: this session has no JVM of its own")
+    path = jvm.org.apache.hadoop.fs.Path(location)
+    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+
+
 @contextmanager
 def _asking(spark: SparkSession, location: str) -> Iterator[tuple[Any, Any]]:
-    """Hadoop's file system of a location, and the location as that takes it."""
+    """The same as `file_system`; what Java raises meanwhile becomes EnvironmentProblem."""
     try:
-        jvm: Any = spark._jvm
-        if jvm is None:
-            raise EnvironmentProblem(f"{location}: cannot be looked at: this session has no JVM of its own")
-        path = jvm.org.apache.hadoop.fs.Path(location)
-        yield path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+        yield file_system(spark, location)
     except Py4JJavaError as error:
         cause = str(error.java_exception.getMessage()).partition("\n")[0]
         raise EnvironmentProblem(f"{location}: cannot be looked at: {cause}") from None

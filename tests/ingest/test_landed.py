@@ -46,7 +46,7 @@ def test_files_that_came_whole_are_added_and_those_that_are_as_recorded_are_not(
     none = (0, 0, 0, 0)
     known = {name: Recorded(THEN, 1, none, "SET_ASIDE") for name in ("old.gz", "whole.gz", "later.gz", "gone.gz")}
     known["empty"] = Recorded(THEN, 0, none, "DONE")
-    assert sorted(landing.empty_files()) == ["empty", "new_empty"]
+    assert sorted(landing.left_out()[0]) == ["empty", "new_empty"]
     listed = landing.file("whole.gz")
     assert listed is not None
     assert list(files_of_batch([listed], ["empty", "new_empty"], landing, known)) == [

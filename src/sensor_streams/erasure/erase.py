@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.erasure.lines import UNREADABLE, Erasure, holds, landed_files, line_count, without
+from sensor_streams.erasure.lines import UNREADABLE, Erasure, holds, line_count, without
 from sensor_streams.errors import InputError, ModelError, TableError
 from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
@@ -16,7 +16,7 @@ from sensor_streams.inference import events
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.changed import changed_names
 from sensor_streams.ingest.decide import LINE
-from sensor_streams.ingest.landed import DONE, Landing, is_utf_8
+from sensor_streams.ingest.landed import DONE, Landing, files_below, is_utf_8, lines_of_files
 from sensor_streams.keyed.difference import DELETE, OPERATION, UPDATE
 from sensor_streams.keyed.engine import Handles, recompute, tell_all
 from sensor_streams.keyed.region import Slots
@@ -88,14 +88,14 @@ def erase(
     report = Erased()
     on_step("landed files")
     roots = [Path(folder) for folder in (settings.landing, settings.archive) if folder is not None]
-    files = _files_to_write(catalog, roots, erasure, report)
+    sources = _sources(catalog, erasure)
+    files = _files_to_write(sources, roots, erasure, report)
     journal = Path(settings.checkpoints) / "readings" / JOURNAL
     spark = catalog.spark
     known = read_json(journal)
     begun, changed = _names(known, "files"), _names(known, "changed")
     # A name that is not UTF-8 has no counts: no stream can read such a file.
     names = begun | {name for _, name in files if is_utf_8(name)}
-    sources = _sources(catalog, erasure)
     names |= sources
     report.missing = sorted(name for name in sources if not any((root / name).is_file() for root in roots))
     if catalog.exists("ingested_files"):
@@ -139,14 +139,13 @@ def _names(journal: Mapping[str, object] | None, part: str) -> set[str]:
 
 
 def _files_to_write(
-    catalog: Catalog, roots: Iterable[Path], erasure: Erasure, report: Erased
+    sources: set[str], roots: Iterable[Path], erasure: Erasure, report: Erased
 ) -> list[tuple[Path, str]]:
+    """Return the files that hold a line to erase, each with its name; `sources`: those that surely do."""
     found: list[tuple[Path, str]] = []
     stuck: list[str] = []
-    sources = _sources(catalog, erasure)
     for root in roots:
-        for file in landed_files(root):
-            name = file.relative_to(root).as_posix()
+        for name, file in files_below(root):
             try:
                 if holds(file, erasure):
                     found.append((file, name))
@@ -218,17 +217,7 @@ def _count_again(catalog: Catalog, roots: Sequence[Path], names: set[str], chang
         return
     handle = catalog.handle("ingested_files")
     mine = F.col("source_file").isin(sorted(names)) & (F.col("state") == DONE)
-    counts = {
-        table: {
-            row["source_file"]: row["count"]
-            for row in catalog.read(table)
-            .where(F.col("source_file").isin(sorted(names)))
-            .groupBy("source_file")
-            .count()
-            .collect()
-        }
-        for table in ("readings", "readings_rejected")
-    }
+    counts = {table: lines_of_files(catalog.read(table), sorted(names)) for table in ("readings", "readings_rejected")}
     new = []
     for row in handle.toDF().where(mine).collect():
         name, size, duplicates = row["source_file"], row["bytes"], row["duplicates"]

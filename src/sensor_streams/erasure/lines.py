@@ -15,8 +15,8 @@ from typing import IO, Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
-# Formats whose files Spark reads, and that nothing here can write.
-_UNKNOWN = (".lz4", ".snappy", ".deflate", ".lzo")
+from sensor_streams.ingest.formats import codec, suffix
+
 # A damaged file: each reader has errors of its own.
 UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
@@ -63,13 +63,6 @@ class Erasure:
         return (self.low is None or at >= self.low) and (self.high is None or at < self.high)
 
 
-def landed_files(folder: Path) -> Iterator[Path]:
-    """Return the files that a stream reads below a folder: none whose name begins with `.` or `_`."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith((".", "_")))
-
-
 def holds(file: Path, erasure: Erasure) -> bool:
     """Return True when a file has a line to erase. Raises one of UNREADABLE for a file that cannot be read."""
     with _opened(file, "rb") as lines:
@@ -91,7 +84,7 @@ def without(file: Path, erasure: Erasure, keep_empty: bool) -> int:
     status = file.stat()
     new = file.with_name(f".{file.name}.erase")
     kept = gone = 0
-    with _opened(file, "rb") as lines, _opened(new, "wb", file.suffix) as out:
+    with _opened(file, "rb") as lines, _opened(new, "wb", file.name) as out:
         for line in _lines(lines):
             if erasure.concerns(line.rstrip(b"\r\n")):
                 gone += 1
@@ -120,17 +113,20 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
             yield line
 
 
-def _opened(file: Path, mode: str, suffix: str | None = None) -> Any:
-    kind = (file.suffix if suffix is None else suffix).lower()
-    if kind in (".gz", ".gzip"):
+def _opened(file: Path, mode: str, name: str | None = None) -> Any:
+    """Open a file in the form that its name says, or another `name`."""
+    name = file.name if name is None else name
+    kind = codec(name)
+    if kind == "gzip":
         return gzip.open(file, mode)
-    if kind == ".bz2":
+    if kind == "bz2":
         return bz2.open(file, mode)
-    if kind in (".zst", ".zstd"):
+    if kind == "zstd":
         if mode == "rb":
             # By itself such a stream has no lines.
             return io.BufferedReader(pa.input_stream(str(file), "zstd"))
         return pa.output_stream(str(file), "zstd")
-    if kind in _UNKNOWN:
-        raise OSError(f"{file}: {kind} cannot be read here")
+    if kind is not None or suffix(name) == "lzo":
+        # Formats whose files Spark may read, and that nothing here can write.
+        raise OSError(f"{file}: .{suffix(name)} cannot be read here")
     return file.open(mode)

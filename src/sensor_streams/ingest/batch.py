@@ -19,6 +19,7 @@ from sensor_streams.ingest.landed import (
     Recorded,
     arrival_dates,
     files_of_batch,
+    lines_of_files,
     recorded_files,
 )
 from sensor_streams.ingest.reading import read_files
@@ -236,12 +237,9 @@ def _stored_of_changed(batch: _Batch, counts: Mapping[str, _Counts]) -> dict[str
             changed += [] if same else [name]
     if not changed:
         return {}
-
-    def counted(table: str) -> dict[str, int]:
-        rows = batch.handles.read(table).where(F.col("source_file").isin(changed)).groupBy("source_file").count()
-        return {row["source_file"]: int(row["count"]) for row in rows.collect()}
-
-    accepted, rejected = counted("readings"), counted("readings_rejected")
+    accepted, rejected = (
+        lines_of_files(batch.handles.read(table), changed) for table in ("readings", "readings_rejected")
+    )
     return {name: (accepted.get(name, 0), rejected.get(name, 0)) for name in changed}
 
 

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.errors import InputError
 from sensor_streams.ingest.formats import codec
+from sensor_streams.session import file_system
 
 _CHUNK = 1 << 16
 _ERRORS = (PySparkException, Py4JJavaError)
@@ -60,11 +61,9 @@ def _cause(error: Exception) -> str:
 def _problem(spark: SparkSession, path: str) -> str | None:
     """Return what goes wrong when the file's bytes are read as they are."""
     jvm: Any = spark._jvm
-    if jvm is None:
-        raise InputError("files cannot be checked: this session has no JVM of its own")
-    address = jvm.org.apache.hadoop.fs.Path(path)
     try:
-        raw = address.getFileSystem(spark._jsc.hadoopConfiguration()).open(address)
+        system, address = file_system(spark, path)
+        raw = system.open(address)
         # One call for the whole file; the bytes stay in the JVM and go nowhere.
         jvm.org.apache.hadoop.io.IOUtils.copyBytes(raw, jvm.java.io.OutputStream.nullOutputStream(), _CHUNK, True)
     except Py4JJavaError as error:

@@ -1,12 +1,12 @@
 """Compressed forms of landed files: which Spark reads, and which only look as if it did."""
 
 from contextlib import suppress
-from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from sensor_streams.ingest.landed import LandedFile
+from sensor_streams.session import file_system
 
 # Spark takes the codec from the end of the name, in upper or lower case.
 CODECS = {
@@ -21,8 +21,10 @@ CODECS = {
 }
 # Read as plain text by Spark, line by line of compressed bytes.
 _NOT_READ = {"xz", "lzma", "zip", "z", "7z", "rar", "br", "lz", "lzo", "tgz", "tbz", "tbz2", "txz", "tzst", "tar", "sz"}
+# Codecs that read only the blocks that Hadoop writes.
+BLOCKS = ("lz4", "snappy")
 # Codecs that take bytes of another form for an empty file.
-_SILENT = {"bz2", "lz4", "snappy"}
+_SILENT = {"bz2", *BLOCKS}
 # No deflate stream is denser than this; the other codecs have no such limit.
 _DENSEST = 1032
 _HEAD = 64
@@ -61,16 +63,15 @@ def unread_form(spark: SparkSession, file: LandedFile) -> str | None:
     if end in _NOT_READ:
         if _is_binary(_head(spark, file.path)):
             return f"compressed as .{end}, which Spark does not read: use .gz or .zst"
-    elif end in ("lz4", "snappy") and not _hadoop_block(_head(spark, file.path), file.size):
+    elif end in BLOCKS and not _hadoop_block(_head(spark, file.path), file.size):
         return f"an ordinary .{end} file: Spark's codec reads only the blocks that Hadoop writes; use .gz or .zst"
     return None
 
 
 def _head(spark: SparkSession, path: str) -> bytes:
-    jvm: Any = spark._jvm
-    address = jvm.org.apache.hadoop.fs.Path(path)
     with suppress(Py4JJavaError):
-        stream = address.getFileSystem(spark._jsc.hadoopConfiguration()).open(address)
+        system, address = file_system(spark, path)
+        stream = system.open(address)
         try:
             return bytes(stream.readNBytes(_HEAD))
         finally:

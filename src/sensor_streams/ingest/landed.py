@@ -112,16 +112,11 @@ class Landing:
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the name and status of each file that streams would read, as this machine sees them."""
-        for folder, folders, names in os.walk(self.folder):
-            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-            for name in names:
-                path = Path(folder, name)
-                if name.startswith((".", "_")):
-                    continue
-                try:
-                    yield path.relative_to(self.folder).as_posix(), path.stat()
-                except OSError:
-                    continue
+        for name, path in files_below(self.folder):
+            try:
+                yield name, path.stat()
+            except OSError:
+                continue
 
     def left_out(self) -> tuple[list[str], list[LandedFile]]:
         """Return what sources leave out: names of files without content, and files whose names are not UTF-8.
@@ -130,16 +125,22 @@ class Landing:
         """
         empty, strange = [], []
         for name, status in self.files():
-            if not name.isprintable() and not is_utf_8(name):
+            if not is_utf_8(name):
                 shown = os.fsencode(name).decode("utf-8", "backslashreplace")
                 strange.append(self.landed(shown, status))
             elif not status.st_size:
                 empty.append(name)
         return empty, strange
 
-    def empty_files(self) -> list[str]:
-        """Return the names of the files without content."""
-        return self.left_out()[0]
+
+def files_below(folder: str | Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each file that streams would read below a folder: none that begins with `.` or `_`."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        here = Path(place).relative_to(folder)
+        yield from (
+            ((here / name).as_posix(), Path(place, name)) for name in sorted(names) if not name.startswith((".", "_"))
+        )
 
 
 def is_utf_8(name: str) -> bool:
@@ -174,6 +175,12 @@ def recorded_files(files: DataFrame, names: Sequence[str]) -> dict[str, Recorded
     """What `ingested_files` holds of the named files, and of all that were set aside or empty."""
     wanted = F.col("source_file").isin(list(names)) | (F.col("state") == SET_ASIDE) | (F.col("bytes") == 0)
     return {row["source_file"]: recorded_of(row) for row in files.where(wanted).collect()}
+
+
+def lines_of_files(table: DataFrame, names: Sequence[str]) -> dict[str, int]:
+    """Return how many rows of a table of lines came from each of the named files; no entry for none."""
+    rows = table.where(F.col("source_file").isin(list(names))).groupBy("source_file").count()
+    return {row["source_file"]: int(row["count"]) for row in rows.collect()}
 
 
 def recorded_of(row: Row) -> Recorded:

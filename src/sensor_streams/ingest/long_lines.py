@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
-from sensor_streams.ingest.formats import codec
+from sensor_streams.ingest.formats import BLOCKS, codec
 from sensor_streams.ingest.landed import LandedFile, Landing
+from sensor_streams.session import file_system
 
 _PIECE = 1 << 20
 
@@ -69,12 +70,10 @@ def _explained(file: LandedFile, here: Path | None, lines: int, octets: int) -> 
 def _pieces(spark: SparkSession, file: LandedFile, here: Path | None) -> Generator[bytes]:
     """The decompressed content, a piece at a time."""
     kind = codec(file.name)
-    if kind in ("lz4", "snappy"):
-        # The blocks that Hadoop writes, which only Hadoop reads.
-        here = None
+    if kind in BLOCKS:
+        # Only Hadoop reads these; it gives them decompressed.
+        here = kind = None
     with io.BufferedReader(_Hadoop(spark, file.path), _PIECE) if here is None else here.open("rb") as raw:
-        if kind in ("lz4", "snappy"):
-            kind = None
         if kind == "deflate":
             inflater = zlib.decompressobj()
             while not inflater.eof and (data := inflater.unconsumed_tail or raw.read(_PIECE)):
@@ -91,12 +90,11 @@ class _Hadoop(io.RawIOBase):
     """A file of any file system that Hadoop knows, to be read."""
 
     def __init__(self, spark: SparkSession, path: str) -> None:
-        jvm: Any = spark._jvm
-        address = jvm.org.apache.hadoop.fs.Path(path)
-        conf = spark._jsc.hadoopConfiguration()
-        self._stream = address.getFileSystem(conf).open(address)
-        if codec(path) in ("lz4", "snappy"):
-            factory = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(conf)
+        system, address = file_system(spark, path)
+        self._stream = system.open(address)
+        if codec(path) in BLOCKS:
+            jvm: Any = spark._jvm
+            factory = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark._jsc.hadoopConfiguration())
             self._stream = factory.getCodecByName(codec(path)).createInputStream(self._stream)
 
     def readable(self) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -15,6 +14,7 @@ from sensor_streams.ingest.formats import could_hold_long_line, may_read_as_noth
 from sensor_streams.ingest.landed import LandedFile, Landing
 from sensor_streams.ingest.long_lines import has_long_line
 from sensor_streams.ingest.parse import parse
+from sensor_streams.session import file_system
 
 # A line up to this size is rejected as `line_too_long` and kept whole. A longer one is not held in memory at all: the
 # reader drops it, and its file is set aside.
@@ -62,11 +62,10 @@ def _refused_by_name(files: Collection[LandedFile], landing: Landing, spark: Spa
 
 
 def _is_local(landing: Landing, spark: SparkSession) -> bool:
-    jvm: Any = spark._jvm
-    if jvm is None:
+    if spark._jvm is None:
         return False
-    path = jvm.org.apache.hadoop.fs.Path(landing.address)
-    return str(path.getFileSystem(spark._jsc.hadoopConfiguration()).getUri().getScheme()) == "file"
+    system, _ = file_system(spark, landing.address)
+    return str(system.getUri().getScheme()) == "file"
 
 
 def _refused_by_content(
