@@ -180,6 +180,18 @@ class Registry:
             required = [str(c.name) for c in inputs.inputs if getattr(c, "required", True)]
             return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names(), required)
 
+    def load_for_command(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
+        """The same for a command, where no other version takes its place. Raises ModelError that names the version."""
+        try:
+            return self.load(spark, kind, version)
+        except UnusableModel as error:
+            raise ModelError(f"model {self.name(kind)} version {version} cannot be used: {error}") from None
+
+    def load_champion(self, spark: SparkSession, kind: str) -> LoadedModel | None:
+        """The version with the alias champion, for a command; None when there is none. Raises ModelError."""
+        found = self.champion(kind)
+        return None if found is None else self.load_for_command(spark, kind, found.version)
+
     def log(
         self,
         kind: str,

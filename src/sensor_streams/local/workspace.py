@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ModelError, UnusableModel
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
@@ -84,15 +83,11 @@ class Workspace:
 
     def load_model(self, kind: str, version: str) -> LoadedModel:
         """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
-        try:
-            return self.registry.load(self.spark, kind, version)
-        except UnusableModel as error:
-            raise ModelError(f"model {self.registry.name(kind)} version {version} cannot be used: {error}") from None
+        return self.registry.load_for_command(self.spark, kind, version)
 
     def champion(self, kind: str) -> LoadedModel | None:
         """The version with the alias champion, ready for the workers; None when there is none."""
-        found = self.registry.champion(kind)
-        return None if found is None else self.load_model(kind, found.version)
+        return self.registry.load_champion(self.spark, kind)
 
     def train(self) -> TrainingReport:
         """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""

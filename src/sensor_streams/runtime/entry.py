@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 
 from sensor_streams.durations import parse_time
 from sensor_streams.erasure.erase import Erased
@@ -10,7 +11,6 @@ from sensor_streams.erasure.erase import erase as erase_all
 from sensor_streams.erasure.lines import Erasure
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
-from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.maintenance import MaintenanceReport
 from sensor_streams.maintenance import maintain as maintain_tables
@@ -22,7 +22,7 @@ from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.session import job_session
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
-from sensor_streams.streams import BY_NAME, ModelKind, streams_of
+from sensor_streams.streams import BY_NAME, streams_of
 
 log = logging.getLogger("sensor_streams.runtime")
 
@@ -70,11 +70,7 @@ def rebuild() -> Rebuilt:
     settings = _settings(arguments)
     spark, registry = job_session(), registry_of(settings)
     records = Records.of(settings, catalog_of(spark, settings), load_fleet(settings.sensors))
-
-    def champion(kind: ModelKind) -> LoadedModel | None:
-        found = registry.champion(kind)
-        return None if found is None else registry.load(spark, kind, found.version)
-
+    champion = partial(registry.load_champion, spark)
     with only_writer(settings, COMPUTED, "rebuild"):
         train_all = (lambda: _trained(records, settings)) if models == "train" else None
         report = rebuild_changed(records, champion, train_all, models == "keep")
@@ -92,11 +88,7 @@ def erase() -> Erased:
     span = [parse_time(text, name) if text else None for name, text in (("from", low), ("to", high))]
     settings = _settings(arguments)
     spark, registry = job_session(), registry_of(settings)
-
-    def champion(kind: ModelKind) -> LoadedModel | None:
-        found = registry.champion(kind)
-        return None if found is None else registry.load(spark, kind, found.version)
-
+    champion = partial(registry.load_champion, spark)
     catalog, fleet = catalog_of(spark, settings), load_fleet(settings.sensors)
     with only_writer(settings, list(BY_NAME), "erase"):
         report = erase_all(catalog, settings, fleet, Erasure(device, *span), champion)
