@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +20,7 @@ from rich.text import Text
 
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem, FleetChanged, SensorStreamsError
-from sensor_streams.local.asked import own_home
+from sensor_streams.local.asked import DEMO, own_home
 from sensor_streams.local.broken import broken
 from sensor_streams.local.config import LOCAL_FILE
 from sensor_streams.local.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
-# What the messages of changed settings ask for.
-REBUILD = "sensor-streams rebuild --changed"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app.command()(run)
@@ -237,7 +234,7 @@ def main(words: Sequence[str] | None = None) -> None:
         app(words)
     except FleetChanged as error:
         options = _options(sys.argv[1:] if words is None else words)
-        _end(str(error).replace(REBUILD, REBUILD + options), error.exit_code)
+        _end(str(error).replace(error.COMMAND, error.COMMAND + options), error.exit_code)
     except SensorStreamsError as error:
         _end(str(error), error.exit_code)
     except OSError as error:
@@ -254,15 +251,15 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _options(words: Sequence[str]) -> str:
     """Return the options of a command that say which tables it is about, for another command on them."""
-    found: list[str] = []
-    for at, word in enumerate(words):
-        name, equals, _ = word.partition("=")
-        if name in ("--home", "--settings", "--sensors", "--local"):
-            found += [word] if equals else list(words[at : at + 2])
-    if words[:1] == ["demo"] and "--home" not in " ".join(found):
-        folder = next((b for a, b in pairwise(words) if a == "--input"), None)
-        found += ["--home", str(Path(".local/demo") if folder is None else own_home(Path(folder)))]
-    return "".join(f" {shlex.quote(word)}" for word in found)
+    found: dict[str, str] = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in ("--home", "--settings", "--sensors", "--local", "--input"):
+            found[name] = value if equals else following
+    folder = found.pop("--input", None)
+    if words[:1] == ["demo"]:
+        found.setdefault("--home", str(DEMO if folder is None else own_home(Path(folder))))
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in found.items())
 
 
 def _end(message: str, code: int) -> None:

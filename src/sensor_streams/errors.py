@@ -49,6 +49,9 @@ class BindingError(TableError):
 class FleetChanged(TableError):
     """Tables were computed with other settings of sensors.yml; the message names each and the command."""
 
+    # The command that the message gives, without its options.
+    COMMAND = "sensor-streams rebuild --changed"
+
 
 class PreflightFailed(TableError):
     """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""

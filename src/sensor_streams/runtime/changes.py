@@ -70,7 +70,7 @@ class Records:
             # As at nearly every start: no table is looked at.
             return Change(stream.name)
         if not self._has_rows(stream.name):
-            return Change(stream.name) if self._fresh(stream.name) else self._compared(stream)
+            return Change(stream.name) if self._fresh(stream.name, was) else self._compared(stream, was)
         if was is None:
             there = {name: self.catalog.read(name) for name in stream.sources if self.catalog.exists(name)}
             if len(there) < len(stream.sources):
@@ -81,7 +81,7 @@ class Records:
             except AnalysisException:
                 # A column is missing, which the stream itself adds or reports.
                 return Change(stream.name)
-        return self._compared(stream)
+        return self._compared(stream, was)
 
     def settle(self, stream: str) -> None:
         """Record that the table is computed with the settings of today; what the models learnt stays as it was."""
@@ -112,11 +112,10 @@ class Records:
     def to_train(self, stream: str) -> list[str]:
         """Return what the model in use did not learn: it goes on as it is until the next training."""
         was, now = self.read(stream), computed_with(stream, self.fleet)
-        before = {} if was is None or was.trained is None or self._fresh(stream) else was.trained
+        before = {} if was is None or was.trained is None or self._fresh(stream, was) else was.trained
         return [name for name, value in (now.trained or {}).items() if name in before and before[name] != value]
 
-    def _compared(self, stream: Stream) -> Change:
-        was = self.read(stream.name)
+    def _compared(self, stream: Stream, was: ComputedWith | None) -> Change:
         if was is None:
             return Change(stream.name)
         source = next(iter(stream.sources), None)
@@ -129,9 +128,8 @@ class Records:
     def _has_rows(self, table: str) -> bool:
         return self.catalog.exists(table) and not self.catalog.read(table).isEmpty()
 
-    def _fresh(self, stream: str) -> bool:
+    def _fresh(self, stream: str, was: ComputedWith | None) -> bool:
         """True when the stream has still to read everything, and no model waits for it."""
-        was = self.read(stream)
         in_use = was is not None and (was.learnt or was.unfinished)
         return not in_use and position_of(self.checkpoints / stream).committed is None
 
@@ -157,7 +155,7 @@ def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
 def rebuild_command(changes: Sequence[Change]) -> str:
     """Return the command that carries changes out."""
     train = " --train" if any(change.of_model for change in changes) else ""
-    return f"sensor-streams rebuild --changed{train}"
+    return f"{FleetChanged.COMMAND}{train}"
 
 
 def not_trained(records: Records, streams: Sequence[Stream]) -> Mapping[str, list[str]]:
