@@ -2,9 +2,10 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -150,11 +151,7 @@ def erase(
         report = erase_all(
             workspace.catalog, workspace.settings, fleet, erasure, workspace.champion, on_step=status.update
         )
-    if as_json:
-        print(json.dumps(asdict(report)))
-        return
-    for line in report.report():
-        say(console, line)
+    _print(asdict(report), report.report(), as_json)
 
 
 def reread(
@@ -198,10 +195,14 @@ def maintain(
         report = keep_in_order(
             workspace.catalog, workspace.settings, fleet, on_table=lambda table: status.update(f"table {table}")
         )
+    _print(asdict(report), report.lines(), as_json)
+
+
+def _print(found: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(report)))
+        print(json.dumps(found))
         return
-    for line in report.lines():
+    for line in lines:
         say(console, line)
 
 

@@ -81,7 +81,10 @@ class Worker:
         # Each query has a session of its own.
         self._handles = None
         if isinstance(self.stream.touches, Files):
-            self._warn_of_changed_files()
+            # Once at each start: the source says nothing of files that changed after they were read.
+            changed = changed_files(self.catalog.read("ingested_files"), self.settings.landing)
+            if changed:
+                log.warning("stream %s: %s", self.stream.name, in_words(changed))
         self.last_sign = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
@@ -95,11 +98,6 @@ class Worker:
         else:
             writer = writer.trigger(processingTime=f"{int(interval.total_seconds() * 1000)} milliseconds")
         self.query = writer.start()
-
-    def _warn_of_changed_files(self) -> None:
-        """Warn of files that changed after they were read, once at each start: the source says nothing of them."""
-        if changed := changed_files(self.catalog.read("ingested_files"), self.settings.landing):
-            log.warning("stream %s: %s", self.stream.name, in_words(changed))
 
     @property
     def active(self) -> bool:
@@ -292,8 +290,10 @@ class Worker:
         # Between two triggers nothing moves, however long the interval is.
         interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
         limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
-        status = None if self.query is None or time.monotonic() - self.last_sign < limit else self.query.status
-        if status is not None and (status["isTriggerActive"] or status["isDataAvailable"]):
+        if self.query is None or time.monotonic() - self.last_sign < limit:
+            return
+        status = self.query.status
+        if status["isTriggerActive"] or status["isDataAvailable"]:
             self.state = "FAILED"
             cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
             self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
