@@ -43,7 +43,7 @@ def verify(
     begin, end = _range(low, high)
     workspace = opened(local, {"sensors": sensors}, settings, home)
     fleet = workspace.fleet
-    with errors.status("every table computed afresh and compared"):
+    with errors.status("every table is computed again and compared"):
         load = workspace.load_model
         checks = check(workspace.catalog, fleet, load, begin, end, only or (), landing=landing or workspace.landing)
         missing = left_out(workspace.catalog, only or ())
@@ -68,7 +68,7 @@ def verify(
 
 
 def rebuild(
-    name: Annotated[str | None, typer.Argument(help="the stream whose table is computed afresh")] = None,
+    name: Annotated[str | None, typer.Argument(help="the stream whose table is computed again")] = None,
     low: From = None,
     high: To = None,
     changed: Annotated[bool, typer.Option("--changed", help="all tables that sensors.yml changed")] = False,
@@ -79,7 +79,7 @@ def rebuild(
     sensors: Sensors = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """Compute a range of a stream's table afresh; only what differs is written."""
+    """Compute a range of a stream's table again; only what differs is written."""
     from sensor_streams.rebuild import COMPUTED, computed_stream, only_writer, rebuild_changed
     from sensor_streams.rebuild import rebuild as compute
 
@@ -88,7 +88,7 @@ def rebuild(
     if (train or keep_models) and (not changed or (train and keep_models)):
         raise ConfigurationError("--train or --keep-models, one of them, goes with --changed")
     if changed and (low or high):
-        raise ConfigurationError("--changed takes no --from and no --to: the whole tables are computed afresh")
+        raise ConfigurationError("--changed takes no --from and no --to: the whole tables are computed again")
     stream = None if name is None else computed_stream(name)
     begin, end = _range(low, high)
     workspace = opened(local, {"sensors": sensors}, settings, home)

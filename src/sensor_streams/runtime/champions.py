@@ -1,6 +1,6 @@
 """The models of a task: the champion is looked up between batches, at an interval; a batch has one version.
 
-A version that cannot be used is refused: the last version that scored goes on. Which that was stands beside the
+A version that cannot be used is refused: the last version that scored goes on. Which that was stands next to the
 checkpoint, so that the next process knows it too.
 """
 
@@ -32,7 +32,7 @@ _TRIED_ROWS = 100
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept beside a checkpoint: the versions that scored, newest first, and one that was refused, with why."""
+    """What is kept next to a checkpoint: the versions that scored, newest first, and one that was refused, with why."""
 
     good: tuple[str, ...] = ()
     refused: str | None = None
