@@ -156,5 +156,5 @@ def test_the_command_for_changed_settings_is_about_the_same_tables(
     (tmp_path / "sensors.yml").write_text((ROOT / "sensors.yml").read_text("utf-8"), "utf-8")
     code, lines = run("stream", "readings", "--home", "my home", "--trigger", "10 s", "--sensors=sensors.yml")
     local = ROOT / "local.yml"
-    options = f"--home 'my home' --sensors=sensors.yml --local {local}"
+    options = f"--home 'my home' --sensors sensors.yml --local {local}"
     assert (code, lines[-1]) == (1, f"  sensor-streams rebuild --changed {options} --train")
