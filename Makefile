@@ -16,7 +16,7 @@ help: ## list the targets
 
 setup: $(STAMP) $(JARS) ## make .venv with everything in it; nothing to do when it is there
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 	@scripts/check_java.sh
 	@python=$$(scripts/check_python.sh) || exit 1; \
 	  test -x $(BIN)/python || { echo "making $(VENV)"; $$python -m venv $(VENV); }
@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 	else \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable dev
 	@touch $@
 
 # The first start of Spark fetches Delta's jars; later ones find them in the cache.
@@ -66,10 +66,10 @@ bench-run: setup ## what the runner of jobs itself costs
 	@$(BIN)/python -m benchmarks.runner $(ARGS)
 
 golden: setup ## renew the resolved jobs of each target that are kept for review
-	@$(BIN)/python -m tests.bundle.golden
+	@$(BIN)/python -m tests.policies.golden
 
 lock: ## resolve the packages anew (needs uv)
-	uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	uv pip compile --quiet pyproject.toml dev/pyproject.toml --extra test --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## remove what demo and tests left behind, tables included

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from sensor_streams.fleet import load_fleet
-from sensor_streams.simulate import Simulation, simulate
+from sensor_streams_dev.simulate import Simulation, simulate
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DEVICES = 4
@@ -45,7 +45,16 @@ def measure(job: str, seconds: float, folder: Path) -> Cost:
     words = ["run", job, "--target", "dev", "--json", "--for", f"{seconds:.0f}s", "--var", "trigger=5 s"]
     begun = time.time()
     runner = subprocess.Popen(
-        [sys.executable, "-m", "sensor_streams.cli", *words, "--input", str(landing), "--home", str(folder / "home")],
+        [
+            sys.executable,
+            "-m",
+            "sensor_streams_dev.cli",
+            *words,
+            "--input",
+            str(landing),
+            "--home",
+            str(folder / "home"),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -29,12 +29,12 @@ from rich.table import Table
 from sensor_streams.failures import load_failures
 from sensor_streams.features.sensor import expected_readings
 from sensor_streams.fleet import Fleet
-from sensor_streams.local.workspace import Workspace
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import run_task
 from sensor_streams.runtime.worker import Worker
-from sensor_streams.simulate import Simulation, simulate
 from sensor_streams.streams import BY_NAME
+from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.simulate import Simulation, simulate
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # Files that a batch takes: of the landing folder, and of the tables' change feeds, whose commits have as many.

@@ -12,13 +12,13 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.engine import Handles, Outcome, recompute
+from sensor_streams.incremental.transactions import Once
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train
 from sensor_streams.ingest.batch import ingest_batch
-from sensor_streams.keyed.engine import Handles, Outcome, recompute
-from sensor_streams.keyed.write import Once
-from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.stores import registry_of
 from sensor_streams.runtime.task import TaskReport, run_task

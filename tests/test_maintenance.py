@@ -10,7 +10,7 @@ from delta.exceptions import ConcurrentAppendException
 from sensor_streams.errors import ConfigurationError, StreamFailed, TableError
 from sensor_streams.maintenance import MaintenanceReport, archive_landed, maintain
 from sensor_streams.runtime import worker
-from sensor_streams.runtime.positions import position_of
+from sensor_streams.runtime.offsets import position_of
 from tests.plant import ARRIVAL, Plant, reading
 
 DAY = timedelta(days=1)

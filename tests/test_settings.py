@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dabs_lab.runner.local_config import load_local
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.local.config import load_local
-from sensor_streams.local.workspace import Workspace
 from sensor_streams.settings import Settings, load_settings, parse_parameters
+from sensor_streams_dev.local_home import Workspace
 
 NEEDED = {"catalog": "main", "schema": "plant", "landing": "/Volumes/a/b/landing", "checkpoints": "/Volumes/a/b/c"}
 ROOT = Path(__file__).parents[1]

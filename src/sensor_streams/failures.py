@@ -5,8 +5,8 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from sensor_streams.errors import InputError
-from sensor_streams.keyed.difference import DELETE, OPERATION, difference
-from sensor_streams.keyed.write import Writes, apply
+from sensor_streams.incremental.difference import DELETE, OPERATION, difference
+from sensor_streams.incremental.transactions import Writes, apply
 from sensor_streams.table_spec import Columns, TableSpec
 from sensor_streams.tables import Catalog
 

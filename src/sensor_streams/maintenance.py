@@ -13,11 +13,11 @@ from pyspark.sql import functions as F
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
-from sensor_streams.ingest.landed import DONE
-from sensor_streams.ingest.tables import files_table
-from sensor_streams.keyed.write import CONFLICTS
+from sensor_streams.incremental.transactions import CONFLICTS
+from sensor_streams.ingest.ingest_tables import files_table
+from sensor_streams.ingest.landing_files import DONE
 from sensor_streams.retention import FILES, LEAST, retention
-from sensor_streams.runtime.positions import Position, position_of
+from sensor_streams.runtime.offsets import Position, position_of
 from sensor_streams.runtime.progress import PREFIX
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS

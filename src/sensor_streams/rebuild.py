@@ -9,12 +9,12 @@ from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.commit_signature import of_rebuild
+from sensor_streams.incremental.engine import Handles, tell_all, write_region
+from sensor_streams.incremental.transactions import Writes
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.keyed.engine import Handles, tell_all, write_region
-from sensor_streams.keyed.signature import of_rebuild
-from sensor_streams.keyed.write import Writes
-from sensor_streams.runtime.changes import Change, Records
 from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.settings_record import Change, Records
 from sensor_streams.settings import Settings
 from sensor_streams.streams import BY_NAME, STREAMS, Episodes, ModelKind, Stream
 from sensor_streams.tables import Catalog

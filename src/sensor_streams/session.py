@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
-from sensor_streams.machine import check_names, check_spark_home, check_user, names_in_utf_8
+from sensor_streams.machine_checks import check_names, check_spark_home, check_user, names_in_utf_8
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)

@@ -12,12 +12,13 @@ from pyspark.sql import DataFrame
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.features import device, sensor, sessions
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference import alerts, events, scoring
+from sensor_streams.incremental.difference import Magnitudes
+from sensor_streams.incremental.episodes import Since
+from sensor_streams.incremental.time_slots import Slots
+from sensor_streams.inference import alert_events as events
+from sensor_streams.inference import alerts, scoring
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.ingest import tables as ingest
-from sensor_streams.keyed.difference import Magnitudes
-from sensor_streams.keyed.region import Slots
-from sensor_streams.keyed.since import Since
+from sensor_streams.ingest import ingest_tables as ingest
 from sensor_streams.table_spec import Columns, TableSpec
 
 Task = Literal["feature_extraction", "inference"]

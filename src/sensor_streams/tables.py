@@ -11,6 +11,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.missing_tables import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 from sensor_streams.retention import missing_retention
 from sensor_streams.session import names_at, remove_at
 from sensor_streams.sql_names import (
@@ -23,7 +24,6 @@ from sensor_streams.sql_names import (
     view_statement,
 )
 from sensor_streams.table_spec import PROPERTIES, Entries, TableIdentity, TableSpec
-from sensor_streams.unopened import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 
 log = logging.getLogger("sensor_streams.tables")
 

@@ -9,14 +9,14 @@ from pyspark.sql import functions as F
 
 from sensor_streams.errors import ConfigurationError, TableError
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.difference import DELETE, INSERT, OPERATION, UPDATE, difference
+from sensor_streams.incremental.engine import Handles, changed_rows, checked_names
+from sensor_streams.incremental.episodes import Since
+from sensor_streams.incremental.time_slots import Region, Slots
 from sensor_streams.inference import scoring
 from sensor_streams.inference.alerts import PEAK
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.ingest.changed import Changed, changed_files
-from sensor_streams.keyed.difference import DELETE, INSERT, OPERATION, UPDATE, difference
-from sensor_streams.keyed.engine import Handles, changed_rows, checked_names
-from sensor_streams.keyed.region import Region, Slots
-from sensor_streams.keyed.since import Since
+from sensor_streams.ingest.changed_files import Changed, changed_files
 from sensor_streams.streams import BY_NAME, STREAMS, Stream
 from sensor_streams.tables import Catalog
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.erasure import erase as module
+from sensor_streams.erasure.device_lines import Erasure
 from sensor_streams.erasure.erase import Erased, erase
-from sensor_streams.erasure.lines import Erasure
-from sensor_streams.ingest.changed import changed_files, reread
+from sensor_streams.ingest.changed_files import changed_files, reread
 from sensor_streams.rebuild import only_writer
 from sensor_streams.streams import BY_NAME
 from sensor_streams.verify import verify

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.erasure import erase as module
+from sensor_streams.erasure.device_lines import Erasure, holds, without
 from sensor_streams.erasure.erase import JOURNAL, Erased, erase
-from sensor_streams.erasure.lines import Erasure, holds, without
 from sensor_streams.errors import CheckpointInUse, InputError
 from sensor_streams.rebuild import only_writer
 from sensor_streams.streams import BY_NAME
@@ -164,7 +164,7 @@ def test_which_lines_are_a_devices(line: str, whole: bool, ranged: bool) -> None
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.json.bz2", "a.json.zst"])
 def test_the_other_lines_of_a_file_keep_every_byte_and_their_time_of_arrival(tmp_path: Path, name: str) -> None:
-    from sensor_streams.erasure.lines import _opened
+    from sensor_streams.erasure.device_lines import _opened
 
     file = tmp_path / name
     mine = json.dumps({"device_id": "pump-2"}).encode()

@@ -5,7 +5,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.keyed.region import Slots
+from sensor_streams.incremental.time_slots import Slots
 from sensor_streams.streams import BY_NAME, Inputs
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from sensor_streams.features.device import device_features
 from sensor_streams.features.sensor import columns, sensor_features
 from sensor_streams.fleet import Fleet
-from sensor_streams.keyed.difference import difference
+from sensor_streams.incremental.difference import difference
 from sensor_streams.streams import BY_NAME
 from tests.features.same import same, same_in_part_as_whole
 from tests.rows import frame

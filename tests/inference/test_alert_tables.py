@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.keyed.write import append
+from sensor_streams.incremental.transactions import append
 from sensor_streams.rebuild import rebuild
 from sensor_streams.streams import BY_NAME
 from tests.plant import Plant

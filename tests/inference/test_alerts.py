@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.inference.alert_events import KEY, alert_events
 from sensor_streams.inference.alerts import alerts
-from sensor_streams.inference.events import KEY, alert_events
 from tests.rows import frame
 
 Table = Callable[[str], DataFrame]

@@ -15,10 +15,10 @@ from mlflow.types.schema import ColSpec, Schema
 from pyspark.sql import functions as F
 from sklearn.base import BaseEstimator
 
+from sensor_streams.incremental.engine import Outcome, recompute
+from sensor_streams.incremental.transactions import append
 from sensor_streams.inference.registry import ModelVersion, hush
 from sensor_streams.inference.scoring import anomaly_scores
-from sensor_streams.keyed.engine import Outcome, recompute
-from sensor_streams.keyed.write import append
 from sensor_streams.runtime.champions import FILE, Champion, by_champion
 from sensor_streams.streams import BY_NAME
 from tests.plant import Plant

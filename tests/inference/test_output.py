@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sensor_streams.errors import UnusableModel
-from sensor_streams.inference.output import result_columns
+from sensor_streams.inference.model_output import result_columns
 
 ANOMALY = [("score", "double"), ("contributing_sensors", "array<string>")]
 LIFE = [("life_hours", "double"), ("low_hours", "double"), ("high_hours", "double")]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sensor_streams.errors import InputError
-from sensor_streams.ingest.changed import changed_files, reread
+from sensor_streams.ingest.changed_files import changed_files, reread
 from tests.plant import ARRIVAL, Plant, reading
 
 LATER = ARRIVAL + timedelta(hours=1)

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sensor_streams.fleet import parse_fleet
-from sensor_streams.ingest.tables import rejected_table
-from sensor_streams.keyed.write import LeftOut, Once, append
+from sensor_streams.incremental.transactions import LeftOut, Once, append
+from sensor_streams.ingest.ingest_tables import rejected_table
 from tests.plant import ARRIVAL, Plant, reading
 from tests.rows import FIXTURES
 

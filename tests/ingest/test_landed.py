@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.errors import InputError
-from sensor_streams.ingest.landed import Landing, Recorded, files_of_batch
+from sensor_streams.ingest.landing_files import Landing, Recorded, files_of_batch
 
 THEN = datetime(2026, 1, 3, 12, 0, 0, 123000, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from pyspark.sql import SparkSession
 
-from sensor_streams.ingest.formats import suffix
-from sensor_streams.ingest.landed import Landing
+from sensor_streams.ingest.compression import suffix
+from sensor_streams.ingest.landing_files import Landing
 from sensor_streams.ingest.long_lines import first_long_line, has_long_line
 from tests.plant import ARRIVAL, Plant, reading
 

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sensor_streams.ingest.times import event_time, lacks_zone, why_malformed
+from sensor_streams.ingest.event_times import event_time, lacks_zone, why_malformed
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 TAKEN = {

@@ -6,15 +6,15 @@ from datetime import timedelta
 import pytest
 from pyspark.sql import SparkSession
 
+from conftest import RUNNING_FROM
 from sensor_streams.errors import FleetChanged
 from sensor_streams.fleet import Fleet, parse_fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.rebuild import Rebuilt, rebuild, rebuild_changed
-from sensor_streams.runtime import changes
-from sensor_streams.runtime.changes import Records, check_features, record_training, refuse_changes
-from sensor_streams.simulate import Simulation, simulate
+from sensor_streams.runtime import settings_record as changes
+from sensor_streams.runtime.settings_record import Records, check_features, record_training, refuse_changes
 from sensor_streams.streams import streams_of
-from tests.conftest import RUNNING_FROM
+from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant, all_names, reading
 from tests.rows import FIXTURES
 

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import pyspark
 import pytest
 
-from sensor_streams.runtime.environment import RunEnvironment
 from sensor_streams.runtime.progress import COLUMNS
+from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.session import JAVA_VERSIONS
 from sensor_streams.table_spec import TableSpec
 from tests.plant import Plant, reading

@@ -13,7 +13,7 @@ import pytest
 
 from sensor_streams.errors import CheckpointInUse, LeaseLost
 from sensor_streams.runtime import lease as lease_module
-from sensor_streams.runtime.files import read_json, write_json
+from sensor_streams.runtime.json_files import read_json, write_json
 from sensor_streams.runtime.lease import Lease, beat_file, this_process
 
 SOON = timedelta(seconds=0.6)

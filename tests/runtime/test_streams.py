@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame
 
+from dev.tests.preflight.broken import said_of
 from sensor_streams.runtime import worker
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.task import run_task
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
-from tests.preflight.broken import said_of
 
 # One process runs them all: they share a plant that takes a minute to run.
 pytestmark = pytest.mark.xdist_group("streams")

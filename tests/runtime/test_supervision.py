@@ -11,9 +11,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ModelError, StreamFailed
-from sensor_streams.keyed.engine import Outcome
+from sensor_streams.incremental.engine import Outcome
 from sensor_streams.runtime import worker
-from sensor_streams.runtime.causes import describe
+from sensor_streams.runtime.error_causes import describe
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.supervisor import Supervisor

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import BindingError, ConfigurationError, EnvironmentProblem, TableError
-from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.rebuild import rebuild
 from sensor_streams.retention import FILES, LOG, RETENTION, missing_retention, retention
 from sensor_streams.sql_names import sql_name

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import TableError
-from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.table_spec import TableIdentity
 from sensor_streams.tables import Catalog
 from tests.plant import Plant

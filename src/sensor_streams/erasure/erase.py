@@ -8,22 +8,22 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.erasure.lines import UNREADABLE, Erasure, holds, line_count, without
+from sensor_streams.erasure.device_lines import UNREADABLE, Erasure, holds, line_count, without
 from sensor_streams.errors import InputError, ModelError, TableError
 from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference import events
+from sensor_streams.incremental.commit_signature import ERASE
+from sensor_streams.incremental.difference import DELETE, OPERATION, UPDATE
+from sensor_streams.incremental.engine import Handles, recompute, tell_all
+from sensor_streams.incremental.time_slots import Slots
+from sensor_streams.incremental.transactions import apply
+from sensor_streams.inference import alert_events as events
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.ingest.changed import changed_names
+from sensor_streams.ingest.changed_files import changed_names
 from sensor_streams.ingest.decide import LINE
-from sensor_streams.ingest.landed import DONE, Landing, files_below, is_utf_8, lines_of_files
-from sensor_streams.keyed.difference import DELETE, OPERATION, UPDATE
-from sensor_streams.keyed.engine import Handles, recompute, tell_all
-from sensor_streams.keyed.region import Slots
-from sensor_streams.keyed.signature import ERASE
-from sensor_streams.keyed.write import apply
-from sensor_streams.runtime.files import read_json, write_json
-from sensor_streams.runtime.positions import position_of
+from sensor_streams.ingest.landing_files import DONE, Landing, files_below, is_utf_8, lines_of_files
+from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams.runtime.offsets import position_of
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS, Episodes, Files, ModelKind, Stream
 from sensor_streams.tables import Catalog

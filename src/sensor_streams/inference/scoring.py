@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from sensor_streams.errors import UnusableModel
 from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.output import result_columns
+from sensor_streams.inference.model_output import result_columns
 from sensor_streams.inference.registry import LoadedModel, in_one_line, model_in_worker
 from sensor_streams.table_spec import Columns
 

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sensor_streams.errors import ModelError
 from sensor_streams.failures import TABLE
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.inputs import input_columns, inputs
+from sensor_streams.inference.model_inputs import input_columns, inputs
 from sensor_streams.inference.models import AnomalyModel, LifeEstimator, LifeModel, NormalState, Numbers
 from sensor_streams.inference.registry import ModelVersion, Registry
 from sensor_streams.tables import Catalog

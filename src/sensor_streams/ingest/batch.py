@@ -9,8 +9,12 @@ from pyspark.sql import functions as F
 
 from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
+from sensor_streams.incremental.engine import Handles, Outcome
+from sensor_streams.incremental.transactions import LeftOut, Once, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide
-from sensor_streams.ingest.landed import (
+from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table
+from sensor_streams.ingest.landing_files import (
     DONE,
     NOT_UTF_8,
     SET_ASIDE,
@@ -22,12 +26,8 @@ from sensor_streams.ingest.landed import (
     lines_of_files,
     recorded_files,
 )
-from sensor_streams.ingest.reading import read_files
+from sensor_streams.ingest.read_files import read_files
 from sensor_streams.ingest.rejections import most_frequent
-from sensor_streams.ingest.tables import files_table, readings_columns, rejected_table
-from sensor_streams.keyed.difference import INSERT, OPERATION, UPDATE
-from sensor_streams.keyed.engine import Handles, Outcome
-from sensor_streams.keyed.write import LeftOut, Once, Writes, append, apply
 
 _HOUR = 3600
 # Up to this many device hours of a batch are sent to each task that looks for what is stored.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sensor_streams.runtime.binding import BoundTo as BoundTo
-from sensor_streams.runtime.positions import SourceOffset as SourceOffset
+from sensor_streams.runtime.offsets import SourceOffset as SourceOffset
 from sensor_streams.table_spec import TableSpec
 
 

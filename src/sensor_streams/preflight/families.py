@@ -1,19 +1,9 @@
 """All families of checks, in the order in which they are told: what makes the others hard to read comes first."""
 
-from sensor_streams.preflight.checks import (
-    checkpoints,
-    location,
-    model,
-    overlap,
-    platform,
-    reach,
-    rights,
-    schema,
-    sinks,
-    source,
-)
+from sensor_streams.preflight.checks import checkpoints, location, model, overlap, platform, schema, sinks, source
 from sensor_streams.preflight.facts import Facts
-from sensor_streams.preflight.run import Family
+from sensor_streams.preflight.run_checks import Family
+from sensor_streams_dev.preflight.checks import reach, rights
 
 
 def _sinks(facts: Facts) -> int:

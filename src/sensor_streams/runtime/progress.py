@@ -12,10 +12,10 @@ from typing import TextIO
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from sensor_streams.incremental.transactions import append
 from sensor_streams.ingest.rejections import Rejection
-from sensor_streams.keyed.write import append
-from sensor_streams.runtime.causes import first_line
-from sensor_streams.runtime.environment import RunEnvironment
+from sensor_streams.runtime.error_causes import first_line
+from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.table_spec import Columns, TableSpec
 from sensor_streams.tables import Catalog
 

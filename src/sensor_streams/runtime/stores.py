@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.inference.registry import Registry
-from sensor_streams.local.catalog import CatalogFile
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import ClassVar
 
 from sensor_streams.errors import INTERRUPTED, ModelError, NoModel, StreamFailed, StreamFailure
-from sensor_streams.runtime.causes import describe
+from sensor_streams.runtime.error_causes import describe
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.worker import Worker

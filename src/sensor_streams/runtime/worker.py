@@ -14,14 +14,14 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from sensor_streams.errors import NoModel, StreamFailure
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.engine import Handles, Outcome, recompute
+from sensor_streams.incremental.transactions import CONFLICTS, Once
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.batch import ingest_batch
-from sensor_streams.ingest.changed import changed_files, in_words
+from sensor_streams.ingest.changed_files import changed_files, in_words
 from sensor_streams.ingest.source import landing_files
-from sensor_streams.keyed.engine import Handles, Outcome, recompute
-from sensor_streams.keyed.write import CONFLICTS, Once
-from sensor_streams.runtime.causes import describe, first_line
 from sensor_streams.runtime.champions import Champion, by_champion
+from sensor_streams.runtime.error_causes import describe, first_line
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, heap_in_use, now
 from sensor_streams.settings import Settings

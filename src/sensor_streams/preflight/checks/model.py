@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from sensor_streams.preflight.checks.asked import printed
-from sensor_streams.preflight.checks.catalogue import finding
+from sensor_streams.preflight.checks.queries import printed
+from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Facts, ModelFacts, StreamMeant, Unknown
 from sensor_streams.preflight.findings import Finding, Severity
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sensor_streams.preflight.checks.catalogue import finding
+from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from sensor_streams.preflight.checks.asked import printed, table_of
-from sensor_streams.preflight.checks.catalogue import finding
+from sensor_streams.preflight.checks.queries import printed, table_of
+from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Column, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.sql_names import sql_name

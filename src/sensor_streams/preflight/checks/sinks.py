@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from sensor_streams.keyed.signature import ERASE, of_rebuild
-from sensor_streams.preflight.checks.asked import WRITES, anew, begun, table_of, told
-from sensor_streams.preflight.checks.catalogue import finding
+from sensor_streams.incremental.commit_signature import ERASE, of_rebuild
+from sensor_streams.preflight.checks.queries import WRITES, anew, begun, table_of, told
+from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.retention import LEAST, missing_retention

@@ -1,0 +1,100 @@
+"""One Spark session per test process, Delta tables of the fixtures once, and what every test may ask for."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.runtime.progress import json_lines_to
+from sensor_streams.session import local_session
+from sensor_streams_dev.simulate import Simulation, simulate
+from tests.plant import QUICK, Plant
+from tests.rows import FIXTURES, rows
+
+ROOT = Path(__file__).parents[0]
+RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of processes first: they take minutes, and one that came last would leave the other worker idle."""
+    items.sort(key=lambda item: item.path.parent.name != "slow")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session of this test process: the settings of `sensor_streams.session`, each with its reason there."""
+    # A name as users have them: a space and a letter that is not ASCII must do no harm anywhere.
+    folder = tmp_path_factory.mktemp("spark and ü")
+    session = local_session(
+        "tests",
+        folder / "spark.log",
+        # Most of the time goes into planning, which one core does: two test processes with a core each are faster.
+        cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
+        warehouse=folder / "warehouse",
+        java_options=QUICK,
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def delta(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DataFrame]:
+    """name → the fixture of that name as a Delta table, written once per test session."""
+    folder = tmp_path_factory.mktemp("fixtures")
+    known: dict[str, str] = {}
+
+    def table(name: str) -> DataFrame:
+        if name not in known:
+            known[name] = str(folder / name)
+            rows(spark, name).write.format("delta").save(known[name])
+        return spark.read.format("delta").load(known[name])
+
+    return table
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """The fleet of the tests."""
+    return load_fleet(FIXTURES / "fleet.yml")
+
+
+@pytest.fixture
+def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> Plant:
+    """An empty plant: a landing folder, a catalog, no tables yet."""
+    return Plant(spark, fleet, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """A plant that ran: features first, then trained, then all eight. Whoever asks for it is of the group `streams`."""
+    plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
+    slow = fleet.model_copy(
+        update={
+            "sensors": {
+                name: sensor.model_copy(update={"period": timedelta(minutes=1)})
+                for name, sensor in fleet.sensors.items()
+            }
+        }
+    )
+    simulation = Simulation(
+        slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
+    )
+    simulate(simulation, plant.landing, RUNNING_FROM, RUNNING_FROM + RUNNING_FOR)
+    simulation_failures = [
+        (device.name, datetime.fromtimestamp(end, UTC).isoformat())
+        for device in simulation.all_devices()
+        for _, end in device.lives(int((RUNNING_FROM + RUNNING_FOR).timestamp()))
+    ]
+    assert set(plant.run("feature_extraction").states.values()) == {"DONE"}
+    assert plant.run("anomaly_scores", "remaining_life").states == {
+        "anomaly_scores": "WAITING_FOR_MODEL",
+        "remaining_life": "WAITING_FOR_MODEL",
+    }
+    plant.train(simulation_failures)
+    with (plant.folder / "batches.jsonl").open("w", encoding="utf-8") as lines, json_lines_to(lines):
+        assert set(plant.run("inference").states.values()) == {"DONE"}
+    return plant

@@ -1,0 +1,267 @@
+"""Reads YAML into values with positions, by the scalar rules of the CLI (its YAML library is close to YAML 1.2)."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path as FilePath
+
+import yaml
+
+from dabs_lab.bundle.problems import Position, Problem, refuse
+from dabs_lab.bundle.yaml_nodes import Node, Scalar, Timestamp
+
+_MERGE = "<<"
+_UNTAGGED = "untagged"
+_TAG = "tag:yaml.org,2002:"
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*|0[0-9_]+|0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0[bB][01_]+)")
+_UNDERSCORES = re.compile(r"[-+]?(0[xXoObB]?_?)?[0-9a-fA-F]+(_[0-9a-fA-F]+)*")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"([-+]?)\.(inf|Inf|INF)")
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"([Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})?)?"
+)
+_WORDS: dict[str, Scalar] = {
+    "": None,
+    **dict.fromkeys(("~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+# An integer beyond the first cannot be held by the CLI; beyond the second it is a floating point number there.
+_LARGEST, _FLOATS_FROM = 2**63, 2**64
+# Values that a file may come to when its aliases are written out: a few lines of them could fill the memory.
+_MOST_VALUES = 200_000
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes only, and keeps which of them carry an anchor, which PyYAML forgets."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        # The CLI's parser does not know this escape.
+        known = {sign: value for sign, value in self.ESCAPE_REPLACEMENTS.items() if sign != "/"}
+        setattr(self, "ESCAPE_REPLACEMENTS", known)  # noqa: B010
+        self.anchored: set[int] = set()
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if getattr(event, "anchor", None) is not None and node is not None:
+            self.anchored.add(id(node))
+        return node
+
+
+Note = Callable[[Problem], None]
+
+
+def _no_note(_: Problem) -> None:
+    """Drop a note."""
+
+
+def read_file(folder: FilePath, name: str, note: Note = _no_note) -> Node:
+    """Return the content of a YAML or JSON file of a bundle; `name` is relative to the folder.
+
+    note: gets what the CLI passes over without a word: a second document, a key that is written twice. Raises
+    BundleError for a file that cannot be read, or is not UTF-8 or YAML.
+    """
+    try:
+        text = (folder / name).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise refuse(f"{name}: cannot be read ({error.strerror})", "check that the file is there") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise refuse("is not UTF-8 text", "save it as UTF-8", positions=[Position(name, line, 1)]) from None
+    return parse(text, name, note)
+
+
+def parse(text: str, name: str, note: Note = _no_note) -> Node:
+    """Return the first document of a YAML text as a value with positions; an empty text is an empty mapping.
+
+    Raises BundleError for text that is not YAML, and for a key that is not text.
+    """
+    try:
+        loader = _Loader(text)
+        if re.match(r"%YAML\s+(?!1\.1\b)", text):
+            raise refuse("found incompatible YAML document", "remove %YAML", positions=[Position(name, 1, 1)])
+        root = loader.get_node() if loader.check_node() else None
+        if root is not None and not _at_end(loader):
+            place = Position(name, _line(loader), 1)
+            note(Problem("a second document is not read, as the CLI does not read it", "", (place,)))
+        converter = _Converter(name, loader.anchored, note)
+        node = Node({}, (Position(name, 1, 1),)) if root is None else converter.node(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Position(name, mark.line + 1, mark.column + 1) if mark else Position(name, 1, 1)
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise refuse(f"not valid YAML: {what}", "mend the file at or before this place", positions=[place]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, max(error.position, 0)) + 1
+        what = f"not valid YAML: {error.reason}"
+        raise refuse(what, "remove the character", positions=[Position(name, line, 1)]) from None
+    except RecursionError:
+        raise refuse("is nested too deeply", "make it flatter", positions=[Position(name, 1, 1)]) from None
+    if node.kind == "nil":
+        node = node.with_data({})
+    if node.kind != "map":
+        raise refuse(f"expected map, found {node.kind}", "write `section:` lines", positions=node.positions)
+    return node
+
+
+def _line(loader: _Loader) -> int:
+    event: yaml.Event = loader.peek_event()  # type: ignore[no-untyped-call]
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
+def _at_end(loader: _Loader) -> bool:
+    """True when no document follows; the CLI does not parse what follows the first one."""
+    try:
+        return not loader.check_node()
+    except yaml.YAMLError:
+        return False
+
+
+class _Converter:
+    def __init__(self, name: str, anchored: set[int], note: Note) -> None:
+        self._name = name
+        self._note = note
+        self._anchored = anchored
+        self._done: dict[int, Node] = {}
+        self._open: set[int] = set()
+        self._sizes: dict[int, int] = {}
+
+    def node(self, source: yaml.Node) -> Node:
+        identity = id(source)
+        if identity in self._done:
+            return self._done[identity]
+        place = self._place(source)
+        if identity in self._open:
+            raise refuse("cyclic reference to an anchor", "take the alias out of its anchor", positions=[place])
+        self._open.add(identity)
+        if _is_tagged(source):
+            raise refuse(f"the tag {source.tag} is not read here", "write the value plainly", positions=[place])
+        result = Node(None, (place,), anchored=identity in self._anchored)
+        if isinstance(source, yaml.MappingNode):
+            result = result.with_data(self._mapping(source))
+        elif isinstance(source, yaml.SequenceNode):
+            result = result.with_data(tuple(self.node(item) for item in source.value))
+        else:
+            result = result.with_data(self._scalar(source, place))
+        self._open.discard(identity)
+        self._done[identity] = result
+        self._sizes[identity] = size = 1 + sum(self._sizes.get(id(below), 0) for below in _below(source))
+        if size > _MOST_VALUES:
+            raise refuse("comes to too many values with its aliases", "use fewer aliases", positions=[place])
+        return result
+
+    def _place(self, source: yaml.Node) -> Position:
+        return Position(self._name, source.start_mark.line + 1, source.start_mark.column + 1)
+
+    def _mapping(self, source: yaml.MappingNode) -> dict[str, Node]:
+        own: dict[str, Node] = {}
+        merged: yaml.Node | None = None
+        for key, value in source.value:
+            place = self._place(key)
+            if not isinstance(key, yaml.ScalarNode):
+                raise refuse("key is not a scalar", "give the entry a plain name", positions=[place])
+            name = str(key.value)
+            plain = key.style is None and key.tag == _UNTAGGED
+            if plain and name == _MERGE:
+                if merged is not None:
+                    what = "duplicate YAML merge key ('<<') is not allowed"
+                    raise refuse(what, "use a sequence: '<<: [*anchor1, *anchor2]'", positions=[place])
+                merged = value
+                # An alias is the node of its anchor, which comes first. The CLI takes no mapping written in place.
+                if isinstance(value, yaml.MappingNode) and value.start_mark.index > key.start_mark.index:
+                    raise refuse(_MERGE_OF_OTHER, "name an anchor of a mapping", positions=[self._place(value)])
+                continue
+            if plain and not _is_key(name):
+                raise refuse(f"invalid key: {name} is not text", "put it in quotes", positions=[place])
+            if name in own:
+                first = own[name].key
+                # The CLI takes the last one and says nothing, which no author can have meant.
+                places = (*([first] if first else []), place)
+                self._note(Problem(f"{name} is written twice in one mapping: the last one counts", "", places))
+            below = self.node(value)
+            own[name] = Node(below.data, below.positions, place, below.anchored)
+        return own if merged is None else self._merge(merged, own)
+
+    def _merge(self, merged: yaml.Node, own: dict[str, Node]) -> dict[str, Node]:
+        """What `<<` brings, later ones first in rank as the CLI has it, and above all of them the own entries."""
+        result: dict[str, Node] = {}
+        for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
+            block = self.node(source)
+            if block.kind != "map":
+                raise refuse(_MERGE_OF_OTHER, "name an anchor of a mapping", positions=[self._place(merged)])
+            result |= block.children
+        return result | own
+
+    def _scalar(self, source: yaml.Node, place: Position) -> Scalar:
+        text = str(source.value)
+        if not isinstance(source, yaml.ScalarNode) or source.style is not None or source.tag != _UNTAGGED:
+            return text
+        value = scalar(text)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not -_LARGEST <= value < _LARGEST:
+                raise refuse(f"invalid int value: {text}", "write a smaller number", positions=[place])
+            if "_" in text and not _UNDERSCORES.fullmatch(text):
+                raise refuse(f"invalid int value: {text}", "write one _ between digits", positions=[place])
+        if isinstance(value, float) and "_" in text:
+            raise refuse(f"invalid float value: {text}", "write it without _", positions=[place])
+        return value
+
+
+_MERGE_OF_OTHER = "map merge requires map or sequence of maps as the value"
+
+
+def _is_key(name: str) -> bool:
+    value = scalar(name)
+    return value is None or (isinstance(value, str) and not isinstance(value, Timestamp))
+
+
+def _below(source: yaml.Node) -> list[yaml.Node]:
+    if isinstance(source, yaml.MappingNode):
+        return [value for _, value in source.value]
+    return list(source.value) if isinstance(source, yaml.SequenceNode) else []
+
+
+def _is_tagged(node: yaml.Node) -> bool:
+    """True for a tag that someone wrote; PyYAML's own resolvers are switched off, see the end of this file."""
+    if isinstance(node, yaml.ScalarNode):
+        return node.tag not in ((_UNTAGGED, f"{_TAG}str") if node.style is None else (f"{_TAG}str",))
+    return node.tag != (f"{_TAG}map" if isinstance(node, yaml.MappingNode) else f"{_TAG}seq")
+
+
+def scalar(text: str) -> Scalar:
+    """An unquoted text by the CLI's rules: `on` is a text, 2026-01-01 too, 0777 is 777, 0x10 is 16."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _TIMESTAMP.fullmatch(text):
+        return Timestamp(text)
+    bare = text.replace("_", "")
+    if _INTEGER.fullmatch(text):
+        try:
+            value = _integer(bare)
+        except ValueError:
+            return text
+        return value if -_LARGEST <= value < _FLOATS_FROM else float(value)
+    infinity = _INFINITY.fullmatch(text)
+    if infinity:
+        return float(f"{infinity[1]}inf")
+    if _FLOAT.fullmatch(bare) and text[:1] != "_":
+        number = float(bare)
+        # Beyond the largest one it is a text there.
+        return text if number in (float("inf"), -float("inf")) else number
+    return text
+
+
+def _integer(text: str) -> int:
+    sign = -1 if text.startswith("-") else 1
+    digits = text.lstrip("+-")
+    # Leading zeros do not make it octal.
+    if digits.isdigit():
+        return int(digits) * sign
+    return int(digits, 0) * sign
+
+
+# One resolver for everything that is not quoted or tagged: the rules are in `scalar`.
+_Loader.yaml_implicit_resolvers = {None: [(_UNTAGGED, re.compile(r"(?s).*"))]}

@@ -1,0 +1,148 @@
+"""The user and the folders of the workspace, as the CLI derives them; no workspace is asked."""
+
+import posixpath
+import re
+import unicodedata
+
+from dabs_lab.bundle.problems import BundleError, Problem, path_text, refuse
+from dabs_lab.bundle.type_checks import Warn, quoted
+from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, made
+
+FOLDERS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
+_BELOW = {"file_path": "files", "resource_path": "resources", "artifact_path": "artifacts", "state_path": "state"}
+_PRINCIPAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_principal(user: str) -> bool:
+    """True for the id of a service principal."""
+    return _PRINCIPAL.fullmatch(user) is not None
+
+
+def plain_name(text: str) -> str:
+    """Letters and digits in lower case, anything else as one `_`."""
+    signs = (sign if sign.isalpha() or sign.isdigit() else "_" for sign in text.lower())
+    return re.sub("_+", "_", "".join(signs)).strip("_")
+
+
+def normal_prefix(prefix: str) -> str:
+    """Return a prefix of names as one of identifiers: `[dev ann] ` becomes `dev_ann_`."""
+    bare = prefix.replace("[", "").strip(" ")
+    return plain_name(bare) + ("_" if bare.endswith("]") else "")
+
+
+def short_name(user: str) -> str:
+    """The user's name before the @."""
+    return plain_name(user.partition("@")[0])
+
+
+def _friendly_name(user: str) -> str:
+    marks = unicodedata.normalize("NFD", short_name(user))
+    bare = unicodedata.normalize("NFC", "".join(sign for sign in marks if unicodedata.category(sign) != "Mn"))
+    return "".join(sign if sign.isalpha() or sign.isdigit() else "-" for sign in bare).lower()
+
+
+def set_workspace(root: Node, user: str) -> Node:
+    """The bundle with the current user and every folder of the workspace.
+
+    Raises BundleError when the bundle has no name and no root path.
+    """
+    workspace = root.get("workspace") or Node({})
+    name, target = root.text_at("bundle", "name"), root.text_at("bundle", "target")
+    path = workspace.get("root_path")
+    if path is None or not path.text:
+        if not name:
+            places = ((root.get("bundle") or root).positions or root.positions)[:1]
+            raise refuse("bundle name not defined", "write bundle.name", positions=places)
+        path = Node(f"~/.bundle/{name}/{target}")
+    home = f"/Workspace/Users/{user}"
+    if path.text.startswith("~/"):
+        path = path.with_data(posixpath.normpath(posixpath.join(home, path.text[2:])))
+    workspace = workspace.put(("root_path",), path)
+    for folder in FOLDERS[1:]:
+        if not workspace.text_at(folder):
+            below = posixpath.join(path.text, _BELOW[folder])
+            workspace = workspace.put((folder,), Node(posixpath.normpath(below), path.positions))
+    for folder in FOLDERS:
+        text = workspace.text_at(folder)
+        if text.startswith("/") and not text.startswith(("/Workspace/", "/Volumes/")):
+            workspace = workspace.change((folder,), lambda _, node: node.with_data("/Workspace" + node.text))
+    names = {"userName": user, "short_name": short_name(user), "domain_friendly_name": _friendly_name(user)}
+    return root.put(("workspace",), workspace.put(("current_user",), made(names)))
+
+
+def rewrite_prefixes(root: Node, warn: Warn) -> Node:
+    """`/Workspace/${workspace.root_path}` without its first part, which the path has itself; with a warning."""
+    see = "https://docs.databricks.com/en/release-notes/dev-tools/bundles.html#workspace-paths"
+
+    def rewrite(path: tuple[str | int, ...], node: Node) -> Node:
+        text = node.text
+        for folder in FOLDERS:
+            right = f"${{workspace.{folder}}}"
+            for wrong in (f"/Workspace/{right}", f"/Workspace{right}"):
+                if wrong in text:
+                    text = text.replace(wrong, right)
+                    found = f"substring {quoted(wrong)} found in {quoted(node.text)}"
+                    what = f"{found}. Please update this to {quoted(text)}."
+                    detail = f"For more information, please refer to: {see}"
+                    warn(Problem(what, path_text(path), node.positions, detail))
+        return node.with_data(text) if text != node.text else node
+
+    return root.change_texts(rewrite)
+
+
+def check_folders(root: Node) -> None:
+    """Only artifacts may lie in a volume. Raises BundleError."""
+    wrong = []
+    for folder in FOLDERS:
+        node = root.get("workspace", folder) or Node("")
+        if folder != "artifact_path" and node.text.startswith("/Volumes/"):
+            what = f"workspace.{folder} {node.text} starts with /Volumes"
+            remedy = "/Volumes can only be used with workspace.artifact_path"
+            wrong.append(Problem(what, f"workspace.{folder}", node.positions, remedy=remedy))
+            if folder == "root_path":
+                break
+    if wrong:
+        raise BundleError(wrong)
+
+
+def permissions_advice(root: Node, user: str) -> list[Problem]:
+    """A recommendation when the permissions do not name the user who deploys."""
+    permissions = root.get("permissions") or Node(())
+    if not permissions.items:
+        return []
+    for _, one in permissions.find((ANY_INDEX,)):
+        names = (one.text_at("user_name"), one.text_at("service_principal_name"))
+        if one.text_at("level") == "CAN_MANAGE" and user in names:
+            return []
+    kind = "service_principal_name" if is_principal(user) else "user_name"
+    what = (
+        f"permissions section should explicitly include the current deployment identity '{user}' or one of its"
+        " groups\nIf it is not included, CAN_MANAGE permissions are only applied if the present identity is used to"
+        " deploy.\n\nConsider using a adding a top-level permissions section such as the following:\n\n"
+        f"  permissions:\n    - {kind}: {user}\n      level: CAN_MANAGE\n\n"
+        "See https://docs.databricks.com/dev-tools/bundles/permissions.html to learn more about permission"
+        " configuration."
+    )
+    return [Problem(what, "", permissions.positions[:1])]
+
+
+def check_shared_root(root: Node, warn: Warn) -> None:
+    """Warns of a root path that every user of the workspace can write, unless the permissions say that on purpose."""
+    path = root.text_at("workspace", "root_path")
+    if not path.startswith("/Workspace/Shared/"):
+        return
+    for _, one in root.find(("permissions", ANY_INDEX)):
+        if one.text_at("group_name") == "users" and one.text_at("level") == "CAN_MANAGE":
+            return
+    detail = (
+        "The bundle is configured to use /Workspace/Shared, which will give read/write access to all users. If this is"
+        " intentional, add CAN_MANAGE for 'group_name: users' permission to your bundle configuration. If the"
+        " deployment should be restricted, move it to a restricted folder such as /Workspace/Users/<username or"
+        " principal name>."
+    )
+    warn(Problem(f"the bundle root path {path} is writable by all workspace users", detail=detail))
+
+
+def jobs_of(root: Node) -> dict[str, Node]:
+    """The jobs by key."""
+    return {str(path[-1]): node for path, node in root.find(("resources", "jobs", ANY_KEY))}

@@ -1,0 +1,33 @@
+"""The command line of an attempt: a task's parameters with the job's pushed down, and references filled in."""
+
+from collections.abc import Mapping
+
+from dabs_lab.jobs.dynamic_values import OtherTask, RunContext, TaskContext, resolve
+from dabs_lab.jobs.job_spec import JobSpec, WheelTask
+from dabs_lab.jobs.run_records import Attempt, Result, TaskRun
+
+
+def job_parameters(spec: JobSpec, given: Mapping[str, str], context: RunContext) -> dict[str, str]:
+    """The job's parameters for one run: those that were given before those of the job."""
+    return {name: resolve(given.get(name, text), context, None) for name, text in spec.parameters.items()}
+
+
+def arguments(task: TaskRun, attempt: Attempt, upstream: Mapping[str, TaskRun], context: RunContext) -> tuple[str, ...]:
+    """The arguments of an attempt's process. Raises UnknownReference for a value that is not there.
+
+    Job parameters are pushed down to tasks with named parameters, and go before those of the task
+    (docs.databricks.com, "Configure job parameters"); named ones become `--name=value` (SDK, PythonWheelTask).
+    """
+    others = {key: _other(one) for key, one in upstream.items()}
+    own = TaskContext(task.spec.key, attempt.id, attempt.number, others)
+    work = task.spec.work
+    if isinstance(work, WheelTask) and work.named_parameters:
+        named = {name: resolve(text, context, own) for name, text in work.named_parameters.items()}
+        return tuple(f"--{name}={value}" for name, value in (named | dict(context.parameters)).items())
+    return tuple(resolve(text, context, own) for text in work.parameters)
+
+
+def _other(task: TaskRun) -> OtherTask:
+    result = task.result or Result.EXCLUDED
+    run_id = task.attempts[-1].id if task.attempts else 0
+    return OtherTask(run_id, result.value.lower(), len(task.attempts), task.values)

@@ -1,0 +1,214 @@
+"""A cluster of a job on this machine: one Spark driver JVM, with a gateway and a session for each task on it."""
+
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
+from py4j.protocol import Py4JError, Py4JNetworkError
+
+from dabs_lab.runner.local_config import ClusterSizes
+from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.session import JAVA_OPTIONS, LOCAL_SETTINGS, in_properties, last_telling_line, log_settings
+
+# The name by which a task's process finds its session at its gateway.
+SESSION = "session-of-this-task"
+# What a JVM that was asked to end may take, before it is killed; its own hooks get less.
+_STOP_SECONDS, _HOOK_SECONDS = 6.0, 4
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A way into the driver for one task: port on loopback and secret, and what is closed with it."""
+
+    port: int
+    secret: str
+    _server: Any
+    _session: Any
+
+    def environment(self) -> dict[str, str]:
+        """What tells PySpark to attach to it; the secret is seen by the same user only."""
+        return {"PYSPARK_GATEWAY_PORT": str(self.port), "PYSPARK_GATEWAY_SECRET": self.secret}
+
+    def close(self) -> None:
+        """Stop what the task left running in the driver. Raises Py4JError or OSError when the driver is gone."""
+        self._session.interruptAll()
+        for query in list(self._session.streams().active()):
+            with suppress(Py4JError):
+                query.stop()
+        self._server.shutdown()
+
+
+class Driver:
+    """One JVM, started by PySpark's own launcher. It ends when its standard input closes, and so with this process."""
+
+    def __init__(
+        self,
+        name: str,
+        sizes: ClusterSizes,
+        spark_conf: Mapping[str, str],
+        environment: Mapping[str, str],
+        log_file: Path,
+        warehouse: Path,
+        folder: Path,
+    ) -> None:
+        self.name = name
+        self._folder = folder
+        self.log_file = log_file
+        self.stopping = False
+        # Whether it has answered.
+        self.up = False
+        self._private = Path(tempfile.mkdtemp(prefix="sensor-streams-"))
+        self._info = self._private / "gateway"
+        self._client: Any = None
+        self._root: Any = None
+        self._begin = 0
+        try:
+            self.process = self._start(self._settings(sizes, spark_conf, warehouse), environment)
+        except OSError as error:
+            shutil.rmtree(self._private, ignore_errors=True)
+            raise EnvironmentProblem(f"cluster {name}: Spark's launcher does not start ({error.strerror})") from None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the JVM: the launcher replaces itself by it."""
+        return self.process.pid
+
+    def watch(self, ended: Callable[[], None]) -> None:
+        """Call once the JVM is gone, from a thread of its own."""
+
+        def wait() -> None:
+            self.process.wait()
+            ended()
+
+        threading.Thread(target=wait, name=f"driver {self.name}", daemon=True).start()
+
+    def connect(self) -> None:
+        """Wait until the driver answers, and make its Spark context. Raises EnvironmentProblem when it does not."""
+        try:
+            port, secret = self._address()
+            self._client = ClientServer(
+                java_parameters=JavaParameters(port=port, auth_token=secret, auto_convert=True),
+                python_parameters=PythonParameters(port=0, eager_load=False),
+            )
+            builder = self._client.jvm.org.apache.spark.sql.classic.SparkSession.builder()
+            self._root = builder.getOrCreate()
+            self.up = True
+        except (Py4JError, OSError) as error:
+            raise EnvironmentProblem(self._why(str(error))) from None
+        finally:
+            shutil.rmtree(self._private, ignore_errors=True)
+
+    def open(self) -> Gateway:
+        """A gateway and a session for one task. Raises Py4JError or OSError when the driver is gone.
+
+        The callback client belongs to a gateway: two processes on one would take each other's calls of foreachBatch.
+        """
+        server = self._client.jvm.org.apache.spark.api.python.Py4JServer(self._root.sparkContext().getConf())
+        server.start()
+        session = self._root.newSession()
+        server.server().getJavaServer().getGateway().putObject(SESSION, session)
+        return Gateway(int(server.getListeningPort()), str(server.secret()), server, session)
+
+    def stop(self) -> None:
+        """End the JVM, and wait until it is gone."""
+        self.stopping = True
+        with suppress(OSError):
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        if not self.gone(_STOP_SECONDS):
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def gone(self, seconds: float = 0.0) -> bool:
+        """Whether the JVM is gone, after so many seconds at the most."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(seconds, 0.001))
+        return self.process.returncode is not None
+
+    def _settings(self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path) -> Path:
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        options = (
+            f"{JAVA_OPTIONS} -Dlog4j2.configurationFile={log_settings(self.log_file).as_uri()} "
+            # A stream that does not stop must not keep a JVM that nobody needs any more.
+            f"-Dspark.shutdown.timeout={_HOOK_SECONDS}s"
+        )
+        settings = {
+            **LOCAL_SETTINGS,
+            "spark.driver.memory": sizes.memory,
+            # It would stand in the log.
+            "spark.ui.showConsoleProgress": "false",
+            **spark_conf,
+            # What is so on this machine, whatever the cluster is there.
+            "spark.master": f"local[{sizes.cores}]",
+            "spark.app.name": self.name,
+            "spark.sql.warehouse.dir": str(warehouse),
+            "spark.driver.extraJavaOptions": f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip(),
+        }
+        # In a file that nobody else reads, and not on the command line: values may be secrets.
+        file = self._private / "spark.conf"
+        lines = (f"{in_properties(name)} {in_properties(str(value))}" for name, value in settings.items())
+        text = "".join(line.replace("\n", "\\n") + "\n" for line in lines)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def _start(self, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        # As pyspark's launch_gateway does it, which keeps one gateway for a process: here there are several drivers.
+        from pyspark.find_spark_home import _find_spark_home
+
+        home = Path(_find_spark_home())  # type: ignore[no-untyped-call]
+        self._begin = self.log_file.stat().st_size if self.log_file.exists() else 0
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [str(home / "bin" / "spark-submit"), "--properties-file", str(settings), "pyspark-shell"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env={
+                    **environment,
+                    "SPARK_HOME": str(home),
+                    "SPARK_CONNECT_MODE": "0",
+                    "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self._info),
+                },
+                # Ctrl-C is for the runner, which stops tasks before drivers.
+                start_new_session=True,
+            )
+
+    def _address(self) -> tuple[int, str]:
+        waited = 0.0
+        while not self._info.exists():
+            if self.gone(0.05):
+                raise OSError(f"the JVM ended with {self.process.returncode}")
+            waited += 0.05
+            if waited > _START_SECONDS:
+                raise OSError(f"the JVM did not answer within {_START_SECONDS:.0f} s")
+        data = self._info.read_bytes()
+        port, length = struct.unpack(">ii", data[:8])
+        return port, data[8 : 8 + length].decode("utf-8")
+
+    def _why(self, error: str) -> str:
+        self.gone(1.0)
+        told = last_telling_line(self.log_file, self._begin) or error
+        return f"cluster {self.name}: Spark does not start: {told.splitlines()[0]}; all it said is in {self.log_file}"
+
+
+# What a call into a driver may raise that is gone or going.
+DRIVER_ERRORS = (Py4JError, Py4JNetworkError, OSError, IndexError)
+
+
+def environment_of_driver(base: Mapping[str, str]) -> dict[str, str]:
+    """The environment that driver and tasks share: the Python of the workers, and nothing of another gateway."""
+    kept = {name: value for name, value in base.items() if not name.startswith("PYSPARK_") and name != "SPARK_REMOTE"}
+    python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    return {"SPARK_LOCAL_IP": "127.0.0.1", **kept, **python}

@@ -1,0 +1,74 @@
+"""What is true of each stream of a job that runs here, beside what a state of the run says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from databricks.sdk.service.jobs import RunLifecycleStateV2State
+
+from dabs_lab.jobs.events import Json
+from dabs_lab.jobs.snapshots import JobView, RunView, TaskView
+from dabs_lab.runner.attempts import Batch
+from dabs_lab.runner.run_state import Attempt, Happened
+
+# A process that lives and shows no batch for longer than this is told as one that may stand still.
+_FRESH_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class StreamTruth:
+    """A stream: its last batch, whether its task's process lives, and for how long it has not moved."""
+
+    run: int
+    task: str
+    stream: str
+    batch: Batch | None
+    lives: bool
+    still_seconds: float
+    why: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether its process lives, and a batch ended not long ago."""
+        return self.lives and self.batch is not None and self.still_seconds <= _FRESH_SECONDS
+
+    def as_dict(self) -> dict[str, Json]:
+        """As JSON takes it."""
+        batch = self.batch
+        return {
+            "run": self.run,
+            "task": self.task,
+            "stream": self.stream,
+            "batch": batch.number if batch else None,
+            "rows_in": batch.rows_in if batch else None,
+            "rows_out": batch.rows_out if batch else None,
+            "lag_seconds": batch.lag_seconds if batch else None,
+            "lives": self.lives,
+            "moves": self.moves,
+            "still_seconds": round(self.still_seconds, 1),
+            "why": self.why,
+        }
+
+
+def truths(happened: Happened, view: JobView, now: float) -> Iterator[StreamTruth]:
+    """The streams of every run of a view that has begun; `now` is the monotonic clock."""
+    for run in view.runs:
+        for task in run.tasks:
+            attempts = [happened.attempts[one.id] for one in task.attempts if one.id in happened.attempts]
+            for stream in dict.fromkeys(name for attempt in attempts for name in attempt.streams):
+                yield _truth(run, task, attempts, stream, now)
+
+
+def _truth(run: RunView, task: TaskView, attempts: list[Attempt], stream: str, now: float) -> StreamTruth:
+    told = [attempt.log.batches[stream] for attempt in attempts if stream in attempt.log.batches]
+    batch = told[-1] if told else None
+    lives = task.attempts[-1].state is RunLifecycleStateV2State.RUNNING
+    since = batch.seen if batch else attempts[0].started
+    if lives:
+        why = "its process lives"
+    elif task.retry_at is not None:
+        why = f"its task waits for attempt {len(task.attempts) + 1} at {task.retry_at:%H:%M:%S}"
+    elif task.result is not None:
+        why = f"its task ended as {task.result.value}"
+    else:
+        why = f"its task is {task.state.value}"
+    return StreamTruth(run.id, task.key, stream, batch, lives, max(0.0, now - since), why)

@@ -1,0 +1,271 @@
+"""The command line: `sensor-streams …`."""
+
+import errno
+import json
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from rich.console import Console
+from rich.text import Text
+
+from dabs_lab.runner.console import say
+from dabs_lab.runner.local_config import LOCAL_FILE
+from sensor_streams.durations import parse_time
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem, FleetChanged, SensorStreamsError
+from sensor_streams_dev.bundle_options import DEMO, own_home
+from sensor_streams_dev.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
+from sensor_streams_dev.preflight.command import preflight
+from sensor_streams_dev.run_command import run
+from sensor_streams_dev.spark_errors import broken
+from sensor_streams_dev.table_commands import erase, maintain, rebuild, reread, verify
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+app.command()(run)
+app.command()(preflight)
+app.command()(verify)
+app.command()(rebuild)
+app.command()(reread)
+app.command()(maintain)
+app.command()(erase)
+
+# What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
+
+
+def _say(text: str) -> None:
+    say(console, text)
+
+
+def _plus(begin: datetime, option: str, days: float = 0, hours: float = 0) -> datetime:
+    try:
+        return begin + timedelta(days=days, hours=hours)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(f"{option} {days or hours} leads to no time that there is") from None
+
+
+@app.command()
+def simulate(
+    days: Annotated[float, typer.Option(help="how many days of readings")] = 3.0,
+    start: Annotated[str, typer.Option(help="when the first file lands, ISO 8601")] = "2026-01-01",
+    origin: Annotated[str | None, typer.Option(help="when the fleet began to run; the start unless given")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="devices of each type")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same fleet")] = 1,
+    files_every: Annotated[float, typer.Option(help="hours between two files")] = 6.0,
+    truth: Annotated[Path | None, typer.Option(help="folder for what no real fleet tells")] = None,
+    failures: Annotated[Path | None, typer.Option(help="file for the failures that are known")] = None,
+    landing: Landing = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Write files of a simulated fleet: wear, faults, drop-outs, a day offline, a wrong clock, broken lines."""
+    from sensor_streams_dev.simulate import Simulation
+    from sensor_streams_dev.simulate import simulate as write
+
+    begin = parse_time(start, "--start")
+    end = _plus(begin, "--days", days=days)
+    workspace = opened(local, {"landing": landing, "sensors": sensors})
+    simulation = Simulation(
+        workspace.fleet,
+        seed=seed,
+        origin=begin if origin is None else parse_time(origin, "--origin"),
+        devices=devices,
+        files_every=_plus(begin, "--files-every", hours=files_every) - begin,
+    )
+    target = Path(workspace.settings.landing)
+    with console.status("simulating"):
+        report = write(simulation, target, begin, end, failures=failures, truth=truth)
+    _say(f"{report.files} files with {report.lines:,} lines in {target}")
+
+
+@app.command()
+def failures(
+    file: Annotated[Path, typer.Argument(help="JSON lines: device_id, failed_at, kind")],
+    settings: SettingsFile = None,
+    home: Home = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Add failures that are known to the table that training reads."""
+    from sensor_streams.failures import load_failures
+
+    workspace = opened(local, None, settings, home)
+    writes = load_failures(workspace.catalog, file)
+    _say(f"{writes.inserted} new failures, {writes.updated} corrected")
+
+
+@app.command()
+def train(
+    settings: SettingsFile = None,
+    home: Home = None,
+    sensors: Sensors = None,
+    local: Local = LOCAL_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Train both models on what the tables hold, and set the alias champion."""
+    workspace = opened(local, {"sensors": sensors}, settings, home)
+    report = workspace.train()
+    if as_json:
+        print(json.dumps(asdict(report)))
+        return
+    for version in report.versions:
+        _say(f"{version.name} version {version.version} is champion")
+    for name, value in report.figures.items():
+        _say(f"  {name} {value:.3f}")
+    for note in report.notes:
+        _say(f"  {note}")
+
+
+@app.command()
+def stream(
+    names: Annotated[list[str] | None, typer.Argument(help="tasks or streams; all eight unless given")] = None,
+    trigger: Annotated[str | None, typer.Option(help="available-now, or an interval such as 30 s")] = None,
+    landing: Landing = None,
+    checkpoints: Annotated[str | None, typer.Option(help="folder of the checkpoints")] = None,
+    sensors: Sensors = None,
+    max_files: Annotated[int | None, typer.Option(help="files that one batch takes at most")] = None,
+    load_history: Annotated[
+        bool | None, typer.Option("--load-history", help="take readings of any age: for a load of old files")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="id of the run")] = None,
+    attempt: Annotated[int | None, typer.Option(help="attempt of the run")] = None,
+    settings: SettingsFile = None,
+    home: Home = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """Run streams here: until their input is drained, or for ever with a trigger of processing time."""
+    from sensor_streams.streams import streams_of
+    from sensor_streams_dev.watch import Watch
+
+    arguments: dict[str, object] = {
+        "trigger": trigger,
+        "landing": landing,
+        "checkpoints": checkpoints,
+        "sensors": sensors,
+        "max_files": max_files,
+        "load_history": load_history,
+        "run": run,
+        "attempt": attempt,
+    }
+    # All that can be wrong with what was asked for is told before Spark starts.
+    streams_of(names or [])
+    workspace = opened(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
+    Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
+    Watch(console, workspace).run(names or [], ", ".join(names or ["all eight"]))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option("--input", help="your own files of readings")] = None,
+    sensors: Sensors = None,
+    known: Annotated[Path | None, typer.Option("--failures", help="failures that are known of your own fleet")] = None,
+    home: Home = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """A simulated fleet through all eight streams, or your own files with --input and --sensors."""
+    from sensor_streams_dev.demo import Demo
+
+    if folder is None:
+        workspace = opened(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
+        Demo(workspace, console).simulated()
+    else:
+        own = {"landing": str(folder), "sensors": sensors}
+        where = home or own_home(folder)
+        Demo(opened(local, own, home=where, log_name="demo"), console).own(known)
+
+
+@app.command()
+def cmapss(
+    data: Annotated[Path, typer.Option(help="folder with train_FD001.txt, test_FD001.txt, RUL_FD001.txt")],
+    name: Annotated[str, typer.Option("--set", help="FD001 to FD004")] = "FD001",
+    home: Home = None,
+    local: Local = LOCAL_FILE,
+) -> None:
+    """NASA's turbofan engines through the eight streams, with the error of the life estimates at the end."""
+    from sensor_streams_dev.cmapss import Turbofan
+
+    where = home or Path(".local/cmapss") / name
+    Turbofan(data, name, where, local, console).run()
+
+
+@app.command()
+def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is well")] = False) -> None:
+    """Start Spark with Delta once and say what there is."""
+    from sensor_streams.session import local_session
+
+    spark = local_session("doctor", Path(".local/log/doctor.log"), cores=1, memory="1g")
+    found: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "java": spark._jvm.System.getProperty("java.version") if spark._jvm else "?",
+        "spark": spark.version,
+    }
+    spark.stop()
+    if not quiet:
+        _say(", ".join(f"{k} {v}" for k, v in found.items()))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command. Only here is an error turned into an exit code.
+
+    0 success, 1 it failed (verify: rows differ; preflight: findings), 2 wrong usage, 3 the machine, 4 preflight could
+    not check something, 130 interrupted. What nobody but us can have caused is raised as it is.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    # It also speaks by the root logger, with a traceback, when a driver that is stopped does not answer any more.
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
+    try:
+        app(words)
+    except FleetChanged as error:
+        options = _options(sys.argv[1:] if words is None else words)
+        _end(str(error).replace(error.COMMAND, error.COMMAND + options), error.exit_code)
+    except SensorStreamsError as error:
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None and error.errno not in _DISK_FULL:
+            raise
+        where = "the disk" if error.filename is None else error.filename
+        _end(f"{where}: {error.strerror}", EnvironmentProblem.exit_code)
+    except (Py4JError, PySparkException) as error:
+        told = broken(error)
+        if told is None:
+            raise
+        _end(str(told), told.exit_code)
+
+
+def _options(words: Sequence[str]) -> str:
+    """Return the options of a command that say which tables it is about, for another command on them."""
+    found: dict[str, str] = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in ("--home", "--settings", "--sensors", "--local", "--input"):
+            found[name] = value if equals else following
+    folder = found.pop("--input", None)
+    if words[:1] == ["demo"]:
+        found.setdefault("--home", str(DEMO if folder is None else own_home(Path(folder))))
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in found.items())
+
+
+def _end(message: str, code: int) -> None:
+    errors.print(Text.assemble(("error:", "red"), " ", message), highlight=False, soft_wrap=True)
+    raise SystemExit(code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The demo: a simulated fleet, or one's own files, through all eight streams, and a picture of what came out."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from sensor_streams.errors import InputError, SensorStreamsError
+from sensor_streams.failures import load_failures
+from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.picture import Truth, show
+from sensor_streams_dev.simulate import Simulation, simulate
+from sensor_streams_dev.watch import Watch
+
+# The fleet begins here; simulated time goes on from run to run.
+ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = timedelta(days=12)
+SECOND = timedelta(days=4)
+NEXT = timedelta(days=3)
+
+
+@dataclass
+class Demo:
+    """One run of the demo in a workspace of its own."""
+
+    workspace: Workspace
+    console: Console
+
+    def simulated(self) -> None:
+        """The first time: train on the first part, stream the rest. Every time: go on, verify, show."""
+        home = self.workspace.local.tables.parent
+        state = read_json(home / "demo.json") or {}
+        watch = Watch(self.console, self.workspace)
+        watch.say(f"tables, models and Spark's log are kept under {_short(home)}")
+        until = datetime.fromisoformat(str(state["until"])) if "until" in state else ORIGIN
+        if until == ORIGIN:
+            until = self._simulate(watch, home, until, FIRST)
+            write_json(home / "demo.json", {"until": until.isoformat()})
+        if self.workspace.registry.champion("anomaly") is None:
+            watch.run(["feature_extraction"], "features of the first part, for training")
+            load_failures(self.workspace.catalog, home / "failures.jsonl")
+            watch.train()
+            until = self._simulate(watch, home, until, SECOND)
+        else:
+            until = self._simulate(watch, home, until, NEXT)
+        write_json(home / "demo.json", {"until": until.isoformat()})
+        load_failures(self.workspace.catalog, home / "failures.jsonl")
+        watch.run([], "all eight streams")
+        self._finish(watch, Truth.read(home / "truth"), until)
+
+    def own(self, failures: Path | None) -> None:
+        """A user's own files: stream, train on what failures are known, score, verify, show."""
+        landing = Path(self.workspace.settings.landing)
+        if not landing.is_dir():
+            raise InputError(f"{landing}: there is no such folder: give the one that your files of readings lie in")
+        watch = Watch(self.console, self.workspace)
+        watch.run(["feature_extraction"], "features")
+        if failures is not None:
+            load_failures(self.workspace.catalog, failures)
+        if self.workspace.registry.champion("anomaly") is None:
+            try:
+                watch.train()
+            except SensorStreamsError as error:
+                watch.say(f" {error}", "[yellow]no models yet:[/yellow]")
+        watch.run(["inference"], "scores, alerts")
+        self._finish(watch, None, None)
+
+    def _simulate(self, watch: Watch, home: Path, start: datetime, length: timedelta) -> datetime:
+        simulation = Simulation(self.workspace.fleet, origin=ORIGIN)
+        end = start + length
+        report = simulate(
+            simulation,
+            Path(self.workspace.settings.landing),
+            start,
+            end,
+            failures=home / "failures.jsonl",
+            truth=home / "truth",
+        )
+        watch.say(
+            f"simulated {start:%Y-%m-%d} to {end:%Y-%m-%d}: {report.files} files, {report.lines:,} lines "
+            f"({report.duplicates} duplicates, {report.malformed} broken, {report.ahead} of a clock that runs ahead), "
+            f"{report.failures} failures so far"
+        )
+        return end
+
+    def _finish(self, watch: Watch, truth: Truth | None, until: datetime | None) -> None:
+        checks = watch.verify()
+        show(self.console, self.workspace, checks, truth, until)
+        differing = sum(check.differing for check in checks)
+        watch.say(f"done in {watch.elapsed():.0f} s")
+        if differing:
+            raise SensorStreamsError(f"verify found {differing} rows that differ from what the readings make of them")
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

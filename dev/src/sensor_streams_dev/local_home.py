@@ -1,0 +1,106 @@
+"""What the commands share on this machine: settings, fleet, a Spark session when it is needed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from dabs_lab.runner.local_config import LocalConfig, absolute, load_local
+from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.inference.registry import LoadedModel, Registry
+from sensor_streams.inference.training import TrainingReport, train_on_tables
+from sensor_streams.runtime.binding import read_binding
+from sensor_streams.runtime.settings_record import Records, check_features, record_training
+from sensor_streams.runtime.stores import catalog_of, registry_of
+from sensor_streams.session import local_session
+from sensor_streams.settings import Settings, load_settings
+from sensor_streams.tables import Catalog
+from sensor_streams.verify import Check, verify
+
+
+@dataclass
+class Workspace:
+    """This machine in the place of a workspace."""
+
+    local: LocalConfig
+    settings: Settings
+    log_name: str = "spark"
+
+    @classmethod
+    def open(
+        cls,
+        file: Path = Path("local.yml"),
+        arguments: Mapping[str, object] | None = None,
+        settings_file: Path | None = None,
+        home: Path | None = None,
+        log_name: str = "spark",
+    ) -> "Workspace":
+        """Read `local.yml` and the settings; `home`: keep everything under that folder instead.
+
+        Paths that are not absolute begin in the present folder. Raises ConfigurationError.
+        """
+        local = load_local(file)
+        if home is not None:
+            local = local.under(absolute(home))
+        settings = load_settings(arguments, os.environ, settings_file, local.settings())
+        paths = {name: getattr(settings, name) for name in ("landing", "checkpoints", "sensors", "archive")}
+        mapped = {name: str(absolute(local.path(path))) for name, path in paths.items() if path is not None}
+        return cls(local, settings.model_copy(update=mapped), log_name)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The fleet of sensors.yml."""
+        return load_fleet(self.settings.sensors)
+
+    @property
+    def log_file(self) -> Path:
+        """Where Spark's own messages go."""
+        return self.local.log / f"{self.log_name}.log"
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, started when it is first asked for."""
+        return local_session("sensor-streams", self.log_file, warehouse=self.local.tables.parent / "warehouse")
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The tables."""
+        return catalog_of(self.spark, self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The models."""
+        return registry_of(self.settings)
+
+    @property
+    def landing(self) -> str:
+        """The folder that the stream `readings` last read, so that it need not be given again; else the settings'."""
+        bound = read_binding(Path(self.settings.checkpoints) / "readings")
+        return self.settings.landing if bound is None or bound.landing is None else bound.landing
+
+    def load_model(self, kind: str, version: str) -> LoadedModel:
+        """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
+        return self.registry.load_for_command(self.spark, kind, version)
+
+    def champion(self, kind: str) -> LoadedModel | None:
+        """The version with the alias champion, ready for the workers; None when there is none."""
+        return self.registry.load_champion(self.spark, kind)
+
+    def train(self) -> TrainingReport:
+        """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""
+        check_features(self.records)
+        report = train_on_tables(self.catalog, self.fleet, self.registry)
+        record_training(self.records, [version.name for version in report.versions])
+        return report
+
+    @property
+    def records(self) -> Records:
+        """The settings that the tables were computed with."""
+        return Records.of(self.settings, self.catalog, self.fleet)
+
+    def verify(self) -> list[Check]:
+        """Verify everything."""
+        return verify(self.catalog, self.fleet, self.load_model, landing=self.landing)

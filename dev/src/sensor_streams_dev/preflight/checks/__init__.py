@@ -1,0 +1,1 @@
+"""Checks that need answers of a workspace."""

@@ -1,0 +1,158 @@
+"""A value is traced to where it was written, through merging, sorting and references; and so are mistakes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dabs_lab.bundle import BundleError, Position, load_bundle
+
+CASES = Path(__file__).parent / "cases"
+Write = Callable[..., Path]
+ROOT = "bundle: {name: b}\ntargets: {t: {default: true}}\n"
+WORKSPACE_FILE = "spark_python_task: {python_file: /Workspace/x.py}, existing_cluster_id: c"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(root: str | bytes = ROOT, **more: str) -> Path:
+        (tmp_path / "databricks.yml").write_bytes(root.encode() if isinstance(root, str) else root)
+        for name, text in more.items():
+            (tmp_path / f"{name}.yml").write_text(text, "utf-8")
+        return tmp_path
+
+    return write
+
+
+def refusal(folder: Path, target: str | None = None, **options: bool) -> str:
+    with pytest.raises(BundleError) as raised:
+        load_bundle(folder, target, environment={}, **options)
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+def test_positions_survive_merging_and_sorting() -> None:
+    bundle = load_bundle(CASES / "04-target-merge", "over", environment={})
+    tasks = [task["task_key"] for task in bundle.resources["jobs"]["j"]["tasks"]]
+    assert tasks == ["a", "b", "c"]
+    assert bundle.position(("jobs", "j", "name")) == Position("databricks.yml", 9, 17)
+    assert bundle.position(("jobs", "j", "tasks", 0, "max_retries")) == Position("resources/j.yml", 21, 24)
+    assert bundle.position(("jobs", "j", "tasks", 1, "max_retries")) == Position("databricks.yml", 21, 28)
+    assert bundle.position(("jobs", "j", "tasks", 2)) == Position("databricks.yml", 23, 15)
+    assert bundle.position(("jobs", "j", "job_clusters", 0, "new_cluster", "num_workers")).file == "databricks.yml"
+    assert bundle.position(("jobs", "j", "job_clusters", 0, "new_cluster", "spark_version")).file == "resources/j.yml"
+
+
+def test_a_substituted_value_is_where_its_reference_stands() -> None:
+    bundle = load_bundle(CASES / "02-complex-variables", "t", environment={})
+    where = bundle.position(("jobs", "j", "job_clusters", 0, "new_cluster"))
+    text = (CASES / "02-complex-variables" / where.file).read_text("utf-8").splitlines()[where.line - 1]
+    assert text[where.column - 1 :] == "${var.cluster}"
+
+
+def test_what_nobody_wrote_is_at_the_nearest_thing_that_someone_did() -> None:
+    bundle = load_bundle(CASES / "10-odd-values", "t", environment={})
+    assert bundle.position(("jobs", "j", "queue", "enabled")) == bundle.position(("jobs", "j"))
+    with pytest.raises(KeyError):
+        bundle.position(("jobs", "j", "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("environments: {}\n", "databricks.yml:3:1: both 'environments' and 'targets' are specified"),
+        ("resources:\n", 'databricks.yml:3:1: expected a map at "resources", found nil: fill the section'),
+        ("workspace: {host: 'https://${var.h}'}\n", "databricks.yml:3:19: workspace.host: Variable interpolation"),
+        ("include: ['[']\n", "databricks.yml:3:11: syntax error in pattern"),
+        ("sync: {paths: [gone]}\n", "databricks.yml:3:16: cannot list files: stat gone: no such file"),
+        ("resources: {jobs: {j: {name: '${secrets.x.y}'}}}\n", "databricks.yml:3:30: ${secrets.x.y} is no reference"),
+        ("resources: {jobs: {j: {name: '${bundle.nome}'}}}\n", "reference does not exist: ${bundle.nome}: did you"),
+        ("resources: {jobs: {j: }}\n", "databricks.yml:3:20: resources.jobs.j: job j is not defined"),
+        ("resources: {jobs: {j: !made {name: a}}}\n", "databricks.yml:3:23: the tag !made is not read here"),
+        ("variables: {x: {default: &a {b: *a}}}\n", "databricks.yml:3:26: cyclic reference to an anchor"),
+        ("run_as: {user_name: a, service_principal_name: b}\n", "3:9: run_as section cannot specify both"),
+        ("permissions: [{level: CAN_BIND, user_name: a}]\n", "3:23: invalid permission level: CAN_BIND"),
+        ("presets: {source_linked_deployment: true}\n", "3:37: presets.source_linked_deployment: source-linked"),
+        ("presets: {trigger_pause_status: OFF}\n", "3:33: Invalid value for trigger_pause_status"),
+        ("artifacts: {w: {type: jar}}\n", "databricks.yml:3:16: artifacts.w: misconfigured artifact"),
+        ("workspace: {root_path: /Volumes/a/b/c}\n", "3:24: workspace.root_path: workspace.root_path /Volumes/a/b/c"),
+        ("scripts: {s: {content: 'echo ${var.x}'}}\n", "3:24: scripts.s: Found ${var.x} in script s.content"),
+        (
+            "resources: {jobs: {j: {tasks: [{task_key: a, python_wheel_task: {package_name: p, entry_point: e}}]}}}\n",
+            "databricks.yml:3:32: resources.jobs.j.tasks[0]: Missing required cluster or environment settings",
+        ),
+        ("include: ['*.txt']\nresources: [\n", "databricks.yml:5:1: not valid YAML"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name_and_position(write: Write, text: str, message: str) -> None:
+    assert message in refusal(write(ROOT + text))
+
+
+def test_files_that_are_none_are_refused(write: Write, tmp_path: Path) -> None:
+    assert "databricks.yml not found in" in refusal(tmp_path)
+    assert refusal(write(b"bundle: {name: b}\n# \xff\n")).startswith("databricks.yml:2:1: is not UTF-8 text")
+    assert refusal(write("- a\n")).startswith("databricks.yml:1:1: expected map, found sequence")
+    assert "databricks.yml:1:1: bundle name not defined" in refusal(write("targets: {t: {}}\n"))
+
+
+def test_a_few_lines_of_aliases_cannot_fill_the_memory(write: Write) -> None:
+    rows = ["  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    assert "too many values" in refusal(write(ROOT + "definitions:\n" + "\n".join(rows)))
+
+
+def test_complex_variables_that_hold_each_other_are_refused(write: Write) -> None:
+    variables = "variables:\n  a: {default: {x: '${var.b}'}}\n  b: {default: {x: '${var.a}'}}\n"
+    assert "lead back to themselves" in refusal(write(ROOT + variables))
+
+
+def test_an_unknown_target_is_told_with_those_there_are(write: Write) -> None:
+    assert "nope: no such target. Available targets: t" in refusal(write(), "nope")
+
+
+def test_a_missing_field_is_told_with_file_and_line_by_the_models(write: Write) -> None:
+    wheel = "{task_key: a, existing_cluster_id: c,\n  python_wheel_task: {package_name: p}}"
+    bundle = load_bundle(write(ROOT + f"resources: {{jobs: {{j: {{tasks: [{wheel}]}}}}}}\n"), environment={})
+    assert [problem.summary for problem in bundle.warnings] == ['required field "entry_point" is not set']
+    with pytest.raises(BundleError, match=r"databricks\.yml:4:22: .*required field \"entry_point\" is not set"):
+        _ = bundle.jobs
+
+
+def test_a_wrong_enum_is_told_with_file_and_line_by_the_models(write: Write) -> None:
+    bundle = load_bundle(
+        write(ROOT + "resources:\n  jobs:\n    j: {continuous: {pause_status: STOPPED}}\n"), environment={}
+    )
+    with pytest.raises(BundleError, match=r"databricks\.yml:5:36: .*invalid value \"STOPPED\" for enum field"):
+        _ = bundle.jobs
+
+
+def test_jobs_are_typed_models() -> None:
+    job = load_bundle(CASES / "04-target-merge", "over", environment={}).jobs["j"]
+    assert [(task.task_key, task.max_retries) for task in job.tasks] == [("a", 3), ("b", 5), ("c", None)]
+
+
+def test_strict_makes_a_warning_an_error(write: Write) -> None:
+    folder = write(ROOT + "resources: {jobs: {j: {naem: x}}}\n")
+    assert len(load_bundle(folder, environment={}).warnings) == 1
+    assert refusal(folder, strict=True) == "databricks.yml:3:24: resources.jobs.j: unknown field: naem"
+
+
+def test_a_recommendation_is_no_warning() -> None:
+    bundle = load_bundle(CASES / "08-production-mode", "prod", environment={}, strict=True)
+    assert len(bundle.recommendations) == 1
+
+
+def test_wheels_stay_paths_of_this_machine_until_they_are_built(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "resources").mkdir()
+    text = "resources:\n  jobs:\n    j:\n      tasks:\n        - task_key: a\n          existing_cluster_id: c\n"
+    (tmp_path / "resources" / "j.yml").write_text(f"{text}          libraries: [{{whl: ../dist/*.whl}}]\n", "utf-8")
+    artifacts = "artifacts: {wheel: {type: whl, build: uv build --wheel, path: .}}\n"
+    bundle = load_bundle(write(f"{ROOT}include: [resources/*.yml]\n{artifacts}"), environment={})
+    assert bundle.resources["jobs"]["j"]["tasks"][0]["libraries"] == [{"whl": "dist/*.whl"}]
+    assert bundle.sections["artifacts"]["wheel"]["path"] == str(tmp_path.resolve())
+
+
+def test_shell_variables_of_commands_are_left_alone(write: Write) -> None:
+    artifacts = "artifacts: {wheel: {type: whl, build: 'echo ${HOME} ${a.b} ${bundle.name}', path: .}}\n"
+    built = load_bundle(write(ROOT + artifacts), environment={}).sections["artifacts"]["wheel"]["build"]
+    assert built == "echo ${HOME} ${a.b} b"

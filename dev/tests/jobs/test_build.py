@@ -1,0 +1,266 @@
+"""Jobs of the bundle in the runner's form: the project's own, what is refused with its line, what has no effect."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from databricks.bundles.jobs import ClusterSpec, Job, Task
+from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
+
+from dabs_lab.bundle import BundleError, load_bundle
+from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, listed
+from dabs_lab.jobs.job_spec import JobSpec, NoticeKind, PythonFileTask, WheelTask
+from dabs_lab.jobs.spec_builder import job_spec
+from dabs_lab.jobs.supported_settings import SETTINGS, Effect
+from tests.policies.golden import GIVEN, ROOT, TARGETS, copy_bundle, read
+
+SOURCES = Path(__file__).parents[2] / "src" / "dabs_lab" / "jobs"
+JOBS = ("cluster_per_task", "maintenance", "shared_cluster", "single_task", "train")
+# Of a cluster, in each of the files.
+CLUSTER = ("aws_attributes", "data_security_mode", "node_type_id", "num_workers", "spark_version")
+ROOT_FILE = """
+bundle: {name: b}
+artifacts: {wheel: {type: whl, build: make}}
+targets: {t: {default: true}}
+resources:
+  schemas: {live: {name: plant, catalog_name: c}}
+  jobs:
+    j:
+      name: j
+"""
+CLUSTERS = """
+      job_clusters:
+        - job_cluster_key: main
+          new_cluster: {spark_version: 18.x-scala2.13, num_workers: 1}
+"""
+TASK = """
+      tasks:
+        - task_key: a
+          job_cluster_key: main
+          python_wheel_task: {package_name: p, entry_point: e}
+"""
+Made = Callable[..., JobSpec]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A job of the given lines; `task` are more lines of its task `a`, `more` further tasks."""
+
+    def make(lines: str = "", task: str = "", more: str = "", clusters: str = CLUSTERS, tasks: str = TASK) -> JobSpec:
+        def indented(text: str, by: int) -> str:
+            return "".join(f"{' ' * by}{line}\n" for line in text.splitlines())
+
+        text = ROOT_FILE + indented(lines, 6) + clusters + tasks + indented(task, 10) + indented(more, 8)
+        (tmp_path / "databricks.yml").write_text(re.sub(r"\n\n+", "\n", text).lstrip(), encoding="utf-8")
+        return job_spec(load_bundle(tmp_path, environment={}), "j")
+
+    return make
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_job_of_the_project_is_taken_with_nothing_refused(target: str) -> None:
+    bundle = read(target)
+    assert sorted(bundle.resources["jobs"]) == sorted(JOBS)
+    for key in JOBS:
+        assert job_spec(bundle, key).warnings == ()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_settings_without_effect_are_those_for_the_workspace_and_the_machines(target: str) -> None:
+    bundle = read(target)
+    for key in JOBS:
+        found = {one.path.removeprefix(f"resources.jobs.{key}.") for one in job_spec(bundle, key).no_effect}
+        clusters = 2 if key == "cluster_per_task" else 1
+        tasks = 1 if key in ("single_task", "train", "maintenance") else 2
+        expected = {f"job_clusters[{at}].new_cluster.{name}" for at in range(clusters) for name in CLUSTER}
+        expected |= {f"tasks[{at}].libraries" for at in range(tasks)} | {"tags", "description"}
+        assert found == expected | (set() if target == "dev" else {"permissions", "run_as"})
+
+
+def test_a_setting_without_effect_says_where_it_stands_and_why() -> None:
+    spec = job_spec(read("prod"), "single_task")
+    (one,) = [found for found in spec.no_effect if found.path.endswith(".libraries")]
+    line = (ROOT / one.position.file).read_text("utf-8").splitlines()[one.position.line - 1]
+    assert (one.position.file, line.strip()) == ("resources/single_task.job.yml", "- whl: ../dist/*.whl")
+    assert "wheel is installed" in one.reason
+
+
+def test_the_single_task_job() -> None:
+    spec = job_spec(read("prod"), "single_task")
+    assert spec.continuous is not None
+    assert (spec.continuous.task_retry_mode, spec.paused) == (TaskRetryMode.ON_FAILURE, False)
+    assert job_spec(read("dev"), "single_task").paused
+    (one,) = spec.tasks
+    assert isinstance(one.work, WheelTask)
+    named = one.work.named_parameters
+    # What only the deployment knows is filled in, what only the run knows is not.
+    assert (named["schema"], named["run"]) == ("sensor_streams", "{{job.run_id}}")
+    assert one.notifications.emails[NoticeKind.FAILURE] == (GIVEN["alert_email"],)
+    assert [(rule.metric, rule.value) for rule in one.health] == [(JobsHealthMetric.STREAMING_BACKLOG_SECONDS, 900)]
+    assert one.cluster.spark_conf == {"spark.sql.session.timeZone": "UTC"}
+
+
+def test_the_shared_cluster_job() -> None:
+    spec = job_spec(read("staging"), "shared_cluster")
+    first, second = spec.tasks
+    assert first.cluster is second.cluster
+    assert second.depends_on == ("feature_extraction",)
+    assert (second.run_if, second.max_retries, second.retry_on_timeout) == (RunIf.ALL_SUCCESS, 3, True)
+    assert (second.timeout, second.min_retry_interval) == (timedelta(hours=1), timedelta(minutes=1))
+    assert spec.schedule is not None
+    assert spec.schedule.quartz.text == "0 0/15 * * * ?"
+    assert (spec.queue, spec.max_concurrent_runs, spec.notifications.tell_skipped) == (False, 1, False)
+    assert [leaf.key for leaf in spec.leaves()] == ["inference"]
+
+
+def test_the_cluster_per_task_job() -> None:
+    first, second = job_spec(read("prod"), "cluster_per_task").tasks
+    assert (first.cluster.key, second.cluster.key) == ("features", "inference")
+    assert (first.max_retries, second.max_retries, first.timeout) == (-1, -1, None)
+
+
+@pytest.mark.parametrize(
+    ("interval", "unit", "quartz"),
+    [(15, "MINUTES", "0 0/15 * * * ?"), (1, "HOURS", "0 0 0/1 * * ?"), (1, "DAYS", "0 0 0 * * ?")],
+)
+def test_an_interval_is_kept_as_a_time_table(made: Made, interval: int, unit: str, quartz: str) -> None:
+    spec = made(f"trigger: {{pause_status: PAUSED, periodic: {{interval: {interval}, unit: {unit}}}}}", "", "")
+    assert spec.schedule is not None
+    assert (spec.schedule.quartz.text, spec.schedule.zone.key, spec.paused) == (quartz, "UTC", True)
+
+
+def test_everything_that_is_modelled_arrives(made: Made) -> None:
+    spec = made(
+        "timeout_seconds: 100\nmax_concurrent_runs: 3\nqueue: {enabled: true}\n"
+        "parameters: [{name: day, default: '{{job.start_time.iso_date}}'}]\n"
+        "notification_settings: {no_alert_for_canceled_runs: true}\n"
+        "webhook_notifications: {on_failure: [{id: hook}]}\n"
+        "health: {rules: [{metric: RUN_DURATION_SECONDS, op: GREATER_THAN, value: 60}]}",
+        "notification_settings: {alert_on_last_attempt: true}\nmax_retries: 2",
+        "- task_key: b\n  run_if: ALL_DONE\n  depends_on: [{task_key: a}]\n"
+        "  new_cluster: {spark_version: 18.x-scala2.13, num_workers: 1, spark_env_vars: {A: b}}\n"
+        "  spark_python_task: {python_file: /Workspace/x.py, parameters: ['{{tasks.a.result_state}}', '{{nothing}}']}",
+    )
+    assert (spec.timeout, spec.max_concurrent_runs, spec.queue) == (timedelta(seconds=100), 3, True)
+    assert spec.parameters == {"day": "{{job.start_time.iso_date}}"}
+    assert (spec.notifications.tell_canceled, spec.duration_warning) == (False, timedelta(minutes=1))
+    assert spec.notifications.webhooks == {NoticeKind.FAILURE: ("hook",)}
+    first, second = spec.tasks
+    assert first.notifications.on_last_attempt_only
+    assert (second.cluster.own, second.cluster.environment) == (True, {"A": "b"})
+    assert second.work == PythonFileTask("/Workspace/x.py", ("{{tasks.a.result_state}}", "{{nothing}}"))
+    assert len(spec.warnings) == 1
+    assert "{{nothing}} is no reference and stays as it stands" in spec.warnings[0]
+    assert spec.paused, "without a trigger a job runs when it is asked for"
+
+
+CONTINUOUS = "continuous: {task_retry_mode: ON_FAILURE}"
+SECOND = "- task_key: b\n  job_cluster_key: main\n  python_wheel_task: {package_name: p, entry_point: e}"
+AFTER_B, AFTER_A = "depends_on: [{task_key: b}]", "\n  depends_on: [{task_key: a}]"
+AT_FIVE = "schedule: {quartz_cron_expression: '0 0 5 * * ?', timezone_id: UTC}"
+NOTEBOOK = "- task_key: b\n  job_cluster_key: main\n  notebook_task: {notebook_path: /Workspace/x}"
+
+
+def with_parameters(text: str) -> str:
+    return SECOND.replace("entry_point: e", f"entry_point: e, {text}")
+
+
+REFUSED = [
+    # Lines of the job, of its task, further tasks, and what is told: the line, the path, why.
+    ("git_source: {git_provider: gitHub, git_url: x}", "", "", r"\.yml:9:\d+: resources.jobs.j.git_source: is not run"),
+    ("trigger: {file_arrival: {url: /Volumes/a/b/c}}", "", "", r"trigger.file_arrival: .*an interval \(periodic\)"),
+    ("trigger: {periodic: {interval: 7, unit: MINUTES}}", "", "", "every 7 minutes is not an interval that the runner"),
+    ("trigger: {periodic: {interval: 2, unit: WEEKS}}", "", "", "every 2 weeks is not an interval that the runner"),
+    (f"{CONTINUOUS}\ntrigger: {{periodic: {{interval: 1, unit: HOURS}}}}", "", "", "is started in two ways"),
+    ("environments: [{environment_key: e}]", "", "", "environments: .*serverless"),
+    ("", "existing_cluster_id: x", "", r"tasks\[0\].existing_cluster_id: .*is not here"),
+    ("", "disabled: true", "", r"tasks\[0\].disabled: .*take the task out"),
+    ("", "libraries: [{pypi: {package: polars}}]", "", r"tasks\[0\].libraries: .*not the bundle's own wheel"),
+    ("", "libraries: [{whl: /Volumes/a/b/c/other.whl}]", "", "not the bundle's own wheel"),
+    ("", "", NOTEBOOK, r"tasks\[1\].notebook_task: .*Python wheels and Python files"),
+    ("", "depends_on: [{task_key: x}]", "", r"depends_on\[0\]: depends on task x, which is not there"),
+    ("", AFTER_B, SECOND + AFTER_A, "wait for each other, or for such: a, b"),
+    ("", AFTER_B.replace("b}", "b, outcome: 'true'}"), SECOND, "outcome is for condition tasks"),
+    ("", "max_retries: -2", "", "negative number"),
+    (CONTINUOUS, "max_retries: 3", "", r"tasks\[0\].max_retries: is not for a continuous job"),
+    (CONTINUOUS, "", SECOND + AFTER_A, r"tasks\[1\].depends_on: is not for a continuous job"),
+    (AT_FIVE.replace("?", "*"), "", "", r"quartz_cron_expression: .*write \?"),
+    (AT_FIVE.replace("UTC", "Mars"), "", "", "timezone_id: names no time zone: Mars"),
+    (f"{CONTINUOUS}\n{AT_FIVE}", "", "", "both scheduled and"),
+    ("parameters: [{name: p, default: '{{job.parameters.p}}'}]", "", "", r"\[0\].default: cannot be filled in"),
+    ("", "", with_parameters("parameters: ['{{tasks.a.run_id}}']"), r"parameters\[0\]: cannot .*no such task comes"),
+    ("", "", with_parameters("parameters: ['${resources.jobs.j.id}']"), "a workspace only"),
+    ("", "", with_parameters("parameters: [a], named_parameters: {a: b}"), "keep one kind"),
+]
+
+
+@pytest.mark.parametrize(("lines", "task", "more", "told"), REFUSED)
+def test_what_the_runner_does_not_do_is_refused_with_its_path_and_line(
+    made: Made, lines: str, task: str, more: str, told: str
+) -> None:
+    with pytest.raises(BundleError, match=told) as raised:
+        made(lines, task, more)
+    assert raised.value.exit_code == 2
+    assert all(problem.positions and problem.remedy for problem in raised.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "told"),
+    [
+        ("init_scripts: [{workspace: {destination: /x.sh}}]", "init_scripts: .*install that here by hand"),
+        ("data_security_mode: USER_ISOLATION", "standard mode foreachBatch runs apart"),
+    ],
+)
+def test_a_cluster_that_would_be_another_one_here_is_refused(made: Made, cluster: str, told: str) -> None:
+    with pytest.raises(BundleError, match=told):
+        made(clusters=CLUSTERS.replace("num_workers: 1", f"num_workers: 1, {cluster}"))
+
+
+def test_a_job_without_a_cluster_is_refused(made: Made) -> None:
+    with pytest.raises(BundleError, match="names a job cluster main that is not there"):
+        made(clusters="")
+
+
+def test_all_that_is_wrong_is_told_at_once(made: Made) -> None:
+    with pytest.raises(BundleError) as raised:
+        made("git_source: {git_provider: gitHub, git_url: x}", "existing_cluster_id: x\ndisabled: true")
+    assert len(raised.value.problems) == 3
+
+
+def test_what_the_typed_models_do_not_take_is_refused(made: Made) -> None:
+    with pytest.raises(BundleError, match="SOMETIMES"):
+        made("", "run_if: SOMETIMES")
+
+
+def test_a_job_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(BundleError, match="no job singel_task: its jobs are: cluster_per_task, maintenance"):
+        job_spec(read("dev"), "singel_task")
+
+
+def test_the_table_knows_every_setting_of_a_job_and_a_task() -> None:
+    """A setting that the typed models gain is told here, so that somebody decides."""
+    private = {"deployment"}
+    known = {name.removeprefix("tasks[].") for name in SETTINGS if re.fullmatch(r"tasks\[\]\.[a-z_]+", name)}
+    assert set(Task.__dataclass_fields__) <= known
+    assert set(Job.__dataclass_fields__) - private <= {name for name in SETTINGS if re.fullmatch("[a-z_]+", name)}
+    prefix = "job_clusters[].new_cluster."
+    clusters = {name.removeprefix(prefix) for name in SETTINGS if name.startswith(prefix)}
+    assert set(ClusterSpec.__dataclass_fields__) <= clusters
+    assert all(setting.reason for setting in SETTINGS.values())
+    assert {setting.effect for setting in SETTINGS.values()} == set(Effect)
+
+
+def test_every_assumption_is_used_and_has_its_sentence() -> None:
+    code = "".join(file.read_text("utf-8") for file in SOURCES.glob("*.py") if file.name != "assumptions.py")
+    assert [name for name in ASSUMED if f'"{name}"' not in code] == []
+    assert set(Assumptions.__dataclass_fields__) <= set(ASSUMED)
+    told = {name: value for name, value, _ in listed(Assumptions())}
+    assert told["run_backoff"] == "0:00:30, each time 2 times as long, at most 1:00:00"
+    assert told["new_cluster"] == ""
+
+
+def test_the_bundle_may_lie_elsewhere(tmp_path: Path) -> None:
+    copy_bundle(tmp_path)
+    assert job_spec(read("dev", tmp_path), "train") == job_spec(read("dev"), "train")

@@ -1,0 +1,129 @@
+"""Checkpoints that are broken, somebody else's, or in use."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dev.tests.preflight.broken import SILENT, Copy, by_id
+from sensor_streams.preflight.checkpoint_facts import holders
+from sensor_streams.preflight.facts import Facts
+from sensor_streams.runtime.lease import Lease, this_process
+from tests.plant import Plant
+
+pytestmark = pytest.mark.xdist_group("preflight")
+
+
+@pytest.fixture
+def copy(original: Plant, tmp_path: Path) -> Copy:
+    """A copy of the checkpoints; nothing else is broken here."""
+    return Copy.of(original, tmp_path)
+
+
+def cut(file: Path) -> None:
+    """Leave the first half of a file, as a disk does that is full."""
+    half = file.read_bytes()[: file.stat().st_size // 2]
+    file.write_bytes(half)
+
+
+def more_batches(folder: Path) -> None:
+    """Two batches more, like the last one."""
+    for batch in (2, 3):
+        for log in ("offsets", "commits"):
+            shutil.copy(folder / log / "1", folder / log / str(batch))
+
+
+BREAKS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "the query's id is gone": ("checkpoint.missing", lambda c: (c / "metadata").unlink()),
+    "the query's id is cut short": ("checkpoint.half-written", lambda c: cut(c / "metadata")),
+    "offsets are empty": ("checkpoint.half-written", lambda c: (c / "offsets/1").write_bytes(b"")),
+    "offsets are cut short": ("checkpoint.half-written", lambda c: cut(c / "offsets/1")),
+    "a commit is empty": ("checkpoint.half-written", lambda c: (c / "commits/0").write_bytes(b"")),
+    "the binding is gone": ("checkpoint.unbound", lambda c: (c.parent / "binding.json").unlink()),
+    "the binding is cut short": ("checkpoint.unbound", lambda c: cut(c.parent / "binding.json")),
+    "offsets of an ended batch are gone": ("checkpoint.gap", lambda c: (c / "offsets/1").unlink()),
+    "all commits are gone": ("checkpoint.gap", lambda c: shutil.rmtree(c / "commits")),
+    "a commit in between is gone": ("checkpoint.gap", lambda c: (more_batches(c), (c / "commits/2").unlink())),
+    "offsets in between are gone": ("checkpoint.gap", lambda c: (more_batches(c), (c / "offsets/1").unlink())),
+    "another target's": (
+        "checkpoint.other-stream",
+        lambda c: (c.parent / "binding.json").write_text(
+            (c.parent / "binding.json").read_text("utf-8").replace("spark_catalog.", "prod."), "utf-8"
+        ),
+    ),
+}
+
+
+@pytest.mark.slow
+def test_what_is_broken_in_a_checkpoint_is_told(copy: Copy) -> None:
+    checkpoint = copy.checkpoint("readings")
+    kept = copy.folder / "kept"
+    shutil.copytree(checkpoint, kept)
+    for what, (expected, break_it) in BREAKS.items():
+        break_it(checkpoint / "checkpoint")
+        said = dict(copy.found())
+        # A table that holds what the checkpoint has lost is a finding of its own.
+        ahead = said.pop("sink.transaction-ahead", set())
+        assert said == {expected: {"readings"}}, what
+        assert not ahead or what == "offsets of an ended batch are gone"
+        shutil.rmtree(checkpoint)
+        shutil.copytree(kept, checkpoint)
+    assert copy.found() == {}
+
+
+def test_a_checkpoint_of_another_stream_is_told_and_nothing_else_of_it(copy: Copy) -> None:
+    shutil.rmtree(copy.checkpoint("readings"))
+    shutil.copytree(copy.checkpoint("sensor_features"), copy.checkpoint("readings"))
+    assert "made by a stream that writes sensor_features" in copy.says("checkpoint.other-stream").found
+    # Only the folder within, so that the binding is the stream's own: one of the two is the copy.
+    shutil.copytree(copy.plant.folder / "checkpoints/readings", copy.checkpoint("readings"), dirs_exist_ok=True)
+    shutil.copy(copy.checkpoint("sensor_features") / "checkpoint/metadata", copy.checkpoint("readings") / "checkpoint")
+    assert copy.found() == {"checkpoint.other-stream": {"readings", "sensor_features"}}
+
+
+def test_a_run_at_work_is_told_with_its_name_and_is_not_the_run_that_asks(copy: Copy) -> None:
+    lease = Lease([copy.checkpoint("readings")], this_process("nightly", 1), SILENT)
+    lease.acquire()
+    try:
+        assert "held by run nightly, attempt 1" in copy.says("checkpoint.in-use", run="other").found
+        assert copy.found(run="nightly") == {}
+    finally:
+        lease.release()
+    assert copy.found(run="other") == {}
+
+
+def test_a_holder_that_is_dead_or_silent_holds_nothing(copy: Copy) -> None:
+    file = copy.checkpoint("readings") / "holder.json"
+    holder = this_process("gone", 1)
+    # The highest number that no process can have, and then a machine of which nothing is known.
+    for dead in (replace(holder, pid=2**22 + 1), replace(holder, machine="elsewhere")):
+        file.write_text(json.dumps(vars(dead)), "utf-8")
+        assert copy.found(run="other") == {}
+
+
+def test_checkpoints_that_go_with_the_machine_are_told_unless_the_tables_do_too(copy: Copy) -> None:
+    facts = copy.facts()
+
+    def where(checkpoints: str, tables: str | None) -> Facts:
+        return replace(facts, meant=replace(facts.meant, checkpoints=checkpoints, tables=tables))
+
+    for temporary in ("/tmp/x", "/local_disk0/x", "/dbfs/../tmp/x"):
+        assert by_id(where(temporary, None)) == {"checkpoint.temporary": {temporary}}
+        assert by_id(where(temporary, "/tmp/tables")) == {}
+    for lasting in ("/Volumes/main/plant/checkpoints", "/srv/tmp/x", "/tmpx"):
+        assert by_id(where(lasting, None)) == {}
+
+
+def test_a_run_that_beats_is_told_before_its_time_is_over(copy: Copy) -> None:
+    lease = Lease([copy.checkpoint("readings")], this_process("nightly", 1), SILENT)
+    lease.acquire()
+    try:
+        # A watch of an hour ends with the first beat.
+        held = holders([copy.checkpoint("readings")], None, timedelta(hours=1))
+        assert list(held) == [copy.checkpoint("readings")]
+    finally:
+        lease.release()

@@ -1,0 +1,180 @@
+"""The command preflight: what a job is meant to be bound to, wrong use, what its page says. Nothing starts Spark."""
+
+import inspect
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dabs_lab.bundle import load_bundle
+from dabs_lab.jobs import JobSpec, job_spec
+from dabs_lab.runner.local_config import load_local
+from dabs_lab.runner.name_mapping import Places
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.preflight.checks.registry import CHECKS
+from sensor_streams.preflight.findings import Report
+from sensor_streams.preflight.report import docs_of
+from sensor_streams.streams import STREAMS
+from sensor_streams_dev import cli
+from sensor_streams_dev.preflight.command import _Looking, preflight, run_as
+from sensor_streams_dev.preflight.job_settings import bound_of
+from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/preflight.md").read_text("utf-8")
+PROJECT = {"catalog": "main", "principal": "app-id", "alert_email": "me@example.org"}
+ALL = [stream.name for stream in STREAMS]
+Project = Callable[[str, str], Path]
+
+
+def spec_of(folder: Path, job: str, target: str = "dev") -> JobSpec:
+    return job_spec(load_bundle(folder, target, variables=PROJECT, user="me@example.org"), job)
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Project:
+    """The project's bundle with a text of a job's file replaced."""
+
+    def change(before: str, after: str) -> Path:
+        shutil.copytree(ROOT / "resources", tmp_path / "resources")
+        for name in ("databricks.yml", "local.yml", "sensors.yml"):
+            shutil.copy(ROOT / name, tmp_path)
+        file = tmp_path / "resources" / "shared_cluster.job.yml"
+        text = file.read_text("utf-8")
+        assert before in text
+        file.write_text(text.replace(before, after), "utf-8")
+        return tmp_path
+
+    return change
+
+
+@pytest.mark.parametrize("job", ["single_task", "shared_cluster", "cluster_per_task"])
+def test_tasks_of_one_job_are_looked_at_as_one(job: str) -> None:
+    (bound,) = bound_of(spec_of(ROOT, job, "prod"), str, lambda task: task.cluster.environment)
+    assert [stream.name for stream in bound.streams] == ALL
+    settings = bound.settings
+    assert (settings.catalog, settings.schema_name) == ("main", "sensor_streams")
+    assert settings.checkpoints == "/Volumes/main/sensor_streams/checkpoints"
+    assert settings.run == "", "what only a run knows is left out"
+    assert settings.registry_uri == "databricks-uc"
+
+
+def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
+    bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
+    places = Places.of(bundle, load_local(ROOT / "local.yml"))
+    (bound,) = bound_of(job_spec(bundle, "shared_cluster"), places.argument, lambda task: places.environment({}))
+    assert bound.tasks == ("feature_extraction", "inference")
+    settings = bound.settings
+    assert (settings.catalog, settings.schema_name) == ("spark_catalog", "plant")
+    assert settings.tables == str(ROOT / ".local/tables")
+    assert settings.checkpoints == str(ROOT / ".local/volumes/checkpoints")
+
+
+def test_the_preflight_looks_at_the_landing_folder_that_it_is_given(tmp_path: Path) -> None:
+    bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
+    places = Places.of(bundle, load_local(ROOT / "local.yml"), tmp_path)
+    (bound,) = bound_of(job_spec(bundle, "single_task"), places.argument, lambda _: places.environment({}))
+    assert bound.settings.landing == str(tmp_path)
+
+
+def test_tasks_that_are_bound_to_other_tables_are_looked_at_apart(changed: Project) -> None:
+    folder = changed(
+        "streams: anomaly_scores,remaining_life,alerts,alert_events",
+        "streams: anomaly_scores,remaining_life,alerts,alert_events\n              checkpoints: /Volumes/a/b/other",
+    )
+    one, two = bound_of(spec_of(folder, "shared_cluster"), str, lambda task: {})
+    assert [stream.name for stream in (*one.streams, *two.streams)] == ALL
+    assert two.settings.checkpoints == "/Volumes/a/b/other"
+
+
+def test_a_tasks_environment_is_that_of_its_cluster() -> None:
+    environment = {"SENSOR_STREAMS_LEASE_TIMEOUT": "7 s"}
+    (bound,) = bound_of(spec_of(ROOT, "single_task"), str, lambda task: environment)
+    assert bound.settings.lease_timeout.total_seconds() == 7
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("trigger: available-now", "trigger: often", "task feature_extraction: setting trigger"),
+        ("streams: anomaly_scores,", "streams: nosuch,", "task inference: no stream or task is called nosuch"),
+        ("streams: anomaly_scores,remaining_life,alerts,alert_events", "streams: ''", "parameter streams is missing"),
+    ],
+)
+def test_a_wrong_parameter_is_told_with_its_task(changed: Project, before: str, after: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        bound_of(spec_of(changed(before, after), "shared_cluster"), str, lambda task: {})
+
+
+def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -> None:
+    folder = changed("max_retries: 3", "max_retries: 2")
+    bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
+    looking = _Looking("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    notes = looking._look(bundle, [], lambda _: pytest.fail("nothing is looked at"), []).notes
+    told = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
+    assert [note for note in notes if re.match(told, note)], notes
+
+
+def test_a_job_without_streams_is_wrong_use() -> None:
+    with pytest.raises(ConfigurationError, match="job train: none of its tasks runs streams"):
+        bound_of(spec_of(ROOT, "train"), str, lambda task: {})
+
+
+def test_the_principal_is_the_one_that_the_job_runs_as() -> None:
+    for target, told in (("prod", "app-id"), ("dev", None)):
+        assert run_as(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task") == told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nosuch", "the bundle has no job nosuch"),
+        ("single_task --target nosuch", "nosuch: no such target"),
+        ("single_task --var x", "--var 'x': write key=value"),
+        ("single_task --accept nosuch.yml", "nosuch.yml: cannot be read"),
+        ("single_task --accept a-file", "a-file line 1, nosuch: there is no such field"),
+        ("single_task --home x --workspace", "--home is about this machine"),
+        ("single_task --landing x --workspace", "--landing is about this machine"),
+        ("single_task --landing nosuch", "nosuch: there is no such folder"),
+        ("train", "job train: none of its tasks runs streams"),
+    ],
+)
+def test_wrong_use_is_told_before_spark_starts_and_is_exit_code_2(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a-file").write_text("nosuch: 1\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["preflight", *words.split(), "--local", str(ROOT / "local.yml")])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_page_has_a_section_for_each_check_and_no_other() -> None:
+    sections = re.findall(r'<a id="([^"]+)"></a>\n### `([^`]+)`\n', PAGE)
+    assert [check for _, check in sections] == list(dict.fromkeys(check for _, check in sections))
+    assert {check for _, check in sections} == set(CHECKS)
+    assert all(docs_of(check) == f"docs/preflight.md#{anchor}" for anchor, check in sections)
+
+
+def test_the_page_tells_of_each_check_how_grave_it_is_a_story_a_reproduction_and_a_cure() -> None:
+    for check, (severity, title) in CHECKS.items():
+        assert f"| [`{check}`](#{check.replace('.', '-')}) | {severity} | {title} |" in PAGE
+        section = PAGE.partition(f"### `{check}`\n")[2].partition("\n<a id")[0]
+        commands = [line for line in section.splitlines() if line.startswith("    ")]
+        assert 1 <= len(commands) <= 3, check
+        assert any("preflight" in line or "sensor-streams" in line for line in commands), check
+        assert "\nCure: " in section, check
+
+
+def test_the_page_names_every_option_and_every_field() -> None:
+    options = inspect.signature(preflight).parameters.values()
+    words = {word for one in options for word in re.findall(r"--[a-z-]+", str(one.annotation))}
+    words |= {
+        f"--{one.name}" for one in options if one.name in ("target", "var", "profile", "warehouse", "accept", "home")
+    }
+    assert [word for word in sorted(words) if word not in PAGE] == []
+    fields = as_object(Report([], [], [], {}, 0.0), {"job": "", "target": "", "where": "", "home": ""})
+    assert [name for name in fields if f"`{name}`" not in PAGE] == []

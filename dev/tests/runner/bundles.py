@@ -1,0 +1,184 @@
+"""A small bundle of a test's own, and the runner as a process: what it says, which processes there are."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from tests.plant import QUICK, Plant
+
+ROOT = Path(__file__).parents[3]
+CLUSTER = {"spark_version": "18.x-scala2.13", "node_type_id": "m5d.large", "num_workers": 1}
+# A task that says that it is there, and waits until it is told how to end: a file of its name, with the exit code.
+WAITING = """
+import pathlib, sys, threading, time
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+name, number = sys.argv[1], sys.argv[2]
+here = pathlib.Path(__file__).parent
+(here / f"{name}-{number}.there").write_text(spark.sparkContext.applicationId)
+deadline = time.monotonic() + 300
+while not (told := here / f"{name}-{number}.end").exists():
+    assert time.monotonic() < deadline, "nobody told it to end"
+    threading.Event().wait(0.05)
+sys.exit(int(told.read_text()))
+"""
+
+
+def bundle(folder: Path, tasks: Sequence[Mapping[str, Any]], **job: Any) -> Path:
+    """A bundle with one job, `small`; tasks on the cluster `main` unless they name another. Its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "waiting.py").write_text(WAITING, "utf-8")
+    named = [{"job_cluster_key": "main", **task} for task in tasks]
+    clusters = [
+        {"job_cluster_key": key, "new_cluster": CLUSTER} for key in dict.fromkeys(t["job_cluster_key"] for t in named)
+    ]
+    whole = {
+        "bundle": {"name": "small"},
+        "targets": {"dev": {"default": True}},
+        "resources": {"jobs": {"small": {"name": "small", "job_clusters": clusters, "tasks": named, **job}}},
+    }
+    (folder / "databricks.yml").write_text(yaml.safe_dump(whole), "utf-8")
+    local = {"clusters": {"cores": 1, "memory": "600m"}, "volumes": {"landing": "volumes/landing"}}
+    (folder / "local.yml").write_text(yaml.safe_dump(local), "utf-8")
+    return folder
+
+
+def waits(key: str, cluster: str = "main", **more: Any) -> dict[str, Any]:
+    """A task that runs `waiting.py`."""
+    arguments = [key, "{{task.execution_count}}"]
+    work = {"python_file": "waiting.py", "parameters": arguments}
+    return {"task_key": key, "job_cluster_key": cluster, "spark_python_task": work, **more}
+
+
+def project(plant: Plant) -> Path:
+    """The project's own bundle, file by file, with a local.yml that leads to a plant."""
+    folder = plant.folder / "project"
+    shutil.copytree(ROOT / "resources", folder / "resources")
+    shutil.copy(ROOT / "databricks.yml", folder)
+    shutil.copy(plant.fleet_file, folder / "sensors.yml")
+    here = {
+        "schema": plant.schema,
+        "tables": str(plant.folder / "tables"),
+        "catalog_file": str(plant.folder / "catalog.json"),
+        "models": str(plant.folder / "models"),
+        "log": str(plant.folder / "log"),
+        "volumes": {name: str(plant.folder / name) for name in ("landing", "checkpoints", "archive")},
+        "variables": {"catalog": "spark_catalog", "principal": "you", "alert_email": "you@example.org"},
+    }
+    (folder / "local.yml").write_text(yaml.safe_dump(here), "utf-8")
+    return folder
+
+
+class Running:
+    """`sensor-streams run … --json` as a process; `events` grows while it runs."""
+
+    def __init__(
+        self, folder: Path, *words: str, job: str = "small", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+        # None of its JVMs needs more here.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sensor_streams_dev.cli", "run", job, "--json", *words],
+            cwd=folder,
+            env={**os.environ, "JAVA_TOOL_OPTIONS": QUICK, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Apart from the tests: whatever is sent to its group is not for them.
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def find(self, event: str, **values: Any) -> list[dict[str, Any]]:
+        """The events of a kind with these values."""
+        return [
+            one
+            for one in list(self.events)
+            if one["event"] == event and all(one.get(name) == value for name, value in values.items())
+        ]
+
+    def until(self, condition: Callable[[], Any], seconds: float = 90, every: float = 0.1) -> Any:
+        """Wait until something is so, with a deadline, and only while the runner lives; what it was."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {self.told()}"
+            if self.process.poll() is not None and not condition():
+                raise AssertionError(f"the runner ended with {self.process.returncode}: {self.told()}")
+            self._reader.join(every)
+        return found
+
+    def pid(self, task: str, number: int = 1) -> int:
+        """The process id of an attempt, once it has reached its own code."""
+        self.until(lambda: (self.folder / f"{task}-{number}.there").exists())
+        (found,) = self.until(lambda: self.find("process", task=task, number=number))
+        return int(found["pid"])
+
+    def drivers(self) -> list[int]:
+        """The process ids of the drivers so far."""
+        return [int(one["pid"]) for one in self.find("driver")]
+
+    def tell(self, task: str, code: int = 0, number: int = 1) -> None:
+        """Let an attempt end with a code."""
+        new = self.folder / f".{task}-{number}.new"
+        new.write_text(str(code))
+        new.rename(self.folder / f"{task}-{number}.end")
+
+    def tree(self) -> list[psutil.Process]:
+        """The runner and all below it."""
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def wait(self, seconds: float = 60) -> int:
+        """The exit code, once all that it said is read."""
+        code = self.process.wait(seconds)
+        self._reader.join(10)
+        return code
+
+    def told(self) -> str:
+        """The last that it said."""
+        error = self.process.stderr.read() if self.process.poll() is not None and self.process.stderr else ""
+        return "\n".join([*map(str, self.events[-15:]), error[-2000:]])
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(10)
+        self._reader.join(10)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def command_line(process: psutil.Process) -> str:
+    """What it was started with; empty when it has ended meanwhile, as a shell of the launcher's does."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def left(processes: Sequence[psutil.Process], seconds: float = 10) -> list[str]:
+    """Which of these are there after so many seconds at the most."""
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return [f"{one.pid} {command_line(one)[:120]}" for one in alive if one.status() != psutil.STATUS_ZOMBIE]

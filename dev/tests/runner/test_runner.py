@@ -1,0 +1,251 @@
+"""The local runner: what it makes of names, logs and wrong use, and one small job on a real driver."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from databricks.sdk.service.jobs import RunResultState
+
+from dabs_lab.bundle import load_bundle
+from dabs_lab.jobs import SETTINGS, Assumptions, Backoff, assumptions_of, job_spec, listed
+from dabs_lab.jobs.events import EventKind, RunNow, Stop
+from dabs_lab.jobs.job_spec import WheelTask
+from dabs_lab.runner.attempts import AttemptLog
+from dabs_lab.runner.display import JsonLines, sentence, summary, summary_object
+from dabs_lab.runner.local_config import ClusterSizes, load_local
+from dabs_lab.runner.name_mapping import Places
+from dabs_lab.runner.run_state import Happened
+from dabs_lab.runner.task_process import entry_point
+from dev.tests.jobs.simulation import START, Simulation, job, seconds, task
+from dev.tests.runner.bundles import Running, bundle, command_line, left, waits
+from sensor_streams.errors import ConfigurationError, EnvironmentProblem
+from sensor_streams.runtime.entry_points import stream
+from sensor_streams_dev import cli
+
+ROOT = Path(__file__).parents[3]
+PROJECT = {"catalog": "main", "principal": "me", "alert_email": "me@example.org"}
+
+
+def places(target: str) -> Places:
+    read = load_bundle(ROOT, target, variables=PROJECT, user="me@example.org")
+    return Places.of(read, load_local(ROOT / "local.yml"))
+
+
+@pytest.mark.parametrize("target", ["dev", "prod"])
+def test_a_jobs_parameters_lead_to_this_machines_folders_catalog_and_schema(target: str) -> None:
+    here = places(target)
+    spec = job_spec(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task")
+    (only,) = spec.tasks
+    assert isinstance(only.work, WheelTask)
+    words = here.command(only, [f"--{name}={value}" for name, value in only.work.named_parameters.items()])
+    assert words[:3] == ["wheel", "sensor_streams", "stream"]
+    told = dict(word.removeprefix("--").split("=", 1) for word in words[3:])
+    assert told["catalog"] == "spark_catalog"
+    assert told["schema"] == "plant"
+    assert told["landing"] == str(ROOT / ".local/volumes/landing")
+    assert told["checkpoints"] == str(ROOT / ".local/volumes/checkpoints")
+    assert told["sensors"] == str(ROOT / "sensors.yml")
+    assert told["trigger"] == "30 s", "what is no name of a place stays as it is"
+
+
+def test_settings_that_a_workspace_has_of_itself_come_by_the_environment() -> None:
+    told = places("dev").environment({"HOME": "/home/me"})
+    assert told["HOME"] == "/home/me"
+    assert told["SENSOR_STREAMS_TABLES"] == str(ROOT / ".local/tables")
+    assert told["SENSOR_STREAMS_TRACKING_URI"].startswith("sqlite:///")
+
+
+def test_a_volume_that_local_yml_does_not_know_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    work = {"python_file": "waiting.py", "parameters": ["/Volumes/main/plant/other/x"]}
+    folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": work}])
+    read = load_bundle(folder)
+    here = Places.of(read, load_local(folder / "local.yml"))
+    with pytest.raises(ConfigurationError, match="knows no volume other"):
+        here.prepare(job_spec(read, "small"))
+
+
+def test_a_job_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
+    read = load_bundle(bundle(tmp_path, [waits("a"), waits("b", "other")]))
+    here = Places.of(read, load_local(tmp_path / "local.yml"))
+    large = replace(here, local=replace(here.local, clusters=ClusterSizes(memory="90000g")))
+    with pytest.raises(EnvironmentProblem, match=r"2 drivers and 2 tasks need .* GiB"):
+        large.prepare(job_spec(read, "small"))
+
+
+def test_what_the_platform_does_not_publish_is_a_setting_and_a_wrong_one_is_told_by_its_name() -> None:
+    given = {"single_task_retries": 1, "task_backoff": {"first": "5 s", "factor": 2, "longest": "1 min"}}
+    backoff = Backoff(seconds(5), 2, seconds(60))
+    assert assumptions_of(given) == replace(Assumptions(), single_task_retries=1, task_backoff=backoff)
+    wrong = {"run_gap": "soon", "single_task_retries": -1, "retries": 1, "run_backoff": {"first": "1 s", "times": 2}}
+    with pytest.raises(ConfigurationError) as told:
+        assumptions_of(wrong)
+    assert [line.split(": ")[1] for line in str(told.value).splitlines()] == [
+        "assumptions.single_task_retries",
+        "assumptions.run_gap",
+        "assumptions.run_backoff.factor",
+        "assumptions.run_backoff.longest",
+        "assumptions.run_backoff.times",
+        "assumptions.retries",
+    ]
+
+
+def test_the_default_sizes_of_two_clusters_fit_eight_gigabytes() -> None:
+    assert ClusterSizes().needed(drivers=2, tasks=2) < 8 * 2**30
+    assert load_local(ROOT / "local.yml").clusters == ClusterSizes(), "local.yml shows the defaults"
+
+
+def test_a_log_is_read_while_it_grows_and_half_a_line_is_waited_for(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "a.log")
+    log.poll()
+    assert log.batches == {}
+    figures = {"stream": "readings", "batch_id": 3, "rows_in": 5, "rows_out": 4, "lag_seconds": 1.5}
+    line = json.dumps(figures)
+    log.file.write_text(f'starting\n{{"stream": 1}}\n{line[:20]}')
+    log.poll()
+    assert log.batches == {}
+    with log.file.open("a") as file:
+        file.write(line[20:] + "\nValueError: x\n")
+    log.poll()
+    assert (log.batches["readings"].number, log.batches["readings"].rows_out) == (3, 4)
+    assert log.last_lines(2) == ["starting", "ValueError: x"]
+
+
+def test_what_a_preflight_says_is_told_whole_and_its_first_line_is_why_the_attempt_failed(tmp_path: Path) -> None:
+    log = AttemptLog(tmp_path / "a.log")
+    said = ["readings: leads elsewhere.", "error location.moved, readings", "ALTER TABLE", "To start all the same"]
+    trace = ["starting", "Traceback (most recent call last):", f"sensor_streams.errors.PreflightFailed: {said[0]}"]
+    log.file.write_text("\n".join([*trace, *said[1:]]))
+    assert log.last_lines(2) == [trace[-1], *said[1:]]
+    assert log.message() == said[0]
+    assert len(log.last_lines(6)) == 6
+
+
+def test_the_docs_name_every_setting_and_every_assumption() -> None:
+    text = (ROOT / "docs/local-runs.md").read_text("utf-8")
+    assert [name for name in SETTINGS if f"`{name}`" not in text] == []
+    rows = [f"| `{name}` | {value} | {sentence} |" for name, value, sentence in listed(Assumptions())]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_a_run_that_waits_for_a_retry_when_it_is_stopped_is_no_success_though_the_ui_says_running() -> None:
+    spec = job(task("good"), task("bad", max_retries=-1, min_retry_interval=seconds(60)))
+    simulation = Simulation(spec, {"good": [None], "bad": [(5, 1)]})
+    simulation.feed(RunNow(START))
+    simulation.run(until=30)
+    view = simulation.machine.snapshot()
+    happened = Happened(view, at_stop=view, ended_at=30.0)
+    happened.kept.extend(event for event in simulation.events if event.kind is EventKind.ASSUMPTION)
+    simulation.feed(Stop(START + seconds(30)))
+    simulation.run()
+    happened.view, happened.results = simulation.machine.snapshot(), {view.runs[0].id: RunResultState.CANCELED}
+    assert happened.exit_code == 1
+    lines = list(summary(happened))
+    assert "the UI would say RUNNING; what was true when it was stopped:" in lines[0]
+    assert "  task bad: WAITING, 1 attempt" in lines
+    assert "  then it was stopped: CANCELED" in lines
+    assert summary_object(happened, "now")["exit_code"] == 1
+    happened.interrupted = 15
+    assert happened.exit_code == 130
+
+
+def test_every_event_is_told_in_one_line_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = job(task("a", max_retries=1), task("b", "a"))
+    simulation = Simulation(spec, {"a": [(5, 1), (5, 1)], "b": [(1, 0)]})
+    simulation.feed(RunNow(START))
+    simulation.run()
+    told = [text for event in simulation.events if (text := sentence(event))]
+    assert all("\n" not in text for text in told)
+    assert any("a, attempt 1: TERMINATED FAILED RUN_EXECUTION_ERROR" in text for text in told)
+    assert any("b: TERMINATED UPSTREAM_FAILED" in text for text in told)
+    JsonLines().events(Happened(simulation.machine.snapshot()), tuple(simulation.events))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [event.as_dict() for event in simulation.events]
+
+
+def test_an_entry_point_is_found_by_its_name_in_the_packages_metadata() -> None:
+    assert entry_point("sensor_streams", "stream") is stream
+    with pytest.raises(LookupError, match="has no entry point nosuch"):
+        entry_point("sensor_streams", "nosuch")
+    with pytest.raises(LookupError, match="package nosuch is not installed"):
+        entry_point("nosuch", "stream")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nosuch"], "the bundle has no job nosuch"),
+        (["small", "--for", "10"], "--for '10' is no duration"),
+        (["small", "--until", "soon"], "--until 'soon' is no time"),
+        (["small", "--until", "2099-01-01"], "starts no run by itself"),
+        (["small", "--live"], "has neither a schedule"),
+        (["small", "--var", "x"], "--var 'x': write key=value"),
+        (["small", "--param", "x=1"], "has no parameter x"),
+        (["small", "--input", "nosuch"], "there is no such folder"),
+    ],
+)
+def test_wrong_use_is_told_in_a_line_and_is_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(bundle(tmp_path, [waits("a")]))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", *words])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / ".local/log").exists(), "nothing was started"
+
+
+def test_without_java_it_is_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(bundle(tmp_path, [waits("a")]))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "small"])
+    assert ended.value.code == 3
+    assert "Java 17 or 21 is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("job", [{}, {"continuous": {"pause_status": "PAUSED", "task_retry_mode": "ON_FAILURE"}}])
+def test_a_driver_that_does_not_start_is_exit_code_3_with_the_reason(tmp_path: Path, job: dict[str, object]) -> None:
+    conf = {"new_cluster": {"spark_version": "x", "num_workers": 1, "spark_conf": {"spark.driver.memory": "1k"}}}
+    folder = bundle(tmp_path, [waits("a")], job_clusters=[{"job_cluster_key": "main", **conf}], **job)
+    with (folder / "local.yml").open("a") as file:
+        file.write("assumptions: {single_task_retries: 0}\n")
+    with Running(folder) as running:
+        assert running.wait() == 3
+    # A continuous job's run that is given up is canceled by its words, and no success.
+    (run,) = running.find("run", state="TERMINATED")
+    assert run["result"] == ("CANCELED" if job else "FAILED")
+    (ended,) = running.find("attempt", task="a", state="TERMINATED")
+    assert (ended["result"], ended["code"]) == ("FAILED", "CLUSTER_ERROR")
+    assert left([psutil.Process(pid) for pid in running.drivers() if psutil.pid_exists(pid)]) == []
+
+
+def test_two_tasks_of_a_cluster_share_one_driver_and_the_exit_code_is_the_jobs(tmp_path: Path) -> None:
+    folder = bundle(tmp_path, [waits("good"), waits("bad")])
+    with Running(folder) as running:
+        pids = {running.pid("good"), running.pid("bad")}
+        tree = running.tree()
+        assert pids <= {process.pid for process in tree}
+        assert len(pids) == 2
+        lines = {one.pid: command_line(one) for one in tree}
+        assert [pid for pid, line in lines.items() if line.partition(" ")[0].endswith("/java")] == running.drivers()
+        secret = [line for line in lines.values() if "SECRET" in line]
+        assert secret == []
+        running.tell("good")
+        running.until(lambda: running.find("attempt", task="good", result="SUCCESS"))
+        running.tell("bad", 5)
+        assert running.wait() == 1
+    assert (folder / "good-1.there").read_text() == (folder / "bad-1.there").read_text()
+    (ended,) = running.find("attempt", task="bad", state="TERMINATED")
+    assert (ended["result"], ended["code"], ended["exit_code"]) == ("FAILED", "RUN_EXECUTION_ERROR", 1)
+    assert "SystemExit: 5" in ended["message"]
+    (summary,) = running.find("summary")
+    assert summary["exit_code"] == 1
+    assert left(tree) == []

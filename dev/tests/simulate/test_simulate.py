@@ -1,0 +1,78 @@
+"""The simulator: the same seed gives the same fleet, and its truth is what it wrote."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sensor_streams.errors import ConfigurationError
+from sensor_streams.fleet import load_fleet
+from sensor_streams_dev.simulate import Simulation, simulate
+
+ROOT = Path(__file__).parents[3]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FLEETS = ["sensors.yml", "examples/fleets/cold_chain.yml", "examples/fleets/turbofan.yml"]
+
+
+def lines(folder: Path) -> dict[str, bytes]:
+    """file → content."""
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("name", FLEETS)
+def test_the_same_seed_gives_the_same_files_in_one_call_or_two(tmp_path: Path, name: str) -> None:
+    simulation = Simulation(load_fleet(ROOT / name), devices=2, origin=START)
+    middle, end = START + timedelta(hours=12), START + timedelta(days=1)
+    simulate(simulation, tmp_path / "one", START, end)
+    simulate(simulation, tmp_path / "two", START, middle)
+    simulate(simulation, tmp_path / "two", middle, end)
+    assert lines(tmp_path / "one") == lines(tmp_path / "two")
+    other = Simulation(simulation.fleet, seed=2, devices=2, origin=START)
+    simulate(other, tmp_path / "three", START, end)
+    assert lines(tmp_path / "three") != lines(tmp_path / "one")
+
+
+def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path) -> None:
+    simulation = Simulation(load_fleet(ROOT / "sensors.yml"), devices=4, origin=START)
+    end = START + timedelta(days=7)
+    report = simulate(
+        simulation, tmp_path / "landing", START, end, failures=tmp_path / "failures.jsonl", truth=tmp_path / "truth"
+    )
+    written = b"".join(lines(tmp_path / "landing").values()).split(b"\n")[:-1]
+    assert report.lines == len(written)
+    assert min(report.duplicates, report.conflicts, report.malformed, report.ahead, report.failures) > 0
+    counts = json.loads((tmp_path / "truth/counts.json").read_text("utf-8"))
+    assert sum(count["lines"] for count in counts.values()) == report.lines
+    failures = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text("utf-8").splitlines()]
+    assert all(START.isoformat() <= f["failed_at"].replace("Z", "+00:00") < end.isoformat() for f in failures)
+    assert (tmp_path / "truth/faults.jsonl").read_text("utf-8").strip()
+    # The first device was offline on the third day and sent it all in the file of the fourth day's first hours.
+    fourth = (tmp_path / "landing/readings-20260104T000000.json").read_bytes().decode("utf-8", "replace").splitlines()
+    assert sum('"pump-01"' in line and "2026-01-03" in line for line in fourth) > 1000
+    for file in (tmp_path / "landing").iterdir():
+        told = datetime.strptime(file.name, "readings-%Y%m%dT%H%M%S.json").replace(tzinfo=UTC)
+        assert file.stat().st_mtime == (told + timedelta(hours=6)).timestamp(), "a file's time is its arrival"
+
+
+def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are() -> None:
+    fleet = load_fleet(ROOT / "sensors.yml")
+
+    def names(count: int, *patterns: str) -> list[str]:
+        kind = fleet.device_types["pump"].model_copy(update={"devices": patterns})
+        named = fleet.model_copy(update={"device_types": {"pump": kind}})
+        return [device.name for device in Simulation(named, devices=count, origin=START).all_devices()]
+
+    assert names(3, "pump-*") == ["pump-01", "pump-02", "pump-03"]
+    assert names(2, "pump-??") == ["pump-01", "pump-02"]
+    assert names(3, "north", "south", "p?") == ["north", "south", "p1"]
+    assert names(3, "pump-01", "pump-*") == ["pump-01", "pump-02", "pump-03"]
+    with pytest.raises(ConfigurationError, match="device type pump names 2 devices, and 3 are to be simulated"):
+        names(3, "north", "south")
+
+
+def test_a_span_is_not_written_twice(tmp_path: Path) -> None:
+    simulation = Simulation(load_fleet(ROOT / "sensors.yml"), devices=1, origin=START)
+    simulate(simulation, tmp_path, START, START + timedelta(hours=6))
+    with pytest.raises(ConfigurationError, match="is there already"):
+        simulate(simulation, tmp_path, START, START + timedelta(hours=6))

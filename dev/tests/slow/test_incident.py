@@ -1,0 +1,97 @@
+"""The incident of the article: the entry of a table at A, its data at B, two tasks on one cluster that are retried."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.tests.preflight.broken import said_of
+from dev.tests.runner.bundles import Running, project
+from sensor_streams.catalog_file import CatalogFile
+from sensor_streams.runtime.offsets import position_of
+from sensor_streams.table_spec import TableIdentity
+from tests.plant import Plant, reading
+
+# With the others that use the plant that ran.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams")]
+TABLE = "anomaly_scores"
+
+
+def preflight(folder: Path) -> tuple[int, dict[str, Any]]:
+    """What the command says of the job, here."""
+    command = [
+        sys.executable,
+        "-m",
+        "sensor_streams_dev.cli",
+        "preflight",
+        "shared_cluster",
+        "--target",
+        "dev",
+        "--json",
+    ]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.stdout, ended.stderr[-3000:]
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return ended.returncode, found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_once_it_is_right(
+    running: Plant,
+) -> None:
+    plant, folder = running, project(running)
+    job = folder / "resources" / "shared_cluster.job.yml"
+    # As often as the job says, and sooner than it says.
+    soon = job.read_text("utf-8").replace("min_retry_interval_millis: 60000", "min_retry_interval_millis: 1000")
+    job.write_text(soon.replace("max_retries: 3", "max_retries: 1"), "utf-8")
+    minutes = range(0, 60, 5)
+    plant.land("more.json", [reading("pump-1", "power", f"2026-01-02T10:{minute:02}:00Z", 5) for minute in minutes])
+    assert said_of(plant) == {}
+
+    # The migration: the entry leads to A now. The data is where it was.
+    right = plant.catalog.identify(TABLE)
+    a = plant.folder / "A" / TABLE
+    entries = CatalogFile(plant.folder / "catalog.json")
+    entries.add(TableIdentity(right.name, f"file:{a}", right.table_id))
+    b, checkpoint = plant.folder / "tables" / TABLE, plant.folder / "checkpoints" / TABLE
+    before, position = contents(b), position_of(checkpoint)
+    code, report = preflight(folder)
+    assert code == 1
+    (finding,) = [one for one in report["findings"] if one["severity"] == "error"]
+    assert finding["check"] == "location.nothing-there"
+    assert TABLE in finding["subject"]
+    assert str(a) in finding["found"]
+    assert str(b) in finding["found"] + finding["expected"] + finding["command"]
+
+    with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
+        assert job_run.wait(300) == 1, job_run.told()
+    (features,) = job_run.find("attempt", task="feature_extraction", state="TERMINATED")
+    assert features["result"] == "SUCCESS", "what has nothing to do with it runs on"
+    tries = job_run.find("attempt", task="inference", state="TERMINATED")
+    assert [one["result"] for one in tries] == ["FAILED", "FAILED"], "each attempt is refused"
+    for one in tries:
+        assert one["message"].startswith(f"{right.name}: ")
+        assert "Nothing was read or written, no stream was started." in one["message"]
+    (log,) = {str(one["log"]) for one in job_run.find("process", task="inference", number=1)}
+    said = Path(log).read_text("utf-8").rstrip().splitlines()
+    assert (
+        said[-1] == "To start all the same, knowing that data may be lost: --preflight=warn, a parameter of this task."
+    )
+    assert any(str(a) in line for line in said)
+    assert not a.exists(), "no second table was made at A"
+    assert contents(b) == before
+    assert position_of(checkpoint) == position
+
+    # ALTER TABLE … SET LOCATION, as this machine's catalog has it.
+    entries.add(right)
+    with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
+        assert job_run.wait(300) == 0, job_run.told()
+    assert plant.differing() == []
+    assert plant.count(TABLE) == plant.count("device_features") > 10

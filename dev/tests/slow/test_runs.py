@@ -1,0 +1,194 @@
+"""Jobs on this machine with real drivers and processes: what dies, what is tried again, what goes on, what is left."""
+
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dev.tests.preflight.broken import said_of
+from dev.tests.runner.bundles import Running, bundle, left, project, waits
+from sensor_streams.runtime.offsets import position_of
+from sensor_streams.streams import STREAMS
+from sensor_streams_dev.simulate import Simulation, simulate
+from tests.plant import Plant
+
+pytestmark = pytest.mark.slow
+ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# A stream with a Python function in each batch and one in its plan: the driver calls the task, and starts workers.
+STREAMING = """
+import pathlib
+from pyspark.sql import SparkSession, functions as F
+spark = SparkSession.builder.getOrCreate()
+twice = F.udf(lambda value: value * 2, "long")
+here = pathlib.Path(__file__).parent
+def write(batch, number):
+    # The first batch may have no rows, and an empty one starts no worker.
+    if batch.select(twice("value")).collect():
+        (here / "a-1.there").write_text(str(number))
+rows = spark.readStream.format("rate").option("rowsPerSecond", 5).load()
+rows.writeStream.foreachBatch(write).trigger(processingTime="1 second").start().awaitTermination()
+"""
+
+
+def at(event: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(event["at"])
+
+
+def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path) -> None:
+    interval, tick = timedelta(seconds=20), timedelta(seconds=2)
+    retried = {"max_retries": 1, "min_retry_interval_millis": 20_000}
+    folder = bundle(tmp_path, [waits("a", **retried), waits("b"), waits("c"), waits("d", "other")])
+    with Running(folder) as running:
+        pids = {key: running.pid(key) for key in "abcd"}
+        driver = {one["task"]: one["cluster"] for one in running.find("process")}
+        assert driver["a"] == driver["b"] == driver["c"] != driver["d"]
+        applications = {key: (folder / f"{key}-1.there").read_text() for key in "abcd"}
+        assert applications["a"] == applications["b"] == applications["c"] != applications["d"]
+        tree = running.tree()
+        assert sorted(one.pid for one in tree if one.name() == "java") == sorted(running.drivers())
+        assert len(running.drivers()) == 2
+        # A task: tried again, from start to start, up to the limit; its siblings live on.
+        psutil.Process(pids["a"]).kill()
+        second = running.pid("a", 2)
+        (begun,) = running.find("attempt", task="a", state="PENDING", number=1)
+        (ended,) = running.find("attempt", task="a", state="TERMINATED", number=1)
+        (retry,) = running.find("retry", task="a")
+        (again,) = running.find("attempt", task="a", state="RUNNING", number=2)
+        due = datetime.fromisoformat(retry["next_at"])
+        assert due == max(at(begun) + interval, at(ended)), "from start to start"
+        assert due <= at(again) < due + tick
+        psutil.Process(second).kill()
+        running.until(lambda: running.find("task", task="a", state="TERMINATED", result="FAILED"))
+        assert len(running.find("process", task="a")) == 2
+        assert all(psutil.pid_exists(pids[key]) for key in "bcd")
+        # A driver: all tasks on it fail, the other driver's task lives on.
+        of_main = next(int(one["pid"]) for one in running.find("driver") if one["cluster"] == driver["b"])
+        psutil.Process(of_main).kill()
+        for key in "bc":
+            (ended,) = running.until(lambda key=key: running.find("attempt", task=key, state="TERMINATED"))
+            assert (ended["result"], ended["code"]) == ("FAILED", "DRIVER_ERROR")
+        assert psutil.pid_exists(pids["d"])
+        assert running.find("attempt", task="d", state="TERMINATED") == []
+        running.tell("d")
+        running.until(lambda: running.find("attempt", task="d", result="SUCCESS"))
+        assert running.wait() == 1
+    assert left(tree) == []
+
+
+def test_an_attempt_that_hangs_meets_its_timeout_and_is_tried_again(tmp_path: Path) -> None:
+    # On a driver that is there already: how long one takes to start is the machine's.
+    limit = {"timeout_seconds": 25, "retry_on_timeout": True, "max_retries": 1}
+    folder = bundle(tmp_path, [waits("before"), waits("a", depends_on=[{"task_key": "before"}], **limit)])
+    with Running(folder) as running:
+        running.pid("before")
+        running.tell("before")
+        first = running.pid("a")
+        (ended,) = running.until(lambda: running.find("attempt", task="a", result="TIMEDOUT"))
+        (begun,) = running.find("attempt", task="a", state="PENDING", number=1)
+        assert timedelta(seconds=25) <= at(ended) - at(begun) < timedelta(seconds=35)
+        assert not psutil.pid_exists(first)
+        running.tell("a", number=2)
+        assert running.wait() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_nothing_is_left_however_the_runner_ends(tmp_path: Path, how: signal.Signals) -> None:
+    folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": {"python_file": "waiting.py"}}])
+    (folder / "waiting.py").write_text(STREAMING, "utf-8")
+    with Running(folder) as running:
+        running.pid("a")
+        tree = running.tree()
+        # Runner, driver, task, and the workers of Python functions with what forks them.
+        assert len(tree) >= 4, tree
+        running.process.send_signal(how)
+        code = running.wait()
+    assert code == (-signal.SIGKILL if how is signal.SIGKILL else 130)
+    assert left(tree) == []
+
+
+def drained(plant: Plant, files: int) -> bool:
+    """True when every file is recorded and every stream has read all that its sources hold."""
+    if not plant.catalog.exists("ingested_files") or plant.count("ingested_files") < files:
+        return False
+    for stream in STREAMS:
+        position = position_of(plant.folder / "checkpoints" / stream.name)
+        if position.committed is None or position.unfinished:
+            return False
+        for source in stream.sources:
+            if position.versions.get(plant.catalog.identify(source).table_id, -1) <= plant.version(source):
+                return False
+    return True
+
+
+def checkpoints(plant: Plant) -> dict[str, str]:
+    """The id of each stream's checkpoint."""
+    return {s.name: (plant.folder / f"checkpoints/{s.name}/checkpoint/metadata").read_text() for s in STREAMS}
+
+
+def test_a_run_shows_policies_that_the_bundle_breaks_before_anything_starts(plant: Plant) -> None:
+    folder = project(plant)
+    file = folder / "resources/shared_cluster.job.yml"
+    file.write_text(file.read_text("utf-8").replace("max_retries: 3", "max_retries: 2", 1), "utf-8")
+    with Running(folder, "--target", "dev", job="shared_cluster") as running:
+        (start,) = running.until(lambda: running.find("start"))
+        running.process.send_signal(signal.SIGINT)
+        running.wait()
+    # The folder has the bundle's files and not the code: other warnings are about that.
+    (told,) = (line for line in start["warnings"] if line.startswith("policy: "))
+    assert told.startswith("policy: resources/shared_cluster.job.yml:"), told
+    assert "max_retries is 2 and not 3" in told
+
+
+def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_checkpoints(plant: Plant) -> None:
+    folder, third = project(plant), timedelta(hours=2)
+    simulation = Simulation(plant.fleet, devices=2, mean_life=timedelta(hours=2), malformed=0.01, duplicates=0.02)
+    files = simulate(simulation, plant.landing, ORIGIN, ORIGIN + third).files
+    with Running(folder, "--target", "dev", job="shared_cluster") as running:
+        assert running.wait(200) == 0, running.told()
+    assert len(running.drivers()) == 1
+    assert len({one["pid"] for one in running.find("process")}) == 2
+    ends = [
+        (device.name, datetime.fromtimestamp(failed, UTC).isoformat())
+        for device in simulation.all_devices()
+        for _, failed in device.lives(int((ORIGIN + third).timestamp()))
+    ]
+    plant.train(ends)
+
+    files += simulate(simulation, plant.landing, ORIGIN + third, ORIGIN + 2 * third).files
+    quick = ["--target", "dev", "--var", "trigger=1 s"]
+    with Running(folder, *quick, "--for", "60s", job="single_task") as running:
+        holder = plant.folder / "checkpoints/readings/holder.json"
+        running.until(holder.exists)
+        (first,) = {one["run"] for one in running.find("run")}
+        soon = {"SENSOR_STREAMS_LEASE_TIMEOUT": "6 s"}
+        with Running(folder, "--target", "dev", job="shared_cluster", environment=soon) as second:
+            (ended,) = second.until(lambda: second.find("attempt", task="feature_extraction", result="FAILED"))
+            assert f"in use by run {first}, attempt 1" in ended["message"]
+            second.process.send_signal(signal.SIGINT)
+            assert second.wait() == 130
+        assert running.wait(120) == 0, running.told()
+    (summary,) = running.find("summary")
+    assert summary["runs"][0]["ui"] == "RUNNING"
+    assert {one["stream"] for one in summary["streams"]} == {stream.name for stream in STREAMS}
+    before = checkpoints(plant)
+
+    files += simulate(simulation, plant.landing, ORIGIN + 2 * third, ORIGIN + 3 * third).files
+    with Running(folder, *quick, job="cluster_per_task") as running:
+        # Each look asks Spark, which takes of what the job needs.
+        running.until(lambda: drained(plant, files), 300, every=3)
+        assert len(running.drivers()) == 2
+        tree = running.tree()
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait() == 130
+    assert left(tree) == []
+    assert checkpoints(plant) == before
+    assert said_of(plant) == {}, "preflight has nothing to say"
+    assert plant.differing() == []
+    lines, accepted, rejected, duplicates = plant.sums()
+    assert lines == accepted + rejected + duplicates > 0
+    assert plant.count("anomaly_scores") == plant.count("device_features") > 10
+    key = ["device_id", "rule", "opened_at", "number"]
+    events = plant.read("alert_events")
+    assert events.count() == events.select(*key).distinct().count() > 0

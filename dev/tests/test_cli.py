@@ -1,0 +1,161 @@
+"""The command line: exit codes, and one clear line for what is not our bug. Nothing here starts Spark."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sensor_streams import streams
+from sensor_streams.errors import FleetChanged
+from sensor_streams.runtime.lease import Lease, this_process
+from sensor_streams.runtime.supervisor import RunInterrupted
+from sensor_streams_dev import cli
+from sensor_streams_dev.bundle_options import own_home
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in a folder of its own, without a Java: (exit code, what it said on stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "no java"))
+
+    def command(*words: str) -> tuple[int, list[str]]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*words, "--local", str(ROOT / "local.yml")])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, capsys.readouterr().err.splitlines()
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("stream nosuch", "no stream or task is called nosuch"),
+        ("stream --trigger parsecs", "setting trigger (command line): 'parsecs' is no duration"),
+        ("stream --attempt=-1", "setting attempt (command line): Input should be greater"),
+        ("stream --settings nosuch.yml", "nosuch.yml: cannot be read"),
+        ("verify --settings a-file", "no such setting"),
+        ("verify --from garbage", "--from 'garbage' is no time"),
+        ("verify --from 2026-02-01 --to 2026-01-01", "is not after"),
+        ("verify --only nosuch", "no stream is called nosuch"),
+        ("rebuild nosuch", "nosuch cannot be rebuilt: no stream is called so"),
+        ("rebuild readings", "readings cannot be rebuilt: it only adds to its table"),
+        ("rebuild", "rebuild takes the name of a stream, or --changed"),
+        ("rebuild alerts --changed", "rebuild takes the name of a stream, or --changed"),
+        ("rebuild alerts --train", "goes with --changed"),
+        ("rebuild --changed --from 2026-01-01", "--changed takes no --from"),
+        ("erase --device pump-1", "give --yes to do it"),
+        ("erase --device pump-1 --from 2026-02-01 --to 2026-01-01 --yes", "is not after"),
+        ("train --settings nosuch.yml", "nosuch.yml: cannot be read"),
+        ("failures x --settings nosuch.yml", "nosuch.yml: cannot be read"),
+        ("simulate --landing a-file", "a-file is no folder"),
+        ("simulate --landing in --files-every 0", "it takes a second at least"),
+        ("simulate --landing in --days nan", "--days nan leads to no time"),
+        ("simulate --landing in --days 1e12", "leads to no time"),
+        ("simulate --landing in --files-every inf", "--files-every inf leads to no time"),
+        ("simulate --landing in --start 2025-12-01 --origin 2026-01-01", "the fleet begins to run at 2026-01-01"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2_before_spark_starts(
+    run: Run, tmp_path: Path, words: str, message: str
+) -> None:
+    (tmp_path / "a-file").write_text("nosuch: 1\n", "utf-8")
+    code, (line,) = run(*words.split())
+    assert code == 2
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (tmp_path / "in").exists()
+
+
+def test_what_the_machine_lacks_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    code, (line,) = run("stream", "--checkpoints", "a-file/x")
+    assert (code, line) == (3, f"error: {tmp_path}/a-file/x: Not a directory")
+    code, lines = run("stream", "--checkpoints", "[/x]", "--landing", "in")
+    assert code == 3
+    assert lines[-1].startswith("error: Java 17 or 21 is needed")
+    assert (tmp_path / "[/x]").is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_full_disk_is_one_line_and_exit_code_3(run: Run) -> None:
+    words = ["--landing", "in", "--days", "12", "--devices", "1", "--files-every", "200"]
+    code, lines = run("simulate", *words, "--failures", "/dev/full")
+    assert (code, lines[-1]) == (3, "error: the disk: No space left on device")
+
+
+def test_names_with_brackets_and_colons_are_printed_as_they_are(run: Run) -> None:
+    name = "[a]/[/x]/:bug:.yml"
+    assert run("simulate", "--sensors", name)[1][0].startswith("error: ")
+    assert name in run("simulate", "--sensors", name)[1][0]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunInterrupted("stopped by a signal")])
+def test_an_interrupted_command_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    monkeypatch.setattr(streams, "streams_of", raising(error))
+    assert run("stream")[0] == 130
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("of ours"), KeyError("x")])
+def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(streams, "streams_of", raising(error))
+    with pytest.raises(type(error)):
+        cli.main(["stream"])
+
+
+def raising(error: BaseException) -> Callable[[object], None]:
+    """A function that raises."""
+
+    def function(_: object) -> None:
+        raise error
+
+    return function
+
+
+def test_a_rebuild_beside_the_running_stream_is_refused_and_told_who_runs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home/volumes/checkpoints/sensor_features"
+    running = Lease([folder], this_process("nightly", 3), timedelta(seconds=0.4))
+    # Not even with the same name of the run: a rebuild takes over from nobody.
+    monkeypatch.setenv("SENSOR_STREAMS_RUN", "nightly")
+    monkeypatch.setenv("SENSOR_STREAMS_LEASE_TIMEOUT", "10 s")
+    running.acquire()
+    try:
+        code, (line,) = run("rebuild", "sensor_features", "--home", "home")
+    finally:
+        running.release()
+    assert code == 1
+    assert "in use by run nightly, attempt 3" in line
+    # Free again, it goes on (to where it finds no Java), and leaves the lease free.
+    assert run("rebuild", "sensor_features", "--home", "home")[0] == 3
+    assert not (folder / "holder.json").exists()
+
+
+def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes = {own_home(tmp_path / name / "readings") for name in ("a", "b")}
+    assert len(homes) == 2
+    monkeypatch.chdir(tmp_path)
+    assert own_home(Path("a/readings")) in homes
+    assert own_home(Path("b/../a/readings")) in homes
+
+
+def test_the_command_for_changed_settings_is_about_the_same_tables(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FleetChanged("changed:\n  sensor-streams rebuild --changed --train")
+
+    monkeypatch.setattr("sensor_streams_dev.watch.Watch.run", refuse)
+    (tmp_path / "sensors.yml").write_text((ROOT / "sensors.yml").read_text("utf-8"), "utf-8")
+    code, lines = run("stream", "readings", "--home", "my home", "--trigger", "10 s", "--sensors=sensors.yml")
+    local = ROOT / "local.yml"
+    options = f"--home 'my home' --sensors sensors.yml --local {local}"
+    assert (code, lines[-1]) == (1, f"  sensor-streams rebuild --changed {options} --train")

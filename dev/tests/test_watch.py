@@ -1,0 +1,37 @@
+"""What one sees: texts of the data are printed as they are."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.picture import _alerts
+from sensor_streams_dev.watch import Watch
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["pump[/x]", "/tmp/[a]/b", "[red]x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_with_brackets_is_said_as_it_is(name: str) -> None:
+    out = io.StringIO()
+    watch = Watch(Console(file=out, width=200), Workspace.open(ROOT / "local.yml"))
+    watch.say(f" {name}", "[bold]stream[/bold]")
+    with watch.busy(name):
+        pass
+    first, second = out.getvalue().splitlines()
+    assert first.endswith(f"s  stream {name}")
+    assert second.endswith(f"s  {name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_device_with_brackets_in_its_name_stands_in_the_picture(name: str) -> None:
+    out = io.StringIO()
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    rows = [{"device_id": name, "rule": "unusual", "opened_at": pd.Timestamp(begin), "resolved_at": pd.NaT}]
+    _alerts(Console(file=out, width=200), pd.DataFrame(rows), None, begin, end)
+    assert f"  {name}" in out.getvalue()

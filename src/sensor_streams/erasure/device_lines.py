@@ -1,0 +1,132 @@
+"""Lines of a device in files of readings: which ones they are, and a file without them."""
+
+import bz2
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from sensor_streams.ingest.compression import codec, suffix
+
+# A damaged file: each reader has errors of its own.
+UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """The readings to erase: one device, from `low` up to, not including, `high` (UTC; None = no limit)."""
+
+    device: str
+    low: datetime | None = None
+    high: datetime | None = None
+
+    @property
+    def whole(self) -> bool:
+        """True when all that is known of the device goes."""
+        return self.low is None and self.high is None
+
+    def concerns(self, line: bytes) -> bool:
+        """Return True for a line to erase.
+
+        A line that is no reading is one when it names the device as a word of its own. Without a time that can be
+        read a line is erased only with the whole device.
+        """
+        if self.device.encode() not in line and b"\\u" not in line:
+            return False
+        text = line.decode("utf-8", "replace").removeprefix("\ufeff")
+        try:
+            told = json.loads(text)
+        except (ValueError, RecursionError):
+            told = None
+        if isinstance(told, dict) and isinstance(told.get("device_id"), str):
+            return told["device_id"] == self.device and self._within(told.get("event_time"))
+        word = rf"(?<![\w.-]){re.escape(self.device)}(?![\w-])"
+        return self.whole and re.search(word, text) is not None
+
+    def _within(self, time: object) -> bool:
+        if self.whole:
+            return True
+        try:
+            at = datetime.fromisoformat(str(time).upper())
+        except ValueError:
+            return False
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+        return (self.low is None or at >= self.low) and (self.high is None or at < self.high)
+
+
+def holds(file: Path, erasure: Erasure) -> bool:
+    """Return True when a file has a line to erase. Raises one of UNREADABLE for a file that cannot be read."""
+    with _opened(file, "rb") as lines:
+        return any(erasure.concerns(line.rstrip(b"\r\n")) for line in _lines(lines))
+
+
+def line_count(file: Path) -> int:
+    """Return how many lines Spark reads from a file. Raises one of UNREADABLE."""
+    with _opened(file, "rb") as lines:
+        return sum(1 for _ in _lines(lines))
+
+
+def without(file: Path, erasure: Erasure, keep_empty: bool) -> int:
+    """Replace a file by one without the lines to erase, in one step; return how many lines went.
+
+    The modification time stays: it counts as the arrival of the lines. A file without lines is removed, unless
+    keep_empty, for a batch that was begun reads its files again.
+    """
+    status = file.stat()
+    new = file.with_name(f".{file.name}.erase")
+    kept = gone = 0
+    with _opened(file, "rb") as lines, _opened(new, "wb", file.name) as out:
+        for line in _lines(lines):
+            if erasure.concerns(line.rstrip(b"\r\n")):
+                gone += 1
+            else:
+                kept += 1
+                out.write(line)
+    if kept:
+        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+        new.replace(file)
+        return gone
+    new.unlink()
+    if keep_empty:
+        os.truncate(file, 0)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        file.unlink()
+    return gone
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Return the lines with their ends; a line ends as Spark takes it, with LF, CR LF or CR."""
+    for line in file:
+        if b"\r" in line.rstrip(b"\r\n"):
+            yield from re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z", line)
+        else:
+            yield line
+
+
+def _opened(file: Path, mode: str, name: str | None = None) -> Any:
+    """Open a file in the form that its name says, or another `name`."""
+    name = file.name if name is None else name
+    kind = codec(name)
+    if kind == "gzip":
+        return gzip.open(file, mode)
+    if kind == "bz2":
+        return bz2.open(file, mode)
+    if kind == "zstd":
+        if mode == "rb":
+            # By itself such a stream has no lines.
+            return io.BufferedReader(pa.input_stream(str(file), "zstd"))
+        return pa.output_stream(str(file), "zstd")
+    if kind is not None or suffix(name) == "lzo":
+        # Formats whose files Spark may read, and that nothing here can write.
+        raise OSError(f"{file}: .{suffix(name)} cannot be read here")
+    return file.open(mode)

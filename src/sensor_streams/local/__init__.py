@@ -1,1 +1,0 @@
-"""This machine in the place of a workspace: names, catalog entries, demo."""

@@ -1,0 +1,50 @@
+"""The resolved jobs of each target, kept so that a review shows what a change deploys: `make golden` renews them."""
+
+import json
+import shutil
+from pathlib import Path
+
+from dabs_lab.bundle import Bundle, load_bundle
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent / "golden"
+TARGETS = ("dev", "staging", "prod")
+# Values for what has no default: those of nobody.
+GIVEN = {
+    "catalog": "plant",
+    "principal": "00000000-0000-0000-0000-000000000000",
+    "alert_email": "sensor-team@example.org",
+}
+
+
+def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
+    """The project's bundle for a target, as somebody with the above values deploys it."""
+    # What dev fills in by itself stays as it fills it in.
+    given = {"catalog": GIVEN["catalog"]} if target == "dev" else GIVEN
+    return load_bundle(folder, target, variables=given, user="somebody@example.org", strict=strict)
+
+
+def copy_bundle(folder: Path) -> Path:
+    """Copy the files of the bundle to a folder, with a file for each pattern of `sync.exclude`; return the folder."""
+    shutil.copy(ROOT / "databricks.yml", folder)
+    shutil.copytree(ROOT / "resources", folder / "resources")
+    (folder / "src").mkdir()
+    (folder / "src" / "code.py").touch()
+    (folder / "README.md").touch()
+    return folder
+
+
+def text(bundle: Bundle) -> str:
+    """What is kept of a resolved bundle."""
+    return json.dumps(bundle.resources, indent=2, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write the files anew."""
+    FOLDER.mkdir(exist_ok=True)
+    for target in TARGETS:
+        (FOLDER / f"{target}.json").write_text(text(read(target)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
