@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from dabs_lab.local_spark import local_session
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.runtime.progress import json_lines_to
-from sensor_streams.session import local_session
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import QUICK, Plant
 from tests.rows import FIXTURES, rows
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The session of this test process: the settings of `sensor_streams.session`, each with its reason there."""
+    """The session of this test process: the settings of `dabs_lab.local_spark`, each with its reason there."""
     # A name as users have them: a space and a letter that is not ASCII must do no harm anywhere.
     folder = tmp_path_factory.mktemp("spark and ü")
     session = local_session(

@@ -29,7 +29,7 @@ except ImportError:
 
 spark: SparkSession
 if DatabricksSession is None:
-    from sensor_streams.session import local_session
+    from dabs_lab.local_spark import local_session
 
     spark = local_session("try-feature", Path(".local/log/try-feature.log"), cores=2)
 else:

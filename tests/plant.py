@@ -12,6 +12,7 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from dabs_lab.local_spark import LOCAL_SETTINGS
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.engine import Handles, Outcome, recompute
@@ -22,7 +23,6 @@ from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.stores import registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
-from sensor_streams.session import LOCAL_SETTINGS
 from sensor_streams.settings import Settings, load_settings
 from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.table_spec import TableIdentity, TableSpec

@@ -7,7 +7,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem, TableError
-from sensor_streams.session import names_at
+from sensor_streams.hadoop_files import names_at
 
 # Location of an entry whose location the catalog does not name.
 UNKNOWN_PLACE = "an unknown place"

@@ -11,9 +11,9 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.hadoop_files import names_at, remove_at
 from sensor_streams.missing_tables import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 from sensor_streams.retention import missing_retention
-from sensor_streams.session import names_at, remove_at
 from sensor_streams.sql_names import (
     checked,
     create_schema,

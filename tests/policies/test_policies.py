@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dabs_lab.bundle import Bundle, BundleError, load_bundle
+from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
-from sensor_streams.session import DELTA_JAR
 from sensor_streams.settings import load_settings
 from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.policies.job_files import SHAPES, broken_promises

@@ -7,8 +7,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.runtime.job_session import over_connect, refuse_connect
 from sensor_streams.runtime.task import run_task
-from sensor_streams.session import over_connect, refuse_connect
 from sensor_streams.settings import load_settings
 
 # Databricks' documents on standard access mode, and Spark's streaming migration guide (before 4.3).

@@ -7,9 +7,9 @@ from importlib.metadata import version
 import pyspark
 import pytest
 
+from dabs_lab.local_spark import JAVA_VERSIONS
 from sensor_streams.runtime.progress import COLUMNS
 from sensor_streams.runtime.run_environment import RunEnvironment
-from sensor_streams.session import JAVA_VERSIONS
 from sensor_streams.table_spec import TableSpec
 from tests.plant import Plant, reading
 

@@ -90,7 +90,7 @@ def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, sch
 
 def test_a_place_that_cannot_be_looked_at_is_told_in_one_line(plant: Plant) -> None:
     catalog = Catalog(plant.spark, "spark_catalog", plant.schema, "nosuch://bucket/x")
-    with pytest.raises(EnvironmentProblem, match=r"^nosuch://bucket/x/small: cannot be looked at: No FileSystem .*$"):
+    with pytest.raises(EnvironmentProblem, match=r"^nosuch://bucket/x/small: cannot be read: No FileSystem .*$"):
         catalog.create(SMALL)
 
 

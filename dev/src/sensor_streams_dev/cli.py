@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from rich.console import Console
 from rich.text import Text
 
+from dabs_lab.errors import DabsLabError
 from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE
 from sensor_streams.durations import parse_time
@@ -206,7 +207,7 @@ def cmapss(
 @app.command()
 def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is well")] = False) -> None:
     """Start Spark with Delta once and say what there is."""
-    from sensor_streams.session import local_session
+    from dabs_lab.local_spark import local_session
 
     spark = local_session("doctor", Path(".local/log/doctor.log"), cores=1, memory="1g")
     found: dict[str, Any] = {
@@ -235,7 +236,7 @@ def main(words: Sequence[str] | None = None) -> None:
     except FleetChanged as error:
         options = _options(sys.argv[1:] if words is None else words)
         _end(str(error).replace(error.COMMAND, error.COMMAND + options), error.exit_code)
-    except SensorStreamsError as error:
+    except (SensorStreamsError, DabsLabError) as error:
         _end(str(error), error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in _DISK_FULL:

@@ -30,7 +30,7 @@ class Demo:
 
     def simulated(self) -> None:
         """The first time: train on the first part, stream the rest. Every time: go on, verify, show."""
-        home = self.workspace.local.tables.parent
+        home = self.workspace.local.home
         state = read_json(home / "demo.json") or {}
         watch = Watch(self.console, self.workspace)
         watch.say(f"tables, models and Spark's log are kept under {_short(home)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from dabs_lab.local_spark import local_session
 from dabs_lab.runner.local_config import LocalConfig, absolute, load_local
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
@@ -15,10 +16,18 @@ from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.runtime.binding import read_binding
 from sensor_streams.runtime.settings_record import Records, check_features, record_training
 from sensor_streams.runtime.stores import catalog_of, registry_of
-from sensor_streams.session import local_session
-from sensor_streams.settings import Settings, load_settings
+from sensor_streams.settings import PREFIX, Settings, load_settings
 from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
+
+
+def settings_of(local: LocalConfig) -> dict[str, object]:
+    """Return the settings that follow from `local.yml`, for `load_settings(defaults=…)`."""
+    volumes = {name: str(path) for name, path in local.volumes.items() if name in Settings.model_fields}
+    environment = {
+        name.removeprefix(PREFIX).lower(): value for name, value in local.environment.items() if name.startswith(PREFIX)
+    }
+    return {**local.arguments, **environment, **volumes, "sensors": str(local.folder / "sensors.yml")}
 
 
 @dataclass
@@ -45,7 +54,7 @@ class Workspace:
         local = load_local(file)
         if home is not None:
             local = local.under(absolute(home))
-        settings = load_settings(arguments, os.environ, settings_file, local.settings())
+        settings = load_settings(arguments, os.environ, settings_file, settings_of(local))
         paths = {name: getattr(settings, name) for name in ("landing", "checkpoints", "sensors", "archive")}
         mapped = {name: str(absolute(local.path(path))) for name, path in paths.items() if path is not None}
         return cls(local, settings.model_copy(update=mapped), log_name)
@@ -63,7 +72,7 @@ class Workspace:
     @cached_property
     def spark(self) -> SparkSession:
         """The session, started when it is first asked for."""
-        return local_session("sensor-streams", self.log_file, warehouse=self.local.tables.parent / "warehouse")
+        return local_session("sensor-streams", self.log_file, warehouse=self.local.warehouse)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dabs_lab.local_spark import check_java
 from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
 from sensor_streams.durations import parse_duration, parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem
-from sensor_streams.session import check_java
 from sensor_streams_dev.bundle_options import bundle_of, kept, pairs
 from sensor_streams_dev.options import Resolved
 
@@ -40,19 +40,23 @@ def run(
     seconds, last = _seconds(lasting), None if until is None else parse_time(until, "--until")
     variables, parameters = pairs(var, "--var"), pairs(param, "--param")
     config = kept(load_local(local), home, folder)
+    if folder is not None:
+        if not folder.is_dir():
+            raise ConfigurationError(f"--input {folder}: there is no such folder")
+        config = config.with_volume("landing", absolute(folder))
     # What needs the SDK comes after what can be wrong without it: it takes a second to import.
     from dabs_lab.jobs import JobMachine, assumptions_of, job_spec
     from dabs_lab.jobs.dynamic_values import UnknownReference
     from dabs_lab.jobs.events import iso
     from dabs_lab.runner.display import JsonLines, Lines, Screen, summary, summary_object
-    from dabs_lab.runner.name_mapping import Places
+    from dabs_lab.runner.name_mapping import NameMapping
     from dabs_lab.runner.runner import Runner
     from sensor_streams_dev.policies.job_files import broken_promises
 
     assumptions = assumptions_of(config.assumptions)
     bundle = bundle_of(config, target, variables, resolved=resolved)
     spec = job_spec(bundle, job)
-    places = Places.of(bundle, config, absolute(folder) if folder else None)
+    places = NameMapping.of(bundle, config)
     places.prepare(spec)
     paused = spec.paused and not live
     # By its trigger where it has one that is live; a time-table only when somebody says how long.
@@ -72,7 +76,7 @@ def run(
     policies = [f"policy: {line}" for line in broken_promises(bundle)]
     remarks = [problem.summary for problem in (*bundle.warnings, *bundle.notes)]
     notes = [*remarks, *spec.warnings, *policies]
-    where = config.tables.parent
+    where = config.home
     if isinstance(shown, JsonLines):
         without = [f"{one.position}: {one.path}" for one in spec.no_effect]
         shown.line(

@@ -9,6 +9,7 @@ import pytest
 from databricks.bundles.jobs import ClusterSpec, Job, Task
 from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 
+import dabs_lab.jobs
 from dabs_lab.bundle import BundleError, load_bundle
 from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, listed
 from dabs_lab.jobs.job_spec import JobSpec, NoticeKind, PythonFileTask, WheelTask
@@ -16,7 +17,7 @@ from dabs_lab.jobs.spec_builder import job_spec
 from dabs_lab.jobs.supported_settings import SETTINGS, Effect
 from tests.policies.golden import GIVEN, ROOT, TARGETS, copy_bundle, read
 
-SOURCES = Path(__file__).parents[2] / "src" / "dabs_lab" / "jobs"
+SOURCES = Path(dabs_lab.jobs.__file__).parent
 JOBS = ("cluster_per_task", "maintenance", "shared_cluster", "single_task", "train")
 # Of a cluster, in each of the files.
 CLUSTER = ("aws_attributes", "data_security_mode", "node_type_id", "num_workers", "spark_version")

@@ -11,7 +11,7 @@ import pytest
 from dabs_lab.bundle import load_bundle
 from dabs_lab.jobs import JobSpec, job_spec
 from dabs_lab.runner.local_config import load_local
-from dabs_lab.runner.name_mapping import Places
+from dabs_lab.runner.name_mapping import NameMapping
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.preflight.checks.registry import CHECKS
 from sensor_streams.preflight.findings import Report
@@ -63,7 +63,7 @@ def test_tasks_of_one_job_are_looked_at_as_one(job: str) -> None:
 
 def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
     bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
-    places = Places.of(bundle, load_local(ROOT / "local.yml"))
+    places = NameMapping.of(bundle, load_local(ROOT / "local.yml"))
     (bound,) = bound_of(job_spec(bundle, "shared_cluster"), places.argument, lambda task: places.environment({}))
     assert bound.tasks == ("feature_extraction", "inference")
     settings = bound.settings
@@ -74,8 +74,8 @@ def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
 
 def test_the_preflight_looks_at_the_landing_folder_that_it_is_given(tmp_path: Path) -> None:
     bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
-    places = Places.of(bundle, load_local(ROOT / "local.yml"), tmp_path)
-    (bound,) = bound_of(job_spec(bundle, "single_task"), places.argument, lambda _: places.environment({}))
+    names = NameMapping.of(bundle, load_local(ROOT / "local.yml").with_volume("landing", tmp_path))
+    (bound,) = bound_of(job_spec(bundle, "single_task"), names.argument, lambda _: names.environment({}))
     assert bound.settings.landing == str(tmp_path)
 
 

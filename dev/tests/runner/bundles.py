@@ -68,13 +68,18 @@ def project(plant: Plant) -> Path:
     shutil.copytree(ROOT / "resources", folder / "resources")
     shutil.copy(ROOT / "databricks.yml", folder)
     shutil.copy(plant.fleet_file, folder / "sensors.yml")
+    store = f"sqlite:///{plant.folder / 'models' / 'mlflow.db'}"
     here = {
-        "schema": plant.schema,
-        "tables": str(plant.folder / "tables"),
-        "catalog_file": str(plant.folder / "catalog.json"),
-        "models": str(plant.folder / "models"),
-        "log": str(plant.folder / "log"),
-        "volumes": {name: str(plant.folder / name) for name in ("landing", "checkpoints", "archive")},
+        "home": str(plant.folder),
+        "arguments": {"catalog": "spark_catalog", "schema": plant.schema},
+        "environment": {
+            "SENSOR_STREAMS_TABLES": "${home}/tables",
+            "SENSOR_STREAMS_CATALOG_FILE": "${home}/catalog.json",
+            "SENSOR_STREAMS_TRACKING_URI": store,
+            "SENSOR_STREAMS_REGISTRY_URI": store,
+            "SENSOR_STREAMS_ARTIFACTS": "${home}/models/artifacts",
+        },
+        "volumes": {name: f"${{home}}/{name}" for name in ("landing", "checkpoints", "archive")},
         "variables": {"catalog": "spark_catalog", "principal": "you", "alert_email": "you@example.org"},
     }
     (folder / "local.yml").write_text(yaml.safe_dump(here), "utf-8")

@@ -9,18 +9,18 @@ import pytest
 from databricks.sdk.service.jobs import RunResultState
 
 from dabs_lab.bundle import load_bundle
+from dabs_lab.errors import ConfigurationError, MachineError
 from dabs_lab.jobs import SETTINGS, Assumptions, Backoff, assumptions_of, job_spec, listed
 from dabs_lab.jobs.events import EventKind, RunNow, Stop
 from dabs_lab.jobs.job_spec import WheelTask
 from dabs_lab.runner.attempts import AttemptLog
 from dabs_lab.runner.display import JsonLines, sentence, summary, summary_object
 from dabs_lab.runner.local_config import ClusterSizes, load_local
-from dabs_lab.runner.name_mapping import Places
+from dabs_lab.runner.name_mapping import NameMapping
 from dabs_lab.runner.run_state import Happened
 from dabs_lab.runner.task_process import entry_point
 from dev.tests.jobs.simulation import START, Simulation, job, seconds, task
 from dev.tests.runner.bundles import Running, bundle, command_line, left, waits
-from sensor_streams.errors import ConfigurationError, EnvironmentProblem
 from sensor_streams.runtime.entry_points import stream
 from sensor_streams_dev import cli
 
@@ -28,9 +28,9 @@ ROOT = Path(__file__).parents[3]
 PROJECT = {"catalog": "main", "principal": "me", "alert_email": "me@example.org"}
 
 
-def places(target: str) -> Places:
+def places(target: str) -> NameMapping:
     read = load_bundle(ROOT, target, variables=PROJECT, user="me@example.org")
-    return Places.of(read, load_local(ROOT / "local.yml"))
+    return NameMapping.of(read, load_local(ROOT / "local.yml"))
 
 
 @pytest.mark.parametrize("target", ["dev", "prod"])
@@ -61,16 +61,50 @@ def test_a_volume_that_local_yml_does_not_know_is_refused_before_anything_starts
     work = {"python_file": "waiting.py", "parameters": ["/Volumes/main/plant/other/x"]}
     folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": work}])
     read = load_bundle(folder)
-    here = Places.of(read, load_local(folder / "local.yml"))
+    here = NameMapping.of(read, load_local(folder / "local.yml"))
     with pytest.raises(ConfigurationError, match="knows no volume other"):
         here.prepare(job_spec(read, "small"))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"home: \xff\xfe", "is not UTF-8 text"),
+        (b"home: [", "not valid YAML"),
+        (b"- x", "expected map, found sequence"),
+        (b"1: x", "invalid key: 1"),
+        (b"tables: x", "tables: Extra inputs are not permitted"),
+        (b"clusters: {memory: 1}", "clusters.memory: "),
+        (b"clusters: {memory: 1x}", "'1x' is not a size"),
+    ],
+)
+def test_a_wrong_local_yml_is_one_line_with_file_and_reason(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "local.yml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load_local(file)
+    text = str(raised.value)
+    assert message in text
+    assert str(file) in text
+    assert len(text.splitlines()) == 1
+
+
+def test_a_named_argument_that_local_yml_lists_gets_its_value_and_home_is_one_folder(tmp_path: Path) -> None:
+    file = tmp_path / "local.yml"
+    file.write_text("arguments: {catalog: here}\nenvironment: {STORE: 'x:${home}/db'}\nvolumes: {v: '${home}/v'}\n")
+    local = load_local(file).under(tmp_path / "trial")
+    mapping = NameMapping(local, tmp_path, "/Workspace/files")
+    assert mapping.argument("--catalog=main") == "--catalog=here"
+    assert mapping.argument("--other=main") == "--other=main"
+    assert mapping.argument("--landing=/Volumes/a/b/v/in") == f"--landing={tmp_path}/trial/v/in"
+    assert mapping.environment({}) == {"STORE": f"x:{tmp_path}/trial/db"}
+
+
 def test_a_job_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
     read = load_bundle(bundle(tmp_path, [waits("a"), waits("b", "other")]))
-    here = Places.of(read, load_local(tmp_path / "local.yml"))
+    here = NameMapping.of(read, load_local(tmp_path / "local.yml"))
     large = replace(here, local=replace(here.local, clusters=ClusterSizes(memory="90000g")))
-    with pytest.raises(EnvironmentProblem, match=r"2 drivers and 2 tasks need .* GiB"):
+    with pytest.raises(MachineError, match=r"2 drivers and 2 tasks need .* GiB"):
         large.prepare(job_spec(read, "small"))
 
 
@@ -108,6 +142,10 @@ def test_a_log_is_read_while_it_grows_and_half_a_line_is_waited_for(tmp_path: Pa
     with log.file.open("a") as file:
         file.write(line[20:] + "\nValueError: x\n")
     log.poll()
+    with log.file.open("a") as file:
+        file.write('{"streams": ["readings", "alerts"]}\n')
+    log.poll()
+    assert log.streams == ["readings", "alerts"]
     assert (log.batches["readings"].number, log.batches["readings"].rows_out) == (3, 4)
     assert log.last_lines(2) == ["starting", "ValueError: x"]
 

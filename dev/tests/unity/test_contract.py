@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 from dev.tests.preflight.double import PRINCIPAL, sign_in
 from dev.tests.preflight.jobs import meant_of
 from dev.tests.unity.server import Server, serving
+from sensor_streams.hadoop_files import names_at
 from sensor_streams.preflight.checks import location
 from sensor_streams.preflight.facts import Entry, ExternalLocation, Facts, Meant, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.locations import canonical, inside, same_place
 from sensor_streams.preflight.table_facts import table_at
 from sensor_streams.preflight.unchecked import of_workspace
-from sensor_streams.session import names_at
 from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.preflight import workspace_objects as module
 from sensor_streams_dev.preflight.checks import reach, rights

@@ -5,8 +5,8 @@ from contextlib import suppress
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from sensor_streams.hadoop_files import file_system
 from sensor_streams.ingest.landing_files import LandedFile
-from sensor_streams.session import file_system
 
 # Spark takes the codec from the end of the name, in upper or lower case.
 CODECS = {

@@ -8,8 +8,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.errors import InputError
+from sensor_streams.hadoop_files import file_system
 from sensor_streams.ingest.compression import codec
-from sensor_streams.session import file_system
 
 _CHUNK = 1 << 16
 _ERRORS = (PySparkException, Py4JJavaError)

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
+from sensor_streams.hadoop_files import file_system
 from sensor_streams.ingest.compression import BLOCKS, codec
 from sensor_streams.ingest.landing_files import LandedFile, Landing
-from sensor_streams.session import file_system
 
 _PIECE = 1 << 20
 

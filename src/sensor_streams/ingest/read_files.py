@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.hadoop_files import file_system
 from sensor_streams.ingest.compression import could_hold_long_line, may_read_as_nothing, unread_form
 from sensor_streams.ingest.corrupt_files import damaged_files
 from sensor_streams.ingest.landing_files import LandedFile, Landing
 from sensor_streams.ingest.long_lines import has_long_line
 from sensor_streams.ingest.parse import parse
-from sensor_streams.session import file_system
 
 # A line up to this size is rejected as `line_too_long` and kept whole. A longer one is not held in memory at all: the
 # reader drops it, and its file is set aside.

@@ -11,9 +11,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
 from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.hadoop_files import names_at
 from sensor_streams.incremental.commit_signature import Signature
 from sensor_streams.preflight.facts import Column, Commit, Damaged, Nothing, TableFacts, Unknown
-from sensor_streams.session import names_at
 
 # How many commits are looked at where no reader is further behind: those of a busy table's last hours.
 NEWEST = 100

@@ -15,12 +15,12 @@ from sensor_streams.inference.training import TrainingReport, train_on_tables
 from sensor_streams.maintenance import MaintenanceReport
 from sensor_streams.maintenance import maintain as maintain_tables
 from sensor_streams.rebuild import COMPUTED, Rebuilt, only_writer, rebuild_changed
-from sensor_streams.runtime.progress import json_lines_to
+from sensor_streams.runtime.job_session import job_session
+from sensor_streams.runtime.progress import announce, json_lines_to
 from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.runtime.settings_record import Records, check_features, record_training
 from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
-from sensor_streams.session import job_session
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
 from sensor_streams.streams import BY_NAME, streams_of
 
@@ -37,9 +37,10 @@ def stream() -> TaskReport:
     """The task of some streams: those that the parameter `streams` names, with commas; the rest are settings."""
     arguments = parse_parameters(sys.argv[1:])
     names = take_stream_names(arguments)
-    streams_of(names)
+    streams = streams_of(names)
     settings = _settings(arguments)
     with json_lines_to(sys.stdout):
+        announce(stream.name for stream in streams)
         return run_task(job_session(), settings, names)
 
 

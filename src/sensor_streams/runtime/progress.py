@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -181,6 +181,11 @@ class ProgressTable:
             self._failed = True
             told = first_line(str(error))
             warnings.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, told)
+
+
+def announce(streams: Iterable[str]) -> None:
+    """Print the streams that this task runs, as a line of JSON, before the first batch (docs/local-runs.md)."""
+    log.info("%s", json.dumps({"streams": list(streams)}))
 
 
 @contextmanager

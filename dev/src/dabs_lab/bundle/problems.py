@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sensor_streams.errors import ConfigurationError
+from dabs_lab.errors import ConfigurationError
 
 # The way to a value: names of mappings and places in lists, such as ("jobs", "j", "tasks", 0, "max_retries").
 Path = tuple[str | int, ...]

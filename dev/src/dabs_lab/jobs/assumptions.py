@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from sensor_streams.errors import ConfigurationError
-from sensor_streams.settings import Duration
+from dabs_lab.durations import Duration
+from dabs_lab.errors import ConfigurationError
 
 # A wrong name is told, and nothing is taken for what it is not.
 _STRICT = ConfigDict(extra="forbid")

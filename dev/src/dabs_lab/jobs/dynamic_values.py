@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sensor_streams.errors import ConfigurationError
+from dabs_lab.errors import ConfigurationError
 
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"(?:([A-Za-z0-9_]+)|`([^`]+)`)(\.|$)")

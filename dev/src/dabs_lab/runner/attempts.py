@@ -1,7 +1,8 @@
-"""An attempt of a task: its Python process on a driver, its log, and what the log tells of its streams."""
+"""An attempt of a task: its Python process on a driver, its log, and the progress that the log reports."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,9 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dabs_lab.local_spark import last_telling_line
 from dabs_lab.runner.driver import DRIVER_ERRORS, Driver, Gateway
-from sensor_streams.errors import PreflightFailed
-from sensor_streams.session import last_telling_line
 
 # From SIGTERM to SIGKILL: streams get 10 s to stop (stop_deadline), their last figures some more.
 GRACE_SECONDS = 15.0
@@ -22,14 +22,16 @@ GRACE_SECONDS = 15.0
 _DRIVER_SECONDS = 2.0
 # What stopping the queries that a dead process left in the driver may take.
 _CLOSE_SECONDS = 5.0
-# How a traceback tells of a task that its preflight did not let start: what is wrong, and further on what to do.
-_REFUSED = f"{PreflightFailed.__module__}.{PreflightFailed.__qualname__}: "
+# Where the error of a traceback is printed: `package.module.Class: message`, whose message may have more lines.
+_ERROR = re.compile(r"(?P<package>\w+)(?:\.\w+)+: (?P<message>.+)")
+# Errors whose message is a Java stack: the most telling line of the log says more.
+_JAVA = frozenset({"py4j", "pyspark"})
 _MOST_LINES = 60
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The last batch of a stream, as its task told it; `seen` is this process's monotonic clock."""
+    """The last batch that a task reported for a stream; `seen`: monotonic clock of this process."""
 
     number: int
     rows_in: int
@@ -39,16 +41,22 @@ class Batch:
 
 
 class AttemptLog:
-    """The file that a task's process writes to, read while it grows."""
+    """The log file of an attempt, read while it grows.
+
+    A task may print progress lines, one JSON object a line: `{"streams": ["a", "b"]}` names the streams that it runs;
+    `{"stream": "a", "batch_id": 3, "rows_in": 5, "rows_out": 4, "lag_seconds": 1.5}` reports a finished batch
+    (docs/local-runs.md). Other lines are text.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.streams: list[str] = []
         self.batches: dict[str, Batch] = {}
         self._read = 0
         self._rest = b""
 
     def poll(self) -> None:
-        """Take what was written since the last time."""
+        """Read what was written since the last call."""
         with suppress(OSError):
             if self.file.stat().st_size <= self._read:
                 return
@@ -58,30 +66,46 @@ class AttemptLog:
             self._read += len(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
-                if line.startswith(b'{"stream"'):
+                if line.startswith(b'{"stream'):
                     self._take(line)
 
     def _take(self, line: bytes) -> None:
-        # A line of a user's own may look like one of ours.
+        # Another line of a task may look like a progress line.
         with suppress(ValueError, KeyError, TypeError):
-            told = json.loads(line)
-            lag = told["lag_seconds"]
-            batch = Batch(int(told["batch_id"]), int(told["rows_in"]), int(told["rows_out"]), lag, time.monotonic())
-            self.batches[str(told["stream"])] = batch
+            read = json.loads(line)
+            if isinstance(read.get("streams"), list):
+                self.streams = list(dict.fromkeys([*self.streams, *map(str, read["streams"])]))
+                return
+            lag = read["lag_seconds"]
+            batch = Batch(int(read["batch_id"]), int(read["rows_in"]), int(read["rows_out"]), lag, time.monotonic())
+            self.batches[str(read["stream"])] = batch
 
     def last_lines(self, count: int) -> list[str]:
-        """The last lines, without those of figures; what a preflight said whole, for it says what to do."""
-        with suppress(OSError):
-            lines = self.file.read_text("utf-8", "replace").splitlines()
-            told = [line for line in lines if line.strip() and not line.startswith('{"stream"')]
-            begin = next((at for at in reversed(range(len(told))) if told[at].startswith(_REFUSED)), len(told))
-            return told[min(begin, max(0, len(told) - count)) :][:_MOST_LINES]
-        return []
+        """Return the last lines without progress lines, but the whole message of the error that ended the task."""
+        lines = self._text()
+        begin = self._error_at(lines)
+        return lines[min(begin, max(0, len(lines) - count)) :][:_MOST_LINES]
 
     def message(self) -> str | None:
-        """The line that says why it failed: what a preflight said first, else the last one that tells of an error."""
-        refused = [line for line in self.last_lines(1) if line.startswith(_REFUSED)]
-        return refused[0].removeprefix(_REFUSED) if refused else last_telling_line(self.file, 0)
+        """Return the line that says why the attempt failed: the message of the last traceback, or the last error."""
+        lines = self._text()
+        found = _ERROR.match(lines[at]) if (at := self._error_at(lines)) < len(lines) else None
+        return found["message"] if found else last_telling_line(self.file, 0)
+
+    def _text(self) -> list[str]:
+        with suppress(OSError):
+            lines = self.file.read_text("utf-8", "replace").splitlines()
+            return [line for line in lines if line.strip() and not line.startswith('{"stream')]
+        return []
+
+    def _error_at(self, lines: Sequence[str]) -> int:
+        """Return the index of the line with the error of the last Python traceback, or the number of lines."""
+        begin = next((at for at in reversed(range(len(lines))) if lines[at].startswith("Traceback (most")), None)
+        if begin is None:
+            return len(lines)
+        at = next((at for at in range(begin + 1, len(lines)) if not lines[at].startswith(" ")), len(lines))
+        found = _ERROR.match(lines[at]) if at < len(lines) else None
+        return at if found and found["package"] not in _JAVA else len(lines)
 
 
 class AttemptProcess:

@@ -15,9 +15,9 @@ from typing import Any
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 from py4j.protocol import Py4JError, Py4JNetworkError
 
+from dabs_lab.errors import MachineError
+from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS, in_properties, last_telling_line, log_settings
 from dabs_lab.runner.local_config import ClusterSizes
-from sensor_streams.errors import EnvironmentProblem
-from sensor_streams.session import JAVA_OPTIONS, LOCAL_SETTINGS, in_properties, last_telling_line, log_settings
 
 # The name by which a task's process finds its session at its gateway.
 SESSION = "session-of-this-task"
@@ -76,7 +76,7 @@ class Driver:
             self.process = self._start(self._settings(sizes, spark_conf, warehouse), environment)
         except OSError as error:
             shutil.rmtree(self._private, ignore_errors=True)
-            raise EnvironmentProblem(f"cluster {name}: Spark's launcher does not start ({error.strerror})") from None
+            raise MachineError(f"cluster {name}: Spark's launcher does not start ({error.strerror})") from None
 
     @property
     def pid(self) -> int:
@@ -93,7 +93,7 @@ class Driver:
         threading.Thread(target=wait, name=f"driver {self.name}", daemon=True).start()
 
     def connect(self) -> None:
-        """Wait until the driver answers, and make its Spark context. Raises EnvironmentProblem when it does not."""
+        """Wait until the driver answers, and make its Spark context. Raises MachineError when it does not."""
         try:
             port, secret = self._address()
             self._client = ClientServer(
@@ -104,7 +104,7 @@ class Driver:
             self._root = builder.getOrCreate()
             self.up = True
         except (Py4JError, OSError) as error:
-            raise EnvironmentProblem(self._why(str(error))) from None
+            raise MachineError(self._why(str(error))) from None
         finally:
             shutil.rmtree(self._private, ignore_errors=True)
 

@@ -1,37 +1,39 @@
-"""`local.yml`: what the deployment's names are on this machine."""
+"""`local.yml`: what takes the place of the workspace on this machine: folders, arguments, environment, sizes."""
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sensor_streams.errors import ConfigurationError
-from sensor_streams.marked_yaml import load_names
-from sensor_streams.settings import SESSION_CATALOG
+from dabs_lab.bundle.loading import read_file
+from dabs_lab.bundle.problems import BundleError
+from dabs_lab.errors import ConfigurationError
 
 LOCAL_FILE = Path("local.yml")
 _VOLUME = re.compile(r"^/Volumes/([^/]+)/([^/]+)/([^/]+)(/.*)?$")
 _SIZE = re.compile(r"([1-9][0-9]*)([mg])")
+_HOME = "${home}"
 
 
 def absolute(path: str | Path) -> Path:
-    """The path from the root on, without `..`, as Spark too tells it of the files that it finds there."""
+    """Return the absolute path without `..`, spelled as Spark spells the files that it finds there."""
     return Path(os.path.normpath(Path(path).absolute()))
 
 
 class ClusterSizes(BaseModel):
-    """What each cluster of `sensor-streams run` gets here. Two of them, with their tasks, fit 2 cores and 8 GiB."""
+    """Size of each cluster on this machine. Two of them, with their tasks, fit 2 cores and 8 GiB."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Threads of a driver, which stand in for its workers.
+    # Threads of a driver; they take the place of workers.
     cores: Annotated[int, Field(ge=1)] = 2
-    # The heap of a driver.
+    # Heap of a driver.
     memory: str = "1536m"
-    # What a driver needs beside its heap, and what a task's Python process needs: only reckoned with, not enforced.
+    # Memory of a driver in addition to its heap, and of a task's Python process: used for planning, not enforced.
     overhead: str = "768m"
     python_memory: str = "512m"
 
@@ -39,11 +41,11 @@ class ClusterSizes(BaseModel):
     @classmethod
     def _size(cls, value: str) -> str:
         if not _SIZE.fullmatch(value):
-            raise ValueError(f"{value!r} is no size: write 1536m or 2g")
+            raise ValueError(f"{value!r} is not a size: write 1536m or 2g")
         return value
 
     def needed(self, drivers: int, tasks: int) -> int:
-        """The bytes that so many drivers and tasks need at the same time."""
+        """Return the bytes that so many drivers and tasks need at the same time."""
         return drivers * (_bytes(self.memory) + _bytes(self.overhead)) + tasks * _bytes(self.python_memory)
 
 
@@ -54,46 +56,57 @@ def _bytes(size: str) -> int:
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    catalog: str = SESSION_CATALOG
-    schema_name: str = Field("plant", alias="schema")
-    tables: str = ".local/tables"
-    catalog_file: str = ".local/catalog.json"
-    models: str = ".local/models"
-    log: str = ".local/log"
+    home: str = ".local"
     volumes: dict[str, str] = {}
+    arguments: dict[str, str] = {}
+    environment: dict[str, str] = {}
     variables: dict[str, str] = {}
     clusters: ClusterSizes = ClusterSizes()
     assumptions: dict[str, object] = {}
 
-    @field_validator("catalog")
-    @classmethod
-    def _only_one(cls, value: str) -> str:
-        if value != SESSION_CATALOG:
-            raise ValueError(f"{value!r} is no catalog of this machine: it has one, write {SESSION_CATALOG}")
-        return value
-
 
 @dataclass(frozen=True)
 class LocalConfig:
-    """The local stand-ins, as absolute paths; `folder` is where `local.yml` lies."""
+    """The content of `local.yml`.
+
+    folder: where the file is stored. home: folder of everything that a run writes; `${home}` in volumes and
+    environment. volumes: name → folder. arguments: named task argument → its value here. environment: variables that
+    each task gets in addition. variables: values of bundle variables without a default. assumptions: not checked here.
+    """
 
     folder: Path
-    catalog: str
-    schema: str
-    tables: Path
-    catalog_file: Path
-    models: Path
-    log: Path
-    volumes: dict[str, Path]
-    variables: dict[str, str]
+    home: Path
+    declared_volumes: Mapping[str, str]
+    arguments: Mapping[str, str]
+    declared_environment: Mapping[str, str]
+    variables: Mapping[str, str]
     clusters: ClusterSizes
-    # As it stands there: what it may hold is the runner's business.
-    assumptions: dict[str, object]
+    assumptions: Mapping[str, object]
+
+    @property
+    def log(self) -> Path:
+        """Folder of the logs of drivers, tasks and commands."""
+        return self.home / "log"
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of Spark's own warehouse."""
+        return self.home / "warehouse"
+
+    @property
+    def volumes(self) -> dict[str, Path]:
+        """Folder of each volume."""
+        return {name: self.folder / self._at_home(path) for name, path in self.declared_volumes.items()}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of each task."""
+        return {name: self._at_home(value) for name, value in self.declared_environment.items()}
 
     def path(self, name: str) -> str:
-        """A path of the deployment on this machine: `/Volumes/…` becomes its folder, others stay as they are.
+        """Return the local folder of a path below `/Volumes`; other paths are returned as they are.
 
-        Raises ConfigurationError for a volume that local.yml does not know.
+        Raises ConfigurationError for a volume that local.yml does not name.
         """
         found = _VOLUME.match(name)
         if not found:
@@ -104,64 +117,39 @@ class LocalConfig:
             raise ConfigurationError(f"{name}: local.yml knows no volume {volume} (it knows {known}): add it there")
         return str(self.volumes[volume]) + rest
 
-    def settings(self) -> dict[str, object]:
-        """The settings that follow from this file, for `load_settings(defaults=…)`."""
-        volumes: dict[str, object] = {
-            name: str(self.volumes[name]) for name in ("landing", "checkpoints", "archive") if name in self.volumes
-        }
-        return {
-            "catalog": self.catalog,
-            "schema": self.schema,
-            "tables": str(self.tables),
-            "catalog_file": str(self.catalog_file),
-            "tracking_uri": f"sqlite:///{self.models / 'mlflow.db'}",
-            "registry_uri": f"sqlite:///{self.models / 'mlflow.db'}",
-            "artifacts": str(self.models / "artifacts"),
-            "sensors": str(self.folder / "sensors.yml"),
-            **volumes,
-        }
+    def under(self, home: Path) -> "LocalConfig":
+        """Return the same configuration with another home: one for each trial."""
+        return replace(self, home=home)
 
-    def under(self, folder: Path) -> "LocalConfig":
-        """The same names with everything kept under another folder: one for each trial."""
-        return LocalConfig(
-            self.folder,
-            self.catalog,
-            self.schema,
-            folder / "tables",
-            folder / "catalog.json",
-            folder / "models",
-            folder / "log",
-            {name: folder / "volumes" / name for name in self.volumes},
-            self.variables,
-            self.clusters,
-            self.assumptions,
-        )
+    def with_volume(self, name: str, folder: Path) -> "LocalConfig":
+        """Return the same configuration with another folder for one volume."""
+        return replace(self, declared_volumes={**self.declared_volumes, name: str(folder)})
+
+    def _at_home(self, value: str) -> str:
+        return value.replace(_HOME, str(self.home))
 
 
 def load_local(file: Path) -> LocalConfig:
-    """Read `local.yml`. Raises ConfigurationError naming the file and the field."""
+    """Read `local.yml`. Raises ConfigurationError with file and field."""
+    folder = file.absolute().parent
     try:
-        # A bundle without this file gets the defaults; a file that was named must be there.
+        # A bundle without this file gets the defaults; a file that was named must exist.
         absent = file == LOCAL_FILE and not file.exists()
-        read = (
-            _File(schema="plant") if absent else _File.model_validate(load_names(file, "run in the project's folder"))
-        )
+        read = _File() if absent else _File.model_validate(read_file(folder, file.name).plain())
+    except BundleError as error:
+        raise ConfigurationError(str(error).replace(file.name, str(file), 1)) from None
     except ValidationError as error:
         lines = [
             f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}" for p in error.errors()
         ]
         raise ConfigurationError("\n".join(lines)) from None
-    folder = file.absolute().parent
     return LocalConfig(
         folder=folder,
-        catalog=read.catalog,
-        schema=read.schema_name,
-        tables=folder / read.tables,
-        catalog_file=folder / read.catalog_file,
-        models=folder / read.models,
-        log=folder / read.log,
-        volumes={name: folder / path for name, path in read.volumes.items()},
-        variables=dict(read.variables),
+        home=folder / read.home,
+        declared_volumes=read.volumes,
+        arguments=read.arguments,
+        declared_environment=read.environment,
+        variables=read.variables,
         clusters=read.clusters,
-        assumptions=dict(read.assumptions),
+        assumptions=read.assumptions,
     )

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from databricks.sdk.service.jobs import RunResultState
 
+from dabs_lab.errors import INTERRUPTED, MachineError
 from dabs_lab.jobs.events import Event, EventKind, Json
 from dabs_lab.jobs.snapshots import JobView
 from dabs_lab.runner.attempts import AttemptLog, AttemptProcess
 from dabs_lab.runner.driver import Driver
-from sensor_streams.errors import INTERRUPTED, EnvironmentProblem
 
 FAILED = frozenset({RunResultState.FAILED, RunResultState.TIMEDOUT})
 KEPT = (EventKind.ASSUMPTION, EventKind.NOTIFICATION)
@@ -20,12 +20,11 @@ KEPT = (EventKind.ASSUMPTION, EventKind.NOTIFICATION)
 
 @dataclass
 class Attempt:
-    """What the runner knows of an attempt: who runs it, and its log."""
+    """An attempt of a task: its process and its log."""
 
     run: int
     task: str
     number: int
-    arguments: tuple[str, ...]
     log: AttemptLog
     process: AttemptProcess
     started: float = field(default_factory=time.monotonic)
@@ -33,9 +32,8 @@ class Attempt:
 
     @property
     def streams(self) -> list[str]:
-        """The streams that it was told to run, and those that it told of."""
-        given = [text.removeprefix("--streams=") for text in self.arguments if text.startswith("--streams=")]
-        return list(dict.fromkeys([*(name for text in given for name in text.split(",") if name), *self.log.batches]))
+        """Return the streams that the task announced, and those that it reported batches of."""
+        return list(dict.fromkeys([*self.log.streams, *self.log.batches]))
 
 
 @dataclass
@@ -68,7 +66,7 @@ class Happened:
         waiting = any(task.retry_at is not None for run in stopped for task in run.tasks)
         if not (waiting or self.failed or FAILED & set(self.results.values())):
             return 0
-        return EnvironmentProblem.exit_code if self.machine else 1
+        return MachineError.exit_code if self.machine else 1
 
 
 class Shown(Protocol):

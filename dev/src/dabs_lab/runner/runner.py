@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from dabs_lab.errors import MachineError
 from dabs_lab.jobs import JobMachine
 from dabs_lab.jobs.events import (
     AttemptEnded,
@@ -31,9 +32,8 @@ from dabs_lab.jobs.events import (
 from dabs_lab.jobs.job_spec import ClusterSpec
 from dabs_lab.runner.attempts import AttemptLog, AttemptProcess
 from dabs_lab.runner.driver import Driver, environment_of_driver
-from dabs_lab.runner.name_mapping import Places
+from dabs_lab.runner.name_mapping import NameMapping
 from dabs_lab.runner.run_state import KEPT, Attempt, Happened, Shown
-from sensor_streams.errors import EnvironmentProblem
 
 # How often one is shown something new.
 _SHOWN_EVERY = 1.0
@@ -43,7 +43,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Runner:
     """`run` comes back when the machine is finished and no process is left."""
 
-    def __init__(self, machine: JobMachine, places: Places, shown: Shown) -> None:
+    def __init__(self, machine: JobMachine, places: NameMapping, shown: Shown) -> None:
         self._machine, self._places, self._shown = machine, places, shown
         # Simple: a signal's handler may put something while the main thread is within get.
         self._inbox: queue.SimpleQueue[Callable[[datetime], Input | None]] = queue.SimpleQueue()
@@ -127,10 +127,10 @@ class Runner:
                 action.spec.spark_conf,
                 environment,
                 self._folder(action.run) / f"cluster-{name}.log",
-                local.tables.parent / "warehouse",
+                local.warehouse,
                 self._places.folder,
             )
-        except EnvironmentProblem as error:
+        except MachineError as error:
             self._machine_failed(str(error))
             said = str(error)
             self._inbox.put(lambda at: ClusterLost(at, name, said))
@@ -148,7 +148,7 @@ class Runner:
         def connect() -> None:
             try:
                 driver.connect()
-            except EnvironmentProblem as error:
+            except MachineError as error:
                 said = str(error)
                 if not driver.stopping:
                     self._machine_failed(said)
@@ -212,9 +212,7 @@ class Runner:
             started,
             ended,
         )
-        arguments = action.arguments
-        attempt = Attempt(action.run, action.task.key, action.number, arguments, log, process)
-        self._happened.attempts[action.attempt] = attempt
+        self._happened.attempts[action.attempt] = Attempt(action.run, action.task.key, action.number, log, process)
 
     def _told(self, kind: str, run: int, data: Mapping[str, Json]) -> None:
         self._shown.process(self._happened, {"at": iso(self._now()), "event": kind, "run": run, **data})

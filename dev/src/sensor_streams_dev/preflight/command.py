@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from dabs_lab.local_spark import check_java
 from dabs_lab.runner.local_config import LOCAL_FILE, LocalConfig, absolute, load_local
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.preflight.checks.registry import CHECKS
 from sensor_streams.preflight.findings import Report, Unchecked
 from sensor_streams.preflight.waivers import ACCEPTED_FILE, Acceptance, judge, load_accepted
-from sensor_streams.session import check_java
 from sensor_streams_dev.bundle_options import bundle_of, kept, pairs
 from sensor_streams_dev.options import Resolved
 
@@ -67,13 +67,17 @@ def preflight(
     if elsewhere and landing is not None:
         raise ConfigurationError("--landing is about this machine: leave it out, or look --here")
     config = kept(load_local(local), home, None)
+    if landing is not None:
+        if not landing.is_dir():
+            raise ConfigurationError(f"--landing {landing}: there is no such folder")
+        config = config.with_volume("landing", absolute(landing))
     # What needs the SDK, MLflow or Spark comes after what can be wrong without them.
     from sensor_streams_dev.preflight.terminal_report import JsonObject, Lines, Screen
 
     acceptances = _acceptances(config, accept)
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
-    looking = _Looking(job, target, variables, config, acceptances, shown, resolved, landing)
+    looking = _Looking(job, target, variables, config, acceptances, shown, resolved)
     with shown.showing():
         if elsewhere:
             from sensor_streams_dev.preflight.collect_workspace import Outside
@@ -103,7 +107,6 @@ class _Looking:
     acceptances: Sequence[Acceptance]
     shown: "Shown"
     resolved: str | None = None
-    landing: Path | None = None
 
     def here(self) -> tuple[Report, Mapping[str, str]]:
         """At this machine: with its names in the place of the deployment's, and the settings that `run` would give.
@@ -111,17 +114,17 @@ class _Looking:
         The report, and what of the look programs are told beside it.
         """
         from dabs_lab.jobs import job_spec
-        from dabs_lab.runner.name_mapping import Places
+        from dabs_lab.runner.name_mapping import NameMapping
         from sensor_streams.preflight.collect_session import facts_here
         from sensor_streams_dev.local_home import Workspace
         from sensor_streams_dev.preflight.job_settings import bound_of
 
         bundle = bundle_of(self.config, self.target, self.variables, resolved=self.resolved)
-        places = Places.of(bundle, self.config, None if self.landing is None else absolute(self.landing))
+        names = NameMapping.of(bundle, self.config)
         bounds = bound_of(
             job_spec(bundle, self.job),
-            places.argument,
-            lambda task: {**places.environment(os.environ), **task.cluster.environment},
+            names.argument,
+            lambda task: {**names.environment(os.environ), **task.cluster.environment},
         )
         check_java()
 
@@ -134,14 +137,12 @@ class _Looking:
             self.shown.doing(f"Spark is up after {seconds:.0f} s; looking at the tables of {', '.join(bound.tasks)}")
             return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
 
-        return self._look(bundle, bounds, facts, []), self._head(
-            bundle.target, "here", home=str(self.config.tables.parent)
-        )
+        return self._look(bundle, bounds, facts, []), self._head(bundle.target, "here", home=str(self.config.home))
 
     def in_workspace(self, outside: "Outside") -> tuple[Report, Mapping[str, str]]:
         """At the workspace, from outside; the same."""
         from dabs_lab.jobs import job_spec
-        from dabs_lab.runner.name_mapping import Places
+        from dabs_lab.runner.name_mapping import NameMapping
         from sensor_streams.preflight.facts import Unknown
         from sensor_streams_dev.preflight.job_settings import bound_of
 
@@ -152,12 +153,12 @@ class _Looking:
             unchecked = [Unchecked("preflight", "workspace", user.because)]
             return Report([], unchecked, [], {}, 0.0), self._head(self.target or "", "workspace")
         bundle = bundle_of(self.config, self.target, self.variables, user, self.resolved)
-        places = Places.of(bundle, self.config)
+        names = NameMapping.of(bundle, self.config)
         bounds = bound_of(job_spec(bundle, self.job), str, lambda task: task.cluster.environment)
         principal = run_as(bundle, self.job) or user
 
         def facts(bound: "Bound") -> "Facts":
-            fleet = load_fleet(places.path(bound.settings.sensors))
+            fleet = load_fleet(names.path(bound.settings.sensors))
             return outside.facts(bound.settings, bound.streams, fleet, principal, _REGISTRY)
 
         return self._look(bundle, bounds, facts, [_NOT_FROM_OUTSIDE]), self._head(bundle.target, "workspace")

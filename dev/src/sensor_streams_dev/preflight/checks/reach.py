@@ -9,7 +9,7 @@ from sensor_streams_dev.preflight.required_privileges import covering, tables_of
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Places of tables outside of every external location or under a read-only one; credentials that cannot write;
+    """NameMapping of tables outside of every external location or under a read-only one; credentials that cannot write;
     catalogs and volumes that are not there."""
     workspace = facts.workspace
     if workspace is None:

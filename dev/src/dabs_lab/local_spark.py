@@ -1,4 +1,4 @@
-"""Spark sessions: the one a cluster gives, and the one that is made on this machine."""
+"""Start Spark with Delta on this machine: Java, settings, log file."""
 
 import os
 import re
@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
-from sensor_streams.machine_checks import check_names, check_spark_home, check_user, names_in_utf_8
+from dabs_lab.errors import MachineError
+from dabs_lab.machine_checks import check_names, check_spark_home, check_user, names_in_utf_8
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
@@ -67,43 +66,6 @@ LOCAL_SETTINGS: dict[str, str] = {
 }
 
 
-# From here on a batch of a stream over Spark Connect has a session of its own (Spark's streaming migration guide).
-_OWN_SESSIONS = (4, 3)
-
-
-def job_session() -> SparkSession:
-    """The session of the cluster that runs this task, with times in UTC.
-
-    Raises EnvironmentProblem on a session over Spark Connect in which streams would lose writes.
-    """
-    with names_in_utf_8():
-        spark = SparkSession.builder.getOrCreate()
-    refuse_connect(spark)
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    return spark
-
-
-def refuse_connect(spark: SparkSession) -> None:
-    """Raise EnvironmentProblem for a session over Spark Connect before Spark 4.3; asks it for its version only."""
-    if not over_connect(spark):
-        return
-    version = str(spark.version)
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found is not None and (int(found[1]), int(found[2])) >= _OWN_SESSIONS:
-        return
-    raise EnvironmentProblem(
-        f"this task runs over Spark Connect (standard access mode or serverless) on Spark {version}. Before Spark "
-        f"{'.'.join(map(str, _OWN_SESSIONS))} the batches of all streams run there in one session: the transaction ids "
-        "that one stream sets would apply to all, and Delta would skip writes. Nothing was read or written. Set "
-        "data_security_mode: DATA_SECURITY_MODE_DEDICATED on the job's cluster"
-    )
-
-
-def over_connect(spark: SparkSession) -> bool:
-    """True for a session over Spark Connect, whose class another module defines; that needs packages of its own."""
-    return any(kind.__module__.startswith("pyspark.sql.connect") for kind in type(spark).__mro__)
-
-
 def local_session(
     app_name: str,
     log_file: Path | None = None,
@@ -116,7 +78,7 @@ def local_session(
 ) -> SparkSession:
     """A session with Delta on this machine; all that Spark and its JVM say goes to `log_file`.
 
-    Raises EnvironmentProblem when there is no Java that Spark can use, or Spark does not start.
+    Raises MachineError when there is no Java that Spark can use, or Spark does not start.
     """
     check_java()
     check_user()
@@ -144,7 +106,7 @@ def local_session(
         if log_file is not None:
             told = last_telling_line(log_file, before) or told
             where = f"; all that it said is in {log_file.absolute()}"
-        raise EnvironmentProblem(f"Spark does not start: {told.splitlines()[0]}{where}") from None
+        raise MachineError(f"Spark does not start: {told.splitlines()[0]}{where}") from None
     check_names(spark)
     return spark
 
@@ -159,20 +121,20 @@ def java_executable() -> str | None:
 
 
 def check_java() -> None:
-    """Raise EnvironmentProblem, in one line, when Java is missing or of a version that Spark 4 does not run on."""
+    """Raise MachineError, in one line, when Java is missing or of a version that Spark 4 does not run on."""
     wanted = " or ".join(str(v) for v in JAVA_VERSIONS)
     java = java_executable()
     if java is None:
         where = "under JAVA_HOME" if os.environ.get("JAVA_HOME") else "on the path"
-        raise EnvironmentProblem(f"Java {wanted} is needed and none was found {where}: install it or set JAVA_HOME")
+        raise MachineError(f"Java {wanted} is needed and none was found {where}: install it or set JAVA_HOME")
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise EnvironmentProblem(f"{java} does not start ({error.strerror}): set JAVA_HOME to Java {wanted}") from None
+        raise MachineError(f"{java} does not start ({error.strerror}): set JAVA_HOME to Java {wanted}") from None
     found = re.search(r'version "(\d+)', said.stderr + said.stdout)
     if found is None or int(found.group(1)) not in JAVA_VERSIONS:
         version = found.group(1) if found else "no version"
-        raise EnvironmentProblem(f"Java {wanted} is needed and {java} is {version}: set JAVA_HOME to the right one")
+        raise MachineError(f"Java {wanted} is needed and {java} is {version}: set JAVA_HOME to the right one")
 
 
 def log_settings(log_file: Path) -> Path:
@@ -226,45 +188,3 @@ def _output_to(log_file: Path | None) -> Iterator[None]:
             os.dup2(kept[1], 2)
             os.close(kept[0])
             os.close(kept[1])
-
-
-def names_at(spark: SparkSession, location: str, most: int | None = None) -> list[str]:
-    """The names of what lies in a folder of any file system that Spark knows, at most so many; none where it is not.
-
-    Raises EnvironmentProblem when the file system cannot be asked.
-    """
-    with _asking(spark, location) as (system, path):
-        if not system.exists(path):
-            return []
-        return [str(status.getPath().getName()) for status in list(system.listStatus(path))[:most]]
-
-
-def remove_at(spark: SparkSession, location: str) -> None:
-    """Remove a folder with all that is in it. Raises EnvironmentProblem when the file system cannot be asked."""
-    with _asking(spark, location) as (system, path):
-        system.delete(path, True)
-
-
-def file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
-    """Return Hadoop's file system of a location, and the location as that takes it; errors are those of Java.
-
-    Raises EnvironmentProblem for a session without a JVM of its own.
-    """
-    jvm: Any = spark._jvm
-    if jvm is None:
-        raise EnvironmentProblem(f"{location}: cannot be looked at: this session has no JVM of its own")
-    path = jvm.org.apache.hadoop.fs.Path(location)
-    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
-
-
-@contextmanager
-def _asking(spark: SparkSession, location: str) -> Iterator[tuple[Any, Any]]:
-    """The same as `file_system`; what Java raises meanwhile becomes EnvironmentProblem."""
-    try:
-        yield file_system(spark, location)
-    except Py4JJavaError as error:
-        cause = str(error.java_exception.getMessage()).partition("\n")[0]
-        raise EnvironmentProblem(f"{location}: cannot be looked at: {cause}") from None
-    except PySparkException as error:
-        cause = str(error).partition("\n")[0]
-        raise EnvironmentProblem(f"{location}: cannot be looked at: {cause}") from None

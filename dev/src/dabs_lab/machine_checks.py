@@ -10,18 +10,18 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
+from dabs_lab.errors import MachineError
 
 _UTF_8 = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 def check_user() -> None:
-    """Raise EnvironmentProblem when the user has no name, as in a container that runs with a number alone."""
+    """Raise MachineError when the user has no name, as in a container that runs with a number alone."""
     number = os.getuid()
     try:
         pwd.getpwuid(number)
     except KeyError:
-        raise EnvironmentProblem(
+        raise MachineError(
             f"the user with the id {number} has no entry in the password file, and Java and Hadoop need its name: "
             f"run as a user that has one, or add a line such as `app:x:{number}:{os.getgid()}::/tmp:/bin/sh` to "
             "/etc/passwd"
@@ -29,10 +29,10 @@ def check_user() -> None:
 
 
 def check_spark_home() -> None:
-    """Raise EnvironmentProblem when SPARK_HOME names a folder that is not Spark's."""
+    """Raise MachineError when SPARK_HOME names a folder that is not Spark's."""
     home = os.environ.get("SPARK_HOME")
     if home and not any(Path(home, "bin", name).is_file() for name in ("spark-submit", "spark-submit.cmd")):
-        raise EnvironmentProblem(
+        raise MachineError(
             f"SPARK_HOME is {home}, and there is no Spark (bin/spark-submit is missing): unset SPARK_HOME, "
             "so that the Spark of this Python is used, or set it to a folder with Spark"
         )
@@ -61,11 +61,11 @@ def names_in_utf_8() -> Iterator[None]:
 
 
 def check_names(spark: SparkSession) -> None:
-    """Raise EnvironmentProblem when the JVM cannot open files whose names are not ASCII: it would pass them over."""
+    """Raise MachineError when the JVM cannot open files whose names are not ASCII: it would pass them over."""
     jvm = spark._jvm
     encoding = None if jvm is None else jvm.java.lang.System.getProperty("sun.jnu.encoding")
     if encoding is not None and encoding.upper().replace("-", "") != "UTF8":
-        raise EnvironmentProblem(
+        raise MachineError(
             f"Java reads file names as {encoding}, and would pass over files with other letters without a word: "
             "set LC_ALL to a locale of this machine with UTF-8 (`locale -a` lists them)"
         )

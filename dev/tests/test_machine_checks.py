@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dabs_lab.machine_checks import check_spark_home, check_user, names_in_utf_8
 from sensor_streams.errors import EnvironmentProblem
-from sensor_streams.machine_checks import check_spark_home, check_user, names_in_utf_8
 
 
 def test_a_user_without_an_entry_in_the_password_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_a_spark_home_without_spark_is_refused(monkeypatch: pytest.MonkeyPatch, 
 def test_java_opens_names_in_any_language_whatever_the_locale(given: str) -> None:
     code = (
         "import os, subprocess\n"
-        "from sensor_streams.machine_checks import names_in_utf_8\n"
+        "from dabs_lab.machine_checks import names_in_utf_8\n"
         "with names_in_utf_8():\n"
         "    shown = subprocess.run(['java', '-XshowSettings:properties', '-version'], capture_output=True)\n"
         "print(b'sun.jnu.encoding = UTF-8' in shown.stderr, os.environ.get('LC_ALL'))\n"
