@@ -11,7 +11,7 @@ from sensor_streams.errors import FleetChanged
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterrupted
 from sensor_streams_dev import cli
-from sensor_streams_dev.bundle_options import own_home
+from sensor_streams_dev.homes import own_home
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, list[str]]]

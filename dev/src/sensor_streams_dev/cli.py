@@ -23,7 +23,7 @@ from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, EnvironmentProblem, FleetChanged, SensorStreamsError
-from sensor_streams_dev.bundle_options import DEMO, own_home
+from sensor_streams_dev.homes import DEMO, own_home
 from sensor_streams_dev.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams_dev.preflight.command import preflight
 from sensor_streams_dev.run_command import run

@@ -14,10 +14,6 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", help="file of s
 Landing = Annotated[str | None, typer.Option(help="folder in which files of readings arrive")]
 Sensors = Annotated[str | None, typer.Option(help="the file that describes the fleet")]
 Home = Annotated[Path | None, typer.Option(help="keep tables, models and checkpoints under this folder")]
-Resolved = Annotated[
-    str | None,
-    typer.Option("--bundle-json", help="output of `databricks bundle validate -o json`: a file, - for standard input"),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 

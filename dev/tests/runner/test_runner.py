@@ -214,8 +214,8 @@ def test_an_entry_point_is_found_by_its_name_in_the_packages_metadata() -> None:
     ("words", "message"),
     [
         (["nosuch"], "the bundle has no job nosuch"),
-        (["small", "--for", "10"], "--for '10' is no duration"),
-        (["small", "--until", "soon"], "--until 'soon' is no time"),
+        (["small", "--for", "10"], "--for '10' is not a duration"),
+        (["small", "--until", "soon"], "--until 'soon' is not a time"),
         (["small", "--until", "2099-01-01"], "starts no run by itself"),
         (["small", "--live"], "has neither a schedule"),
         (["small", "--var", "x"], "--var 'x': write key=value"),

@@ -130,7 +130,7 @@ class LocalConfig:
 
 
 def load_local(file: Path) -> LocalConfig:
-    """Read `local.yml`. Raises ConfigurationError with file and field."""
+    """Read `local.yml`. A bundle without it gets the defaults. Raises ConfigurationError with file and field."""
     folder = file.absolute().parent
     try:
         # A bundle without this file gets the defaults; a file that was named must exist.

@@ -14,13 +14,13 @@ from rich.console import Console
 
 from dabs_lab.local_spark import check_java
 from dabs_lab.runner.local_config import LOCAL_FILE, LocalConfig, absolute, load_local
+from dabs_lab.runner.options import Resolved, bundle_of, pairs
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams.preflight.checks.registry import CHECKS
 from sensor_streams.preflight.findings import Report, Unchecked
 from sensor_streams.preflight.waivers import ACCEPTED_FILE, Acceptance, judge, load_accepted
-from sensor_streams_dev.bundle_options import bundle_of, kept, pairs
-from sensor_streams_dev.options import Resolved
+from sensor_streams_dev.homes import kept
 
 if TYPE_CHECKING:
     from dabs_lab.bundle import Bundle

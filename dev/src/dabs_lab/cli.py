@@ -1,0 +1,61 @@
+"""The command `dabs-lab`: jobs of any bundle on this machine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from dabs_lab.errors import DabsLabError
+from dabs_lab.runner import options
+from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def _commands() -> None:
+    """Run jobs of a Databricks bundle on this machine: real Spark and Delta, no workspace."""
+
+
+@app.command()
+def run(
+    job: options.Job,
+    target: options.Target = None,
+    lasting: options.Lasting = None,
+    until: options.Until = None,
+    live: options.Live = False,
+    var: options.Variables = None,
+    param: options.Parameters = None,
+    as_json: options.AsJson = False,
+    resolved: options.Resolved = None,
+    home: options.Home = None,
+    volume: Annotated[list[str] | None, typer.Option(help="folder of a volume: name=folder")] = None,
+    local: options.Local = LOCAL_FILE,
+) -> None:
+    """Run a job of the bundle in this folder: one JVM for each cluster, one Python process for each task.
+
+    Exit code: 0 success, 1 the job failed, 2 wrong use, 3 a problem of the machine, 130 interrupted.
+    """
+    config = load_local(local)
+    if home is not None:
+        config = config.under(absolute(home))
+    for name, folder in options.pairs(volume, "--volume").items():
+        config = config.with_volume(name, absolute(Path(folder)))
+    raise typer.Exit(options.run_with(config, job, target, lasting, until, live, var, param, as_json, resolved))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command; turn an error into one line and an exit code."""
+    try:
+        app(words)
+    except DabsLabError as error:
+        line = Text.assemble(("error:", "red"), " ", str(error))
+        Console(stderr=True, emoji=False).print(line, highlight=False, soft_wrap=True)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Options that commands on a job of a bundle share, and the bundle that they name."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dabs_lab.durations import parse_duration
+from dabs_lab.errors import ConfigurationError
+from dabs_lab.runner.local_config import LocalConfig
+
+if TYPE_CHECKING:
+    from dabs_lab.bundle import Bundle
+
+Job = Annotated[str, typer.Argument(help="key of the job in resources.jobs")]
+Target = Annotated[str | None, typer.Option(help="target of the bundle; its default target unless given")]
+Lasting = Annotated[str | None, typer.Option("--for", help="stop after this long: 10m, 90 s")]
+Until = Annotated[str | None, typer.Option(help="start no run by the trigger from then on, ISO 8601")]
+Live = Annotated[bool, typer.Option("--live", help="follow the job's trigger, as if the target did not pause it")]
+Variables = Annotated[list[str] | None, typer.Option("--var", help="variable of the bundle: key=value")]
+Parameters = Annotated[list[str] | None, typer.Option("--param", help="parameter of the job: key=value")]
+Resolved = Annotated[
+    str | None,
+    typer.Option("--bundle-json", help="output of `databricks bundle validate -o json`: a file, - for standard input"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per event")]
+Home = Annotated[Path | None, typer.Option(help="folder of everything that the run writes")]
+Local = Annotated[Path, typer.Option("--local", help="local.yml next to databricks.yml")]
+
+# User of `${workspace.current_user…}`, where no workspace can be queried.
+LOCAL_USER = "you@localhost"
+
+
+def bundle_of(
+    config: LocalConfig,
+    target: str | None,
+    variables: Mapping[str, str],
+    user: str = LOCAL_USER,
+    resolved: str | None = None,
+) -> "Bundle":
+    """Return the bundle next to `local.yml` for a target; `local.yml` gives values to variables without a default.
+
+    resolved: a file with the output of `databricks bundle validate -o json`, `-` for standard input; read instead.
+    Raises BundleError for whatever the CLI refuses, ConfigurationError for options that have no effect on it.
+    """
+    # The import takes a second, because of the SDK: errors that need no bundle come first.
+    from dabs_lab.bundle import load_bundle
+    from dabs_lab.bundle.resolved_json import read_resolved
+
+    if resolved is not None:
+        if target is not None or variables:
+            raise ConfigurationError("--bundle-json is resolved already: leave --target and --var out")
+        if resolved == "-":
+            return read_resolved(config.folder, "standard input", sys.stdin.read())
+        return read_resolved(config.folder, resolved)
+    given = {f"BUNDLE_VAR_{name}": value for name, value in config.variables.items()}
+    return load_bundle(config.folder, target, variables=variables, environment={**given, **os.environ}, user=user)
+
+
+def pairs(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
+    """Return the `key=value` words of an option. Raises ConfigurationError, naming the option, for any other word."""
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise ConfigurationError(f"{option} {word!r}: write key=value")
+        found[name] = value
+    return found
+
+
+def seconds_of(text: str | None, option: str = "--for") -> float | None:
+    """Return the seconds of a duration; `m` counts as minutes. Raises ConfigurationError naming the option."""
+    if text is None:
+        return None
+    try:
+        found = parse_duration(re.sub(r"(?<=\d)m$", " min", text.strip()))
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {error}") from None
+    return found.total_seconds() if isinstance(found, timedelta) else None
+
+
+def time_of(text: str | None, option: str) -> datetime | None:
+    """Return an ISO 8601 time, in UTC unless it names a zone. Raises ConfigurationError naming the option."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(f"{option} {text!r} is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+def run_with(
+    config: LocalConfig,
+    job: str,
+    target: str | None,
+    lasting: str | None,
+    until: str | None,
+    live: bool,
+    var: Sequence[str] | None,
+    param: Sequence[str] | None,
+    as_json: bool,
+    resolved: str | None = None,
+    warnings: Callable[["Bundle"], Sequence[str]] | None = None,
+) -> int:
+    """Run a job as the options of a command line say; return the exit code. Raises what `run_job` raises."""
+    seconds, last = seconds_of(lasting), time_of(until, "--until")
+    variables, parameters = pairs(var, "--var"), pairs(param, "--param")
+    # The import takes a second, because of the SDK: wrong options are reported before it.
+    from dabs_lab.runner.command import RunRequest, no_warnings, run_job
+
+    request = RunRequest(job, target, variables, parameters, seconds, last, live, as_json, resolved)
+    return run_job(config, request, warnings or no_warnings)
