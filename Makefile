@@ -1,10 +1,11 @@
-.PHONY: help setup demo cmapss test test-slow test-unity lint format bench bench-run golden lock clean
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 JARS := $(VENV)/.jars
+PYTEST = $(BIN)/python -m pytest -q --numprocesses 2 --dist loadgroup
 INPUT ?=
 SENSORS ?=
 DATA ?= data/cmapss
@@ -41,19 +42,27 @@ demo: setup ## simulate a fleet, train, stream it through all eight streams (INP
 cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder SET=FD001)
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
-test: setup ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow and not unity" --numprocesses 2 --dist loadgroup $(ARGS)
+test: setup ## the project's own tests: features, inference, streams, policies of the job files
+	@$(PYTEST) -m "not slow and not unity" tests $(ARGS)
+
+test-dev: setup ## tests of dev/: bundle reader, local runner, preflight, command line
+	@$(PYTEST) -m "not slow and not unity" dev/tests $(ARGS)
 
 test-slow: setup ## faults with real processes, replays, lost checkpoints
-	@$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(PYTEST) -m slow tests dev/tests $(ARGS)
+
+test-all: setup ## every test but those of the Unity Catalog server
+	@$(PYTEST) -m "not unity" tests dev/tests $(ARGS)
 
 test-unity: setup ## preflight against a real Unity Catalog server (built with cargo the first time: 15 minutes)
 	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, directions of imports, plain English
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/plain_english.py
 
 format: setup ## let ruff put the code in order
 	@$(BIN)/ruff check --fix .
