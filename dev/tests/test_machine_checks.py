@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dabs_lab.machine_checks import check_spark_home, check_user, names_in_utf_8
-from sensor_streams.errors import EnvironmentProblem
+from dabs_lab.errors import MachineError
 
 
 def test_a_user_without_an_entry_in_the_password_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,13 +18,13 @@ def test_a_user_without_an_entry_in_the_password_file_is_named(monkeypatch: pyte
 
     check_user()
     monkeypatch.setattr(pwd, "getpwuid", without)
-    with pytest.raises(EnvironmentProblem, match=rf"id {os.getuid()} has no entry in the password file.*/etc/passwd"):
+    with pytest.raises(MachineError, match=rf"id {os.getuid()} has no entry in the password file.*/etc/passwd"):
         check_user()
 
 
 def test_a_spark_home_without_spark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
-    with pytest.raises(EnvironmentProblem, match="unset SPARK_HOME"):
+    with pytest.raises(MachineError, match="unset SPARK_HOME"):
         check_spark_home()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "spark-submit").touch()
