@@ -33,7 +33,7 @@ from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import run_task
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.streams import BY_NAME
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,7 +93,7 @@ class Memory:
                 self.peaks[name] = max(self.peaks.get(name, 0.0), total)
 
 
-def recomputed(workspace: Workspace, readings: int, failures: Path) -> list[Measured]:
+def recomputed(workspace: LocalHome, readings: int, failures: Path) -> list[Measured]:
     """All eight streams of the project, drained."""
     workers: list[Worker] = []
     seconds: dict[str, float] = {}
@@ -124,7 +124,7 @@ def recomputed(workspace: Workspace, readings: int, failures: Path) -> list[Meas
     ]
 
 
-def watermarked(workspace: Workspace, folder: Path, readings: int) -> list[Measured]:
+def watermarked(workspace: LocalHome, folder: Path, readings: int) -> list[Measured]:
     """Streams 1 to 3 as one would write them first: from_json, watermarks, append, the same figures of a window.
 
     What it leaves out: rejected lines and their reasons, counts by file, conflicts, look-back and trends, all that
@@ -155,7 +155,7 @@ def watermarked(workspace: Workspace, folder: Path, readings: int) -> list[Measu
     return found
 
 
-def _readings(spark: SparkSession, workspace: Workspace) -> DataFrame:
+def _readings(spark: SparkSession, workspace: LocalHome) -> DataFrame:
     schema = "device_id string, sensor string, event_time timestamp, value double, unit string, sequence bigint"
     text = spark.readStream.option("maxFilesPerTrigger", FILES).text(workspace.settings.landing)
     rows = text.select(F.from_json("value", schema).alias("r")).select("r.*").where("event_time IS NOT NULL")
@@ -206,11 +206,11 @@ def _device_features(short: DataFrame, fleet: Fleet) -> DataFrame:
     return grouped.agg(F.sum("count").alias("count"), *figures).withColumn("window_start", F.col("w.start")).drop("w")
 
 
-def simulated(told: argparse.Namespace, readings: int, folder: Path) -> tuple[Workspace, int, int]:
+def simulated(told: argparse.Namespace, readings: int, folder: Path) -> tuple[LocalHome, int, int]:
     """A workspace below a folder with so many readings in its landing folder; the lines and files that were written."""
     # A schema of its own: both workspaces share the session and its catalog.
     local = {"landing": str((folder / "landing").absolute()), "max_files": FILES, "schema": folder.name}
-    workspace = Workspace.open(Path("local.yml"), local, home=folder, log_name="bench")
+    workspace = LocalHome.open(Path("local.yml"), local, home=folder, log_name="bench")
     fleet = workspace.fleet
     per_day = told.devices * sum(86400 / s.period.total_seconds() for s in fleet.sensors.values())
     days = readings / per_day

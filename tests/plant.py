@@ -16,7 +16,7 @@ from dabs_lab.local_spark import LOCAL_SETTINGS
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.engine import Handles, Outcome, recompute
-from sensor_streams.incremental.transactions import Once
+from sensor_streams.incremental.transactions import BatchTransaction
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train
 from sensor_streams.ingest.batch import ingest_batch
@@ -195,7 +195,7 @@ class Plant:
         own = [table.name for table in stream.tables(self.fleet)]
         return Handles.open(self.catalog, [*own, *stream.sources])
 
-    def ingest(self, *files: str, once: Once | None = None) -> Outcome:
+    def ingest(self, *files: str, once: BatchTransaction | None = None) -> Outcome:
         """One batch of the named files (all of the landing folder unless given), as the stream hands it over."""
         self._batch += 1
         paths = [str(self.landing / name) for name in files] or [str(self.landing)]
@@ -226,7 +226,9 @@ class Plant:
             told = rows.select(*[c for c in WHERE if c in rows.columns])
             changes = told if changes is None else changes.unionByName(told)
         assert changes is not None
-        return recompute(BY_NAME[name], changes, self.fleet, self.handles(name), None, Once("a new checkpoint", 0))
+        return recompute(
+            BY_NAME[name], changes, self.fleet, self.handles(name), None, BatchTransaction("a new checkpoint", 0)
+        )
 
     def version(self, table: str) -> int:
         """The table's latest version."""

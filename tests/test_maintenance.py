@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from delta.exceptions import ConcurrentAppendException
 
-from sensor_streams.errors import ConfigurationError, StreamFailed, TableError
+from sensor_streams.errors import ConfigurationError, StreamFailedError, TableError
 from sensor_streams.maintenance import MaintenanceReport, archive_landed, maintain
 from sensor_streams.runtime import worker
 from sensor_streams.runtime.offsets import position_of
@@ -137,6 +137,6 @@ def test_a_batch_that_another_writer_overtook_is_looked_at_again_and_a_lasting_c
     assert plant.differing() == []
     land(plant, 1)
     conflicts = iter([True] * 99)
-    with pytest.raises(StreamFailed, match=r"stream sensor_features, batch 1: ConcurrentAppendException"):
+    with pytest.raises(StreamFailedError, match=r"stream sensor_features, batch 1: ConcurrentAppendException"):
         plant.run("readings", "sensor_features")
     assert sum(1 for _ in conflicts) == 99 - 4

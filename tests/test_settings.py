@@ -10,7 +10,7 @@ import dabs_lab.errors
 from dabs_lab.runner.local_config import load_local
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.settings import Settings, load_settings, parse_parameters
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 
 NEEDED = {"catalog": "main", "schema": "plant", "landing": "/Volumes/a/b/landing", "checkpoints": "/Volumes/a/b/c"}
 ROOT = Path(__file__).parents[1]
@@ -120,7 +120,7 @@ def test_paths_that_are_not_absolute_begin_in_the_present_folder(
     box.mkdir()
     monkeypatch.chdir(box)
     given = {"landing": "in", "checkpoints": "../c", "sensors": "fleet.yml"}
-    workspace = Workspace.open(ROOT / "local.yml", given, home=Path("home"))
+    workspace = LocalHome.open(ROOT / "local.yml", given, home=Path("home"))
     found = workspace.settings
     assert (found.landing, found.checkpoints, found.sensors) == (
         str(box / "in"),

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sensor_streams import streams
-from sensor_streams.errors import FleetChanged
+from sensor_streams.errors import FleetChangedError
 from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.supervisor import RunInterrupted
+from sensor_streams.runtime.supervisor import RunInterruptedError
 from sensor_streams_dev import cli
-from sensor_streams_dev.homes import own_home
+from sensor_streams_dev.homes import home_of_folder
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, list[str]]]
@@ -97,7 +97,7 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(run: Run) -> Non
     assert name in run("simulate", "--sensors", name)[1][0]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunInterrupted("stopped by a signal")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RunInterruptedError("stopped by a signal")])
 def test_an_interrupted_command_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(streams, "streams_of", raising(error))
     assert run("stream")[0] == 130
@@ -140,18 +140,18 @@ def test_a_rebuild_beside_the_running_stream_is_refused_and_told_who_runs(
 
 
 def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    homes = {own_home(tmp_path / name / "readings") for name in ("a", "b")}
+    homes = {home_of_folder(tmp_path / name / "readings") for name in ("a", "b")}
     assert len(homes) == 2
     monkeypatch.chdir(tmp_path)
-    assert own_home(Path("a/readings")) in homes
-    assert own_home(Path("b/../a/readings")) in homes
+    assert home_of_folder(Path("a/readings")) in homes
+    assert home_of_folder(Path("b/../a/readings")) in homes
 
 
 def test_the_command_for_changed_settings_is_about_the_same_tables(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise FleetChanged("changed:\n  sensor-streams rebuild --changed --train")
+        raise FleetChangedError("changed:\n  sensor-streams rebuild --changed --train")
 
     monkeypatch.setattr("sensor_streams_dev.watch.Watch.run", refuse)
     (tmp_path / "sensors.yml").write_text((ROOT / "sensors.yml").read_text("utf-8"), "utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dabs_lab.machine_checks import check_spark_home, check_user, names_in_utf_8
 from dabs_lab.errors import MachineError
+from dabs_lab.machine_checks import check_spark_home, check_user, names_in_utf_8
 
 
 def test_a_user_without_an_entry_in_the_password_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.picture import _alerts
 from sensor_streams_dev.watch import Watch
 
@@ -19,7 +19,7 @@ NAMES = ["pump[/x]", "/tmp/[a]/b", "[red]x"]
 @pytest.mark.parametrize("name", NAMES)
 def test_a_text_with_brackets_is_said_as_it_is(name: str) -> None:
     out = io.StringIO()
-    watch = Watch(Console(file=out, width=200), Workspace.open(ROOT / "local.yml"))
+    watch = Watch(Console(file=out, width=200), LocalHome.open(ROOT / "local.yml"))
     watch.say(f" {name}", "[bold]stream[/bold]")
     with watch.busy(name):
         pass

@@ -24,7 +24,7 @@ class FleetError(ConfigurationError):
     """`sensors.yml` is wrong; the message names line and field."""
 
 
-class EnvironmentProblem(SensorStreamsError):
+class MachineError(SensorStreamsError):
     """The machine lacks something that is needed (Java, a jar, a folder that can be written)."""
 
     exit_code = 3
@@ -38,7 +38,7 @@ class TableError(SensorStreamsError):
     """A table is missing, has another schema, or is not where it should be."""
 
 
-class SchemaConflict(TableError):
+class SchemaConflictError(TableError):
     """A table's column has another type than the configuration asks for; both types are named."""
 
 
@@ -46,22 +46,22 @@ class BindingError(TableError):
     """A stream's checkpoint belongs to other tables than those that its names lead to today."""
 
 
-class FleetChanged(TableError):
+class FleetChangedError(TableError):
     """Tables were computed with other settings of sensors.yml; the message names each and the command."""
 
     # The command that the message gives, without its options.
     COMMAND = "sensor-streams rebuild --changed"
 
 
-class PreflightFailed(TableError):
+class PreflightError(TableError):
     """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""
 
 
-class CheckpointInUse(SensorStreamsError):
+class CheckpointInUseError(SensorStreamsError):
     """Another run holds the checkpoint; the message names run, attempt and since when."""
 
 
-class LeaseLost(SensorStreamsError):
+class LeaseLostError(SensorStreamsError):
     """Another attempt took over the checkpoint while this one was running."""
 
 
@@ -69,15 +69,15 @@ class ModelError(SensorStreamsError):
     """A model cannot be trained, found, loaded or applied."""
 
 
-class UnusableModel(ModelError):
+class UnusableModelError(ModelError):
     """One version of a model cannot be loaded or applied; the message says why."""
 
 
-class NoModel(ModelError):
+class NoModelError(ModelError):
     """No version of a model can score: its stream waits and keeps its input."""
 
 
-class StreamFailed(SensorStreamsError):
+class StreamFailedError(SensorStreamsError):
     """One or more streams of a task ended that should not have; all failures are listed."""
 
     def __init__(self, message: str, failures: "tuple[StreamFailure, ...]" = ()) -> None:

@@ -8,13 +8,13 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.errors import MachineError
 
 
 def names_at(spark: SparkSession, location: str, most: int | None = None) -> list[str]:
     """Return the names in a folder, at most `most` of them; an empty list when the folder does not exist.
 
-    Raises EnvironmentProblem when the file system does not answer.
+    Raises MachineError when the file system does not answer.
     """
     with _translated(spark, location) as (system, path):
         if not system.exists(path):
@@ -23,7 +23,7 @@ def names_at(spark: SparkSession, location: str, most: int | None = None) -> lis
 
 
 def remove_at(spark: SparkSession, location: str) -> None:
-    """Remove a folder with its content. Raises EnvironmentProblem when the file system does not answer."""
+    """Remove a folder with its content. Raises MachineError when the file system does not answer."""
     with _translated(spark, location) as (system, path):
         system.delete(path, True)
 
@@ -31,23 +31,23 @@ def remove_at(spark: SparkSession, location: str) -> None:
 def file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
     """Return Hadoop's file system of a location, and the location as its path object; errors are those of Java.
 
-    Raises EnvironmentProblem for a session without a JVM of its own.
+    Raises MachineError for a session without a JVM of its own.
     """
     jvm: Any = spark._jvm
     if jvm is None:
-        raise EnvironmentProblem(f"{location}: cannot be read: this session has no JVM of its own")
+        raise MachineError(f"{location}: cannot be read: this session has no JVM of its own")
     path = jvm.org.apache.hadoop.fs.Path(location)
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
 
 
 @contextmanager
 def _translated(spark: SparkSession, location: str) -> Iterator[tuple[Any, Any]]:
-    """Yield what `file_system` returns; errors of Java and Spark become EnvironmentProblem."""
+    """Yield what `file_system` returns; errors of Java and Spark become MachineError."""
     try:
         yield file_system(spark, location)
     except Py4JJavaError as error:
         cause = str(error.java_exception.getMessage()).partition("\n")[0]
-        raise EnvironmentProblem(f"{location}: cannot be read: {cause}") from None
+        raise MachineError(f"{location}: cannot be read: {cause}") from None
     except PySparkException as error:
         cause = str(error).partition("\n")[0]
-        raise EnvironmentProblem(f"{location}: cannot be read: {cause}") from None
+        raise MachineError(f"{location}: cannot be read: {cause}") from None

@@ -6,7 +6,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem, TableError
+from sensor_streams.errors import MachineError, TableError
 from sensor_streams.hadoop_files import names_at
 
 # Location of an entry whose location the catalog does not name.
@@ -59,7 +59,7 @@ def cannot_open(spark: SparkSession, name: str, location: str, cause: str, usual
                 f"{head} there is no Delta table there ({cause}); a Delta table is stored at {usual}. {end} "
                 "Correct the entry so that it names the right one"
             )
-    except EnvironmentProblem as error:
+    except MachineError as error:
         return TableError(
             f"{head} it cannot be opened ({cause}). {end} Whether data is stored there is not known: {error}. "
             "Make the place readable, and keep the entry until then"

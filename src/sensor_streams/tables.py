@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from sensor_streams.errors import ConfigurationError, SchemaConflict, TableError
+from sensor_streams.errors import ConfigurationError, SchemaConflictError, TableError
 from sensor_streams.hadoop_files import names_at, remove_at
 from sensor_streams.missing_tables import OPENING, UNKNOWN_PLACE, cannot_open, condition_of
 from sensor_streams.retention import missing_retention
@@ -157,7 +157,7 @@ class Catalog:
 
         An empty table that lies there just as this stream makes it is taken for its own: that is what is left when
         the process is killed before the entry is kept. New columns that the specification has are added. Raises
-        SchemaConflict when a column has another type, and TableError when an entry leads to nothing, or data lies
+        SchemaConflictError when a column has another type, and TableError when an entry leads to nothing, or data lies
         where a new table would go.
         """
         if self.exists(spec.name):
@@ -184,7 +184,7 @@ class Catalog:
 
         A table that keeps what it replaces for a shorter time than the slowest stream needs is set to keep it longer.
 
-        Raises TableError when there is none, SchemaConflict when a column has another type.
+        Raises TableError when there is none, SchemaConflictError when a column has another type.
         """
         identity, properties = self._identify(spec.name)
         self._fit(spec)
@@ -274,7 +274,7 @@ class Catalog:
             if n in there and there[n] != k
         ]
         if wrong:
-            raise SchemaConflict(
+            raise SchemaConflictError(
                 f"table {self.catalog}.{self.schema}.{spec.name}: {'; '.join(wrong)}. Nothing was changed. "
                 "Keep the type, or give the field another name"
             )

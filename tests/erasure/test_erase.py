@@ -12,7 +12,7 @@ import pytest
 from sensor_streams.erasure import erase as module
 from sensor_streams.erasure.device_lines import Erasure, holds, without
 from sensor_streams.erasure.erase import JOURNAL, Erased, erase
-from sensor_streams.errors import CheckpointInUse, InputError
+from sensor_streams.errors import CheckpointInUseError, InputError
 from sensor_streams.rebuild import only_writer
 from sensor_streams.streams import BY_NAME
 from tests.plant import ARRIVAL, Plant, reading
@@ -129,7 +129,7 @@ def test_an_erasure_that_was_killed_is_done_by_the_next_one(ran: Plant, monkeypa
 @pytest.mark.slow
 def test_nothing_is_erased_while_a_stream_runs_or_a_file_cannot_be_written(ran: Plant) -> None:
     settings = ran.settings()
-    with only_writer(settings, ["device_sessions"], "other"), pytest.raises(CheckpointInUse):
+    with only_writer(settings, ["device_sessions"], "other"), pytest.raises(CheckpointInUseError):
         erased(ran)
     file = ran.landing / "a.json"
     damaged = file.read_bytes()

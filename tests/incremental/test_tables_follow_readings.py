@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from sensor_streams.incremental.engine import recompute
-from sensor_streams.incremental.transactions import Once, Writes, append
+from sensor_streams.incremental.transactions import BatchTransaction, Writes, append
 from sensor_streams.streams import BY_NAME
 from tests.plant import ARRIVAL, COMPUTED, Plant, reading
 
@@ -112,7 +112,9 @@ def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) 
     def replay() -> Writes:
         changes = followed.feed("readings")
         handles = followed.handles("sensor_features")
-        return recompute(BY_NAME["sensor_features"], changes, followed.fleet, handles, None, Once("query", 3)).writes
+        return recompute(
+            BY_NAME["sensor_features"], changes, followed.fleet, handles, None, BatchTransaction("query", 3)
+        ).writes
 
     followed.land("a.json", hour("pump-1", 0, range(2)))
     followed.ingest("a.json")
@@ -125,7 +127,7 @@ def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) 
 
 
 def test_a_new_optional_field_is_taken_in_and_a_type_that_breaks_is_refused_with_both_named(followed: Plant) -> None:
-    from sensor_streams.errors import SchemaConflict
+    from sensor_streams.errors import SchemaConflictError
     from sensor_streams.fleet import parse_fleet
     from tests.rows import FIXTURES
 
@@ -139,5 +141,5 @@ def test_a_new_optional_field_is_taken_in_and_a_type_that_breaks_is_refused_with
     assert followed.count("readings", "line = 7") == 1
     assert followed.count("readings", "line IS NULL") == 4
     followed.fleet = parse_fleet(text.replace("{site: string}", "{site: double}"))
-    with pytest.raises(SchemaConflict, match="site is string in the table and double in the configuration"):
+    with pytest.raises(SchemaConflictError, match="site is string in the table and double in the configuration"):
         followed.create("readings")

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from sensor_streams.incremental.engine import Outcome, recompute
 from sensor_streams.incremental.transactions import append
-from sensor_streams.inference.registry import ModelVersion, hush
+from sensor_streams.inference.registry import ModelVersion, silenced
 from sensor_streams.inference.scoring import anomaly_scores
 from sensor_streams.runtime.champions import FILE, Champion, by_champion
 from sensor_streams.streams import BY_NAME
@@ -64,7 +64,7 @@ def in_words(model_input):  # type: ignore[no-untyped-def]
 
 def register(plant: Plant, model: Any, signature: ModelSignature | None = SIGNATURE) -> ModelVersion:
     """Log and register a model as users do, and make it champion."""
-    hush()
+    silenced()
     registry = plant.registry
     client = registry.client()
     mlflow.set_tracking_uri(registry.tracking_uri)
@@ -79,7 +79,7 @@ def register(plant: Plant, model: Any, signature: ModelSignature | None = SIGNAT
         else:
             told = mlflow.pyfunc.log_model(python_model=model, signature=signature, **name)
     version = ModelVersion(registry.name("anomaly"), str(told.registered_model_version))
-    registry.crown([version])
+    registry.promote([version])
     return version
 
 

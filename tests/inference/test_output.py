@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensor_streams.errors import UnusableModel
+from sensor_streams.errors import UnusableModelError
 from sensor_streams.inference.model_output import result_columns
 
 ANOMALY = [("score", "double"), ("contributing_sensors", "array<string>")]
@@ -84,10 +84,10 @@ def anomaly(score: Any = 1.0, sensors: Any = ("a",)) -> list[dict[str, Any]]:
     ],
 )
 def test_what_is_no_result_is_refused_with_the_reason(output: Any, says: str) -> None:
-    with pytest.raises(UnusableModel, match=says):
+    with pytest.raises(UnusableModelError, match=says):
         result_columns(output, 2, ANOMALY)
 
 
 def test_a_life_without_an_interval_is_refused() -> None:
-    with pytest.raises(UnusableModel, match="a null in low_hours in a row that has a life_hours"):
+    with pytest.raises(UnusableModelError, match="a null in low_hours in a row that has a life_hours"):
         result_columns({"life_hours": [1.0], "low_hours": [None], "high_hours": [2.0]}, 1, LIFE)

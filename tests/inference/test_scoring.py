@@ -18,7 +18,7 @@ from sensor_streams.failures import load_failures
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.transactions import append
 from sensor_streams.inference.models import AnomalyModel, NormalState
-from sensor_streams.inference.registry import LoadedModel, Registry, hush
+from sensor_streams.inference.registry import LoadedModel, Registry, silenced
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
 from sensor_streams.streams import BY_NAME, Inputs
@@ -54,7 +54,7 @@ def version(spark: SparkSession, folder: Path, number: str, *types: str, scale: 
     """A model that knows these device types."""
     one = np.ones(1)
     state = NormalState(["power_mean"], ["power"], one, one * scale, np.ones((1, 1)), one, 1.0, 1.0)
-    hush()
+    silenced()
     mlflow.pyfunc.save_model(
         str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sensor_streams.fleet import parse_fleet
-from sensor_streams.incremental.transactions import LeftOut, Once, append
+from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, append
 from sensor_streams.ingest.ingest_tables import rejected_table
 from tests.plant import ARRIVAL, Plant, reading
 from tests.rows import FIXTURES
@@ -171,11 +171,11 @@ def test_a_write_with_a_pair_that_was_seen_is_left_out_and_says_so(empty: Plant)
     row = [f"CAST('1' AS {kind}) AS {name}" for name, kind in columns[:-2]]
     rows = empty.spark.range(1).selectExpr(*row, "now() AS arrived_at", "current_date() AS arrived_date")
     target = empty.handles("readings").tables["readings_rejected"]
-    append(target, rows, columns, Once("query", 0))
-    with pytest.raises(LeftOut):
-        append(target, rows, columns, Once("query", 0))
+    append(target, rows, columns, BatchTransaction("query", 0))
+    with pytest.raises(AlreadyCommittedError):
+        append(target, rows, columns, BatchTransaction("query", 0))
     assert empty.count("readings_rejected") == 1
-    append(target, rows, columns, Once("query after a reset", 0))
+    append(target, rows, columns, BatchTransaction("query after a reset", 0))
     assert empty.count("readings_rejected") == 2
 
 
@@ -184,12 +184,12 @@ def test_a_replayed_batch_writes_what_its_killed_attempt_could_not_and_nothing_t
     packed = gzip.compress(f"{B}\nbroken\n".encode())
     empty.land("a.json", [A, "half"])
     empty.land_bytes("b.json.gz", packed[:-9])
-    empty.ingest(once=Once("query", 7))
+    empty.ingest(once=BatchTransaction("query", 7))
     assert (empty.count("readings"), empty.count("readings_rejected")) == (1, 1)
     # Whole by the time of the replay: the pair of query and batch is known, and what it stands for is another content.
     empty.land_bytes("b.json.gz", packed)
     for _ in range(2):
-        empty.ingest(once=Once("query", 7))
+        empty.ingest(once=BatchTransaction("query", 7))
         assert empty.sums() == (4, 2, 2, 0)
         assert empty.differing("readings") == []
 

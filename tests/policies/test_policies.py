@@ -14,7 +14,7 @@ from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import load_settings
 from sensor_streams.streams import BY_NAME
-from sensor_streams_dev.policies.job_files import SHAPES, broken_promises
+from sensor_streams_dev.policies.job_files import SHAPES, broken_policies
 from sensor_streams_dev.policies.stream_tasks import tasks as stream_tasks
 from tests.policies.golden import FOLDER, GIVEN, ROOT, TARGETS, copy_bundle, read, text
 
@@ -41,7 +41,7 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_shapes_keep_their_promises_in_each_target(target: str) -> None:
     bundle = read(target)
-    assert broken_promises(bundle) == []
+    assert broken_policies(bundle) == []
     assert set(bundle.jobs) >= {*SHAPES, "train", "maintenance"}, "each file through the typed models"
 
 
@@ -236,7 +236,7 @@ WRONG = [
 @pytest.mark.parametrize(("file", "old", "new", "told"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_a_wrong_edit_is_told_by_name_and_place(copied: Path, file: str, old: str, new: str, told: str) -> None:
     edit(copied, file, old, new)
-    broken = broken_promises(read("dev", copied, strict=False))
+    broken = broken_policies(read("dev", copied, strict=False))
     assert any(re.search(told, line) for line in broken), broken
     assert all(re.match(r"(databricks\.yml|resources/\w+(\.job)?\.yml):\d+: ", line) for line in broken), broken
 
@@ -256,7 +256,7 @@ def test_shared_cluster_may_start_when_files_arrive(copied: Path, target: str) -
     trigger = bundle.resources["jobs"]["shared_cluster"]["trigger"]
     assert trigger["file_arrival"]["url"].endswith("sensor_streams/landing/") or target == "staging"
     assert trigger["pause_status"] == "PAUSED"
-    assert broken_promises(bundle) == []
+    assert broken_policies(bundle) == []
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -285,31 +285,31 @@ def given(folder: Path, target: str, user: str = "anna.k@a.org", **more: str) ->
 @pytest.mark.parametrize("catalog", ["acme-prod", "3rd", "über-katalog", "a`b"])
 def test_a_catalog_that_unity_catalog_takes_breaks_nothing(copied: Path, catalog: str) -> None:
     for target in TARGETS:
-        assert broken_promises(given(copied, target, user="joé.x@example.org", catalog=catalog)) == []
+        assert broken_policies(given(copied, target, user="joé.x@example.org", catalog=catalog)) == []
 
 
 @pytest.mark.parametrize("catalog", ["acme.prod", "acme prod", "acme/prod", "a\tb", "x" * 256])
 def test_a_catalog_that_unity_catalog_refuses_is_reported_before_the_deploy(copied: Path, catalog: str) -> None:
-    broken = broken_promises(given(copied, "prod", catalog=catalog))
+    broken = broken_policies(given(copied, "prod", catalog=catalog))
     assert any("not a name that Unity Catalog takes" in line for line in broken), broken
     assert all(re.match(r"resources/\w+(\.job)?\.yml:\d+: ", line) for line in broken), broken
 
 
 def test_two_developers_never_share_a_schema(copied: Path) -> None:
     edit(copied, "databricks.yml", "experimental:\n", "experimental:\n  skip_name_prefix_for_schema: true\n")
-    broken = broken_promises(given(copied, "dev"))
+    broken = broken_policies(given(copied, "dev"))
     told = r"resources/\S+:\d+: schema plant\.sensor_streams does not hold the user's name, and target dev is"
     assert any(re.match(told, line) for line in broken), broken
     assert any("folder of checkpoints /Volumes/plant/sensor_streams/checkpoints" in line for line in broken)
     edit(
         copied, "databricks.yml", "default: sensor_streams\n", "default: sensors_${workspace.current_user.short_name}\n"
     )
-    assert not [line for line in broken_promises(given(copied, "dev")) if "hold the user's name" in line]
+    assert not [line for line in broken_policies(given(copied, "dev")) if "hold the user's name" in line]
 
 
 def test_two_developers_never_share_the_checkpoints(copied: Path) -> None:
     edit(copied, ONE, "${resources.volumes.checkpoints.volume_path}", "/Volumes/plant/shared/checkpoints")
-    broken = broken_promises(given(copied, "dev"))
+    broken = broken_policies(given(copied, "dev"))
     assert any("folder of checkpoints /Volumes/plant/shared/checkpoints does not hold" in line for line in broken)
     assert any("is the same in the targets dev and prod" in line for line in broken)
 
@@ -318,9 +318,9 @@ def test_two_targets_of_one_catalog_never_share_a_schema(copied: Path) -> None:
     edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: Sensor_Streams")
     for target, other in (("staging", "prod"), ("prod", "staging")):
         told = rf"resources/\S+:\d+: schema plant\.sensor_streams is the same in the targets {target} and {other}"
-        broken = broken_promises(given(copied, target))
+        broken = broken_policies(given(copied, target))
         assert any(re.match(told, line, re.IGNORECASE) for line in broken), broken
-    assert broken_promises(given(copied, "dev")) == []
+    assert broken_policies(given(copied, "dev")) == []
 
 
 def test_two_targets_of_two_catalogs_may_have_schemas_of_one_name(copied: Path) -> None:
@@ -328,14 +328,14 @@ def test_two_targets_of_two_catalogs_may_have_schemas_of_one_name(copied: Path) 
     edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
     for target in ("staging", "prod"):
         some = {name: value for name, value in GIVEN.items() if name != "catalog"}
-        assert broken_promises(load_bundle(copied, target, variables=some, environment={}, user="a@b.org")) == []
+        assert broken_policies(load_bundle(copied, target, variables=some, environment={}, user="a@b.org")) == []
 
 
 def test_two_catalogs_with_one_root_of_tables_never_share_a_folder(copied: Path) -> None:
     edit(copied, "databricks.yml", "schema: sensor_streams_staging", "schema: sensor_streams\n      catalog: staging")
     edit(copied, "databricks.yml", "    permissions: *managers\n    variables:\n      live", OWN_CATALOG)
     some = {name: value for name, value in GIVEN.items() if name != "catalog"} | {"tables_root": "s3://bucket/plant"}
-    broken = broken_promises(load_bundle(copied, "prod", variables=some, environment={}, user="a@b.org"))
+    broken = broken_policies(load_bundle(copied, "prod", variables=some, environment={}, user="a@b.org"))
     told = "folder of tables s3://bucket/plant/sensor_streams is the same in the targets prod and staging"
     assert any(told in line for line in broken), broken
 
@@ -346,7 +346,7 @@ def test_a_wrong_live_of_the_override_file_is_reported_there(copied: Path) -> No
     live = {"single_task": "", "shared_cluster": "PAUSED", "cluster_per_task": "PAUSED"}
     file.write_text(json.dumps({"live": live}), "utf-8")
     told = ".databricks/bundle/dev/variable-overrides.json:1: variable live: single_task is ''"
-    assert any(line.startswith(told) for line in broken_promises(given(copied, "dev")))
+    assert any(line.startswith(told) for line in broken_policies(given(copied, "dev")))
 
 
 OWN_CATALOG = "    permissions: *managers\n    variables:\n      catalog: prod\n      live"
@@ -371,7 +371,7 @@ resources:
 def test_a_job_that_runs_no_stream_is_free(copied: Path, target: str) -> None:
     (copied / "report.py").write_text("# Databricks notebook source\n", "utf-8")
     (copied / "resources/report.job.yml").write_text(REPORT, "utf-8")
-    assert broken_promises(given(copied, target)) == []
+    assert broken_policies(given(copied, target)) == []
 
 
 def test_a_task_of_ones_own_in_a_job_of_streams_is_free_and_the_streams_are_not(copied: Path) -> None:
@@ -379,14 +379,14 @@ def test_a_task_of_ones_own_in_a_job_of_streams_is_free_and_the_streams_are_not(
     note = "{task_key: note, job_cluster_key: main, notebook_task: {notebook_path: ../report.py}}"
     task = f"      tasks:\n        - {note}\n"
     edit(copied, SHARED, "      tasks:\n", task)
-    assert broken_promises(given(copied, "dev")) == []
+    assert broken_policies(given(copied, "dev")) == []
     edit(copied, SHARED, "package_name: sensor_streams", "package_name: sensor-streams")
-    assert any("package_name is 'sensor-streams'" in line for line in broken_promises(given(copied, "dev")))
+    assert any("package_name is 'sensor-streams'" in line for line in broken_policies(given(copied, "dev")))
 
 
 def test_a_bundle_without_streams_breaks_nothing(tmp_path: Path) -> None:
     (tmp_path / "databricks.yml").write_text("bundle: {name: other}\nresources:\n  jobs:\n    a: {name: a}\n", "utf-8")
-    assert broken_promises(load_bundle(tmp_path, environment={})) == []
+    assert broken_policies(load_bundle(tmp_path, environment={})) == []
 
 
 def test_the_form_of_two_jobs_that_the_docs_give_is_a_shape_like_the_others(copied: Path) -> None:
@@ -395,9 +395,9 @@ def test_the_form_of_two_jobs_that_the_docs_give_is_a_shape_like_the_others(copi
     )
     (copied / "resources/two_jobs.job.yml").write_text(form, "utf-8")
     edit(copied, "databricks.yml", "cluster_per_task: PAUSED}", "cluster_per_task: PAUSED, two_jobs: UNPAUSED}")
-    assert broken_promises(read("dev", copied)) == []
+    assert broken_policies(read("dev", copied)) == []
     edit(copied, "databricks.yml", "{single_task: PAUSED,", "{single_task: UNPAUSED,")
-    (told,) = broken_promises(read("dev", copied, strict=False))
+    (told,) = broken_policies(read("dev", copied, strict=False))
     assert "single_task and two_jobs are live at once on the same checkpoints" in told
 
 

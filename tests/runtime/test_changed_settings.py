@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conftest import RUNNING_FROM
-from sensor_streams.errors import FleetChanged
+from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet, parse_fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.rebuild import Rebuilt, rebuild, rebuild_changed
@@ -45,7 +45,7 @@ def refused(plant: Plant, *names: str) -> str:
     """Why the streams do not start, after a look that they wrote nothing."""
     tables = [name for name in all_names() if plant.catalog.exists(name)]
     before = {name: plant.version(name) for name in tables}
-    with pytest.raises(FleetChanged) as raised:
+    with pytest.raises(FleetChangedError) as raised:
         plant.run(*names)
     assert {name: plant.version(name) for name in tables} == before
     return str(raised.value)
@@ -53,7 +53,7 @@ def refused(plant: Plant, *names: str) -> str:
 
 def why_not(plant: Plant, *names: str) -> str:
     """Why the streams would not start."""
-    with pytest.raises(FleetChanged) as raised:
+    with pytest.raises(FleetChangedError) as raised:
         refuse_changes(records(plant), streams_of(names))
     return str(raised.value)
 

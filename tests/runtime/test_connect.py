@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.errors import MachineError
 from sensor_streams.runtime.job_session import over_connect, refuse_connect
 from sensor_streams.runtime.task import run_task
 from sensor_streams.settings import load_settings
@@ -35,7 +35,7 @@ def connect_session(version: str) -> SparkSession:
 def test_a_task_over_spark_connect_is_refused_before_it_reads_or_writes(tmp_path: Path, version: str) -> None:
     folders = {name: str(tmp_path / name) for name in ("landing", "checkpoints", "tables")}
     settings = load_settings({"catalog": "main", "schema": "plant", **folders})
-    with pytest.raises(EnvironmentProblem, match=REASON):
+    with pytest.raises(MachineError, match=REASON):
         run_task(connect_session(version), settings, ["readings"])
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor_streams.errors import CheckpointInUse, LeaseLost
+from sensor_streams.errors import CheckpointInUseError, LeaseLostError
 from sensor_streams.runtime import lease as lease_module
 from sensor_streams.runtime.json_files import read_json, write_json
 from sensor_streams.runtime.lease import Lease, beat_file, this_process
@@ -28,7 +28,7 @@ def test_a_second_run_on_a_checkpoint_in_use_is_refused_and_told_who_holds_it(tm
     first = lease(tmp_path, "run-1", 2)
     first.acquire()
     try:
-        with pytest.raises(CheckpointInUse, match=r"in use by run run-1, attempt 2, since 20\d\d-") as refused:
+        with pytest.raises(CheckpointInUseError, match=r"in use by run run-1, attempt 2, since 20\d\d-") as refused:
             lease(tmp_path, "run-2").acquire()
         assert str(tmp_path) in str(refused.value)
         first.check()
@@ -44,7 +44,7 @@ def test_the_next_attempt_of_the_same_run_takes_over_at_once_and_the_old_one_sto
     first, second = lease(tmp_path, "run-1", 1), lease(tmp_path, "run-1", 2)
     first.acquire()
     second.acquire()
-    with pytest.raises(LeaseLost, match="taken over by run run-1, attempt 2"):
+    with pytest.raises(LeaseLostError, match="taken over by run run-1, attempt 2"):
         first.check()
     first.release()
     second.check()
@@ -97,7 +97,7 @@ def test_a_holder_on_another_machine_that_fell_silent_is_gone_and_one_that_beats
     after.acquire()
     after.release()
     write_json(tmp_path / "holder.json", ELSEWHERE | {"token": "t"})
-    with beating([tmp_path], "t"), pytest.raises(CheckpointInUse, match="run far"):
+    with beating([tmp_path], "t"), pytest.raises(CheckpointInUseError, match="run far"):
         lease(tmp_path, "run-3").acquire()
 
 
@@ -119,7 +119,7 @@ def test_only_a_later_attempt_of_a_run_takes_over_from_a_living_one(tmp_path: Pa
     second.acquire()
     try:
         for attempt in (1, 2):
-            with pytest.raises(CheckpointInUse, match="run run-1, attempt 2"):
+            with pytest.raises(CheckpointInUseError, match="run run-1, attempt 2"):
                 lease(tmp_path, "run-1", attempt).acquire()
         second.check()
     finally:
@@ -142,7 +142,7 @@ def test_storage_that_fails_for_a_moment_ends_neither_the_lease_nor_its_beat(
     held.check()
     monkeypatch.undo()
     try:
-        with pytest.raises(CheckpointInUse, match="run run-1, attempt 1"):
+        with pytest.raises(CheckpointInUseError, match="run run-1, attempt 1"):
             lease(tmp_path, "run-2").acquire()
     finally:
         held.release()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from sensor_streams.errors import ModelError, StreamFailed
+from sensor_streams.errors import ModelError, StreamFailedError
 from sensor_streams.incremental.engine import Outcome
 from sensor_streams.runtime import worker
 from sensor_streams.runtime.error_causes import describe
@@ -51,7 +51,7 @@ def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_c
         return real(stream, changes, *rest)
 
     monkeypatch.setattr(worker, "recompute", failing)
-    with pytest.raises(StreamFailed) as report:
+    with pytest.raises(StreamFailedError) as report:
         plant.run("feature_extraction", trigger="1 s")
     assert stops[0] - failed[0] < 2
     last = str(report.value).splitlines()[-1]
@@ -71,7 +71,9 @@ def test_a_query_that_ends_without_an_error_is_a_failure_in_a_run_that_has_no_en
                 threading.Thread(target=query.stop, daemon=True).start()
 
     settings = plant.settings(trigger="1 s")
-    with pytest.raises(StreamFailed, match=r"stream readings, batch 0: SILENT_END: the query ended without an error"):
+    with pytest.raises(
+        StreamFailedError, match=r"stream readings, batch 0: SILENT_END: the query ended without an error"
+    ):
         run_task(plant.spark, settings, ["readings"], fleet=plant.fleet, on_batch=stop)
 
 
@@ -102,7 +104,9 @@ def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
     # Two triggers are farther apart than what counts as a stall, and that is no stall.
     settings = plant.settings(trigger="4 s", stall_after="1 s", stop_deadline="1 s")
     try:
-        with pytest.raises(StreamFailed, match="readings, batch 2: STALLED: no progress for 8 s while input waits"):
+        with pytest.raises(
+            StreamFailedError, match="readings, batch 2: STALLED: no progress for 8 s while input waits"
+        ):
             run_task(plant.spark, settings, ["readings"], fleet=plant.fleet, on_batch=next_file)
     finally:
         let_go.set()

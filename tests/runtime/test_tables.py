@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sensor_streams.catalog_file import CatalogFile
-from sensor_streams.errors import BindingError, ConfigurationError, EnvironmentProblem, TableError
+from sensor_streams.errors import BindingError, ConfigurationError, MachineError, TableError
 from sensor_streams.rebuild import rebuild
 from sensor_streams.retention import FILES, LOG, RETENTION, missing_retention, retention
 from sensor_streams.sql_names import sql_name
@@ -90,7 +90,7 @@ def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, sch
 
 def test_a_place_that_cannot_be_looked_at_is_told_in_one_line(plant: Plant) -> None:
     catalog = Catalog(plant.spark, "spark_catalog", plant.schema, "nosuch://bucket/x")
-    with pytest.raises(EnvironmentProblem, match=r"^nosuch://bucket/x/small: cannot be read: No FileSystem .*$"):
+    with pytest.raises(MachineError, match=r"^nosuch://bucket/x/small: cannot be read: No FileSystem .*$"):
         catalog.create(SMALL)
 
 

@@ -22,8 +22,8 @@ from dabs_lab.errors import DabsLabError
 from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE
 from sensor_streams.durations import parse_time
-from sensor_streams.errors import ConfigurationError, EnvironmentProblem, FleetChanged, SensorStreamsError
-from sensor_streams_dev.homes import DEMO, own_home
+from sensor_streams.errors import ConfigurationError, FleetChangedError, MachineError, SensorStreamsError
+from sensor_streams_dev.homes import DEMO, home_of_folder
 from sensor_streams_dev.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams_dev.preflight.command import preflight
 from sensor_streams_dev.run_command import run
@@ -186,7 +186,7 @@ def demo(
         Demo(workspace, console).simulated()
     else:
         own = {"landing": str(folder), "sensors": sensors}
-        where = home or own_home(folder)
+        where = home or home_of_folder(folder)
         Demo(opened(local, own, home=where, log_name="demo"), console).own(known)
 
 
@@ -233,7 +233,7 @@ def main(words: Sequence[str] | None = None) -> None:
         handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
     try:
         app(words)
-    except FleetChanged as error:
+    except FleetChangedError as error:
         options = _options(sys.argv[1:] if words is None else words)
         _end(str(error).replace(error.COMMAND, error.COMMAND + options), error.exit_code)
     except (SensorStreamsError, DabsLabError) as error:
@@ -242,7 +242,7 @@ def main(words: Sequence[str] | None = None) -> None:
         if error.filename is None and error.errno not in _DISK_FULL:
             raise
         where = "the disk" if error.filename is None else error.filename
-        _end(f"{where}: {error.strerror}", EnvironmentProblem.exit_code)
+        _end(f"{where}: {error.strerror}", MachineError.exit_code)
     except (Py4JError, PySparkException) as error:
         told = broken(error)
         if told is None:
@@ -259,7 +259,7 @@ def _options(words: Sequence[str]) -> str:
             found[name] = value if equals else following
     folder = found.pop("--input", None)
     if words[:1] == ["demo"]:
-        found.setdefault("--home", str(DEMO if folder is None else own_home(Path(folder))))
+        found.setdefault("--home", str(DEMO if folder is None else home_of_folder(Path(folder))))
     return "".join(f" {name} {shlex.quote(value)}" for name, value in found.items())
 
 

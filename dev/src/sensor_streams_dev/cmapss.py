@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sensor_streams.errors import InputError, SensorStreamsError
 from sensor_streams.failures import load_failures
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.picture import show
 from sensor_streams_dev.watch import Watch
 
@@ -41,7 +41,7 @@ class Turbofan:
         fleet = local.absolute().parent / "examples" / "fleets" / "turbofan.yml"
         arguments = {"landing": str(landing), "sensors": str(fleet)}
         self.landing = landing
-        self.workspace = Workspace.open(local, arguments, home=self.home, log_name="cmapss")
+        self.workspace = LocalHome.open(local, arguments, home=self.home, log_name="cmapss")
         self.watch = Watch(console, self.workspace)
 
     def run(self) -> float:

@@ -9,7 +9,7 @@ from rich.console import Console
 from sensor_streams.errors import InputError, SensorStreamsError
 from sensor_streams.failures import load_failures
 from sensor_streams.runtime.json_files import read_json, write_json
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.picture import Truth, show
 from sensor_streams_dev.simulate import Simulation, simulate
 from sensor_streams_dev.watch import Watch
@@ -25,7 +25,7 @@ NEXT = timedelta(days=3)
 class Demo:
     """One run of the demo in a workspace of its own."""
 
-    workspace: Workspace
+    workspace: LocalHome
     console: Console
 
     def simulated(self) -> None:

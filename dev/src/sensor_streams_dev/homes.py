@@ -8,16 +8,16 @@ from dabs_lab.runner.local_config import LocalConfig, absolute
 DEMO = Path(".local/demo")
 
 
-def own_home(folder: Path) -> Path:
+def home_of_folder(folder: Path) -> Path:
     """Return the home of a folder of readings; two folders with the same name have two homes."""
     whole = absolute(folder)
     return Path(".local/own") / f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:8]}"
 
 
-def kept(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
+def chosen_home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
     """Return the configuration with its home: the given one, that of own files, the demo's if it ran, or its own."""
     if home is None and folder is not None:
-        home = config.folder / own_home(folder)
+        home = config.folder / home_of_folder(folder)
     if home is None and (config.folder / DEMO / "catalog.json").exists():
         home = config.folder / DEMO
     return config if home is None else config.under(absolute(home))

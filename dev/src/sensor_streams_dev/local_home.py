@@ -31,7 +31,7 @@ def settings_of(local: LocalConfig) -> dict[str, object]:
 
 
 @dataclass
-class Workspace:
+class LocalHome:
     """This machine in the place of a workspace."""
 
     local: LocalConfig
@@ -46,7 +46,7 @@ class Workspace:
         settings_file: Path | None = None,
         home: Path | None = None,
         log_name: str = "spark",
-    ) -> "Workspace":
+    ) -> "LocalHome":
         """Read `local.yml` and the settings; `home`: keep everything under that folder instead.
 
         Paths that are not absolute begin in the present folder. Raises ConfigurationError.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sensor_streams_dev.local_home import Workspace
+    from sensor_streams_dev.local_home import LocalHome
 
 Local = Annotated[Path, typer.Option("--local", help="what the deployment's names are on this machine")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="file of settings (YAML)")]
@@ -23,9 +23,9 @@ def opened(
     settings: Path | None = None,
     home: Path | None = None,
     log_name: str = "spark",
-) -> "Workspace":
+) -> "LocalHome":
     """The workspace of this machine, with what the command line says of it."""
     # MLflow and scikit-learn take seconds to import: `run` and whoever asks for help need neither.
-    from sensor_streams_dev.local_home import Workspace
+    from sensor_streams_dev.local_home import LocalHome
 
-    return Workspace.open(local, arguments, settings, home, log_name)
+    return LocalHome.open(local, arguments, settings, home, log_name)

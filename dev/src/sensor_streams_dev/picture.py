@@ -15,7 +15,7 @@ from rich.table import Table
 from dabs_lab.runner.console import say
 from sensor_streams.streams import STREAMS
 from sensor_streams.verify import Check
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 
 _WIDTH = 56
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -44,7 +44,7 @@ def _rows(file: Path, times: list[str]) -> pd.DataFrame:
 
 
 def show(
-    console: Console, workspace: Workspace, checks: Sequence[Check], truth: Truth | None, until: datetime | None
+    console: Console, workspace: LocalHome, checks: Sequence[Check], truth: Truth | None, until: datetime | None
 ) -> None:
     """Print rows per stream, the sums of the lines, alerts by device and life estimates."""
     _streams(console, checks)
@@ -79,7 +79,7 @@ def _streams(console: Console, checks: Sequence[Check]) -> None:
             console.print(f"  {check.table}: {example}", markup=False, highlight=False)
 
 
-def _sums(console: Console, workspace: Workspace) -> None:
+def _sums(console: Console, workspace: LocalHome) -> None:
     files = workspace.catalog.read("ingested_files")
     row = files.agg(
         *[F.sum(name).alias(name) for name in ("lines", "accepted", "rejected", "duplicates")],
@@ -146,7 +146,7 @@ def _mark(line: list[str], low: datetime, high: datetime, begin: datetime, end: 
         line[at] = sign
 
 
-def _life(console: Console, workspace: Workspace, truth: Truth | None) -> None:
+def _life(console: Console, workspace: LocalHome, truth: Truth | None) -> None:
     """Three devices' estimates over time, the last one in figures."""
     life = workspace.catalog.read("remaining_life").toPandas()
     if life.empty:

@@ -9,7 +9,7 @@ import typer
 from dabs_lab.runner import options
 from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
 from sensor_streams.errors import ConfigurationError
-from sensor_streams_dev.homes import kept
+from sensor_streams_dev.homes import chosen_home
 
 if TYPE_CHECKING:
     from dabs_lab.bundle import Bundle
@@ -33,7 +33,7 @@ def run(
 
     Exit code: 0 success, 1 the job failed, 2 wrong use, 3 a problem of the machine, 130 interrupted.
     """
-    config = kept(load_local(local), home, folder)
+    config = chosen_home(load_local(local), home, folder)
     if folder is not None:
         if not folder.is_dir():
             raise ConfigurationError(f"--input {folder}: there is no such folder")
@@ -45,6 +45,6 @@ def run(
 
 def _policies(bundle: "Bundle") -> Sequence[str]:
     """Return the policies of this project that the bundle breaks, one line each."""
-    from sensor_streams_dev.policies.job_files import broken_promises
+    from sensor_streams_dev.policies.job_files import broken_policies
 
-    return [f"policy: {line}" for line in broken_promises(bundle)]
+    return [f"policy: {line}" for line in broken_policies(bundle)]

@@ -2,7 +2,7 @@
 
 import re
 
-from sensor_streams.errors import EnvironmentProblem, SensorStreamsError, TableError
+from sensor_streams.errors import MachineError, SensorStreamsError, TableError
 
 _DISK_FULL = "No space left on device"
 _UNREADABLE = re.compile(r"\[FAILED_READ_FILE\.(?P<why>\w+)\] .*? reading file (?P<file>.+?)\.(?: |$)", re.MULTILINE)
@@ -16,7 +16,7 @@ def broken(error: Exception) -> SensorStreamsError | None:
     """
     text = str(error)
     if _DISK_FULL in text:
-        return EnvironmentProblem(f"the disk: {_DISK_FULL}")
+        return MachineError(f"the disk: {_DISK_FULL}")
     found = _UNREADABLE.search(text)
     if found is None:
         return None

@@ -12,13 +12,13 @@ from sensor_streams.ingest.rejections import united
 from sensor_streams.runtime.progress import BatchFigures, json_lines_to
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.verify import Check
-from sensor_streams_dev.local_home import Workspace
+from sensor_streams_dev.local_home import LocalHome
 
 
 class Watch:
     """Runs the steps of a command and tells what happens."""
 
-    def __init__(self, console: Console, workspace: Workspace) -> None:
+    def __init__(self, console: Console, workspace: LocalHome) -> None:
         self.console = console
         self.workspace = workspace
         self.figures: list[BatchFigures] = []

@@ -8,7 +8,7 @@ from dabs_lab.jobs.dynamic_values import (
     OtherTask,
     RunContext,
     TaskContext,
-    UnknownReference,
+    UnknownReferenceError,
     check,
     left_as_they_are,
     references,
@@ -84,13 +84,13 @@ def test_what_is_no_reference_stays_as_it_stands(text: str) -> None:
     ],
 )
 def test_an_unknown_name_in_a_known_namespace_is_an_error(text: str, told: str) -> None:
-    with pytest.raises(UnknownReference, match=told):
+    with pytest.raises(UnknownReferenceError, match=told):
         resolve(text, RUN, TASK)
 
 
 @pytest.mark.parametrize("text", ["{{job.parameters.day}}", "{{task.name}}", "{{tasks.first.run_id}}"])
 def test_a_job_parameter_knows_neither_tasks_nor_itself(text: str) -> None:
-    with pytest.raises(UnknownReference):
+    with pytest.raises(UnknownReferenceError):
         resolve(text, RUN, None)
 
 
@@ -101,5 +101,5 @@ def test_a_name_with_other_characters_needs_backticks() -> None:
 def test_the_checks_before_a_run_are_those_of_the_run() -> None:
     (found,) = references("{{tasks.first.values.rows}}")
     check(found, set(), {"first"})
-    with pytest.raises(UnknownReference):
+    with pytest.raises(UnknownReferenceError):
         check(found, set(), set())

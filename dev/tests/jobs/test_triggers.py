@@ -7,7 +7,7 @@ import pytest
 from databricks.sdk.service.jobs import TaskRetryMode
 
 from dabs_lab.jobs.assumptions import Assumptions, Backoff
-from dabs_lab.jobs.dynamic_values import UnknownReference
+from dabs_lab.jobs.dynamic_values import UnknownReferenceError
 from dabs_lab.jobs.events import Cancel, EventKind, RunEnded, RunNow, Stop, Tick
 from dabs_lab.jobs.job_spec import ClusterSpec, Continuous, JobSpec, Schedule
 from dabs_lab.jobs.quartz import parse_quartz
@@ -142,9 +142,9 @@ def test_a_schedule_follows_the_clocks_of_its_zone() -> None:
 
 def test_parameters_that_the_job_does_not_have_are_refused() -> None:
     simulation = Simulation(job(task("a"), parameters={"day": "today"}), {"a": [BAD]})
-    with pytest.raises(UnknownReference, match="no parameter dya: it has day"):
+    with pytest.raises(UnknownReferenceError, match="no parameter dya: it has day"):
         simulation.feed(RunNow(START, {"dya": "x"}))
-    with pytest.raises(UnknownReference, match="job"):
+    with pytest.raises(UnknownReferenceError, match="job"):
         simulation.feed(RunNow(START, {"day": "{{job.naem}}"}))
     assert simulation.runs == ()
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.preflight.checks import checkpoints, location, overlap, schema, sinks, source
-from sensor_streams.preflight.expected import meant_of
+from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.session_facts import gather
@@ -136,7 +136,7 @@ class Copy:
             "checkpoints": str(self.folder / "checkpoints"),
             **settings,
         }
-        meant = meant_of(self.plant.settings(**here), [BY_NAME[name] for name in STREAMS], self.plant.fleet)
+        meant = expected_of(self.plant.settings(**here), [BY_NAME[name] for name in STREAMS], self.plant.fleet)
         return gather(catalog or self.catalog, meant, SILENT, now=now)
 
     def found(self, **settings: Any) -> Mapping[str, set[str]]:
@@ -156,7 +156,7 @@ class Copy:
 
 def said_of(plant: Plant, now: float | None = None) -> Mapping[str, set[str]]:
     """The id of each finding in a plant itself, with all its streams → of what."""
-    meant = meant_of(plant.settings(), list(BY_NAME.values()), plant.fleet)
+    meant = expected_of(plant.settings(), list(BY_NAME.values()), plant.fleet)
     facts = gather(plant.catalog, meant, SILENT, now=now)
     assert list(of_facts(facts)) == []
     return by_id(facts)

@@ -12,7 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from sensor_streams.preflight.facts import Meant
+from sensor_streams.preflight.facts import Expected
 from sensor_streams_dev.preflight.required_privileges import models_of, tables_of, volumes_of
 
 UNITY = "/api/2.1/unity-catalog"
@@ -122,7 +122,7 @@ def sign_in(patch: pytest.MonkeyPatch, host: str) -> None:
     patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-def fill(double: Double, meant: Meant, root: str = "s3://bucket/tables") -> None:
+def fill(double: Double, meant: Expected, root: str = "s3://bucket/tables") -> None:
     """Everything that the job touches, as it should be: external tables under the root, and the rights on all."""
     double.records["/api/2.0/preview/scim/v2/Me"] = {"userName": PRINCIPAL, "groups": [{"display": "streamers"}]}
     held = {

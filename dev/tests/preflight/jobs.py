@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sensor_streams.fleet import load_fleet
-from sensor_streams.preflight.facts import Meant, StreamMeant
+from sensor_streams.preflight.facts import Expected, ExpectedStream
 from sensor_streams.streams import STREAMS, Stream
 from tests.rows import FIXTURES
 
@@ -11,16 +11,16 @@ FLEET = load_fleet(FIXTURES / "fleet.yml")
 VOLUMES = "/Volumes/plant/live"
 
 
-def meant_of(streams: Sequence[Stream] = STREAMS, root: str | None = "s3://bucket/tables") -> Meant:
+def expected_of(streams: Sequence[Stream] = STREAMS, root: str | None = "s3://bucket/tables") -> Expected:
     """The job of these streams in the schema plant.live, with folders in volumes and models in the same schema."""
-    return Meant(
+    return Expected(
         catalog="plant",
         schema="live",
         tables=root,
         landing=f"{VOLUMES}/landing",
         checkpoints=f"{VOLUMES}/checkpoints",
         streams=[
-            StreamMeant(
+            ExpectedStream(
                 stream.name,
                 stream.tables(FLEET),
                 stream.sources,

@@ -18,7 +18,7 @@ from sensor_streams.preflight.findings import Report
 from sensor_streams.preflight.report import docs_of
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev import cli
-from sensor_streams_dev.preflight.command import _Looking, preflight, run_as
+from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_as
 from sensor_streams_dev.preflight.job_settings import bound_of
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
 
@@ -111,7 +111,7 @@ def test_a_wrong_parameter_is_told_with_its_task(changed: Project, before: str, 
 def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -> None:
     folder = changed("max_retries: 3", "max_retries: 2")
     bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
-    looking = _Looking("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    looking = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
     notes = looking._look(bundle, [], lambda _: pytest.fail("nothing is looked at"), []).notes
     told = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
     assert [note for note in notes if re.match(told, note)], notes

@@ -12,7 +12,7 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
-from dev.tests.preflight.jobs import FLEET, meant_of
+from dev.tests.preflight.jobs import FLEET, expected_of
 from sensor_streams.inference.registry import Registry
 from sensor_streams.preflight.checks import model, platform
 from sensor_streams.preflight.facts import Facts, ModelFacts, PlatformFacts, Unknown
@@ -22,7 +22,7 @@ from sensor_streams.preflight.platform_facts import RUNTIME, gather_platform
 from sensor_streams.preflight.unchecked import of_models, of_platform
 from sensor_streams.streams import BY_NAME
 
-MEANT = meant_of([BY_NAME["anomaly_scores"]])
+MEANT = expected_of([BY_NAME["anomaly_scores"]])
 GIVEN = [ColSpec("string", "device_type"), ColSpec("double", next(iter(FLEET.sensors)) + "_mean", required=False)]
 
 
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = registry_at(folder)
     signature = ModelSignature(Schema(GIVEN), Schema([ColSpec("double", "score")]))
     versions = [registry.log(kind, Constant(), signature, {}, {}, {}) for kind in ("anomaly", "remaining_life")]
-    registry.crown(versions)
+    registry.promote(versions)
     return folder
 
 

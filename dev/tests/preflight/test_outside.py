@@ -11,8 +11,8 @@ from dabs_lab.bundle import load_bundle
 from dabs_lab.jobs import job_spec
 from dev.tests.preflight.double import PRINCIPAL, TOKEN, UNITY, Double, external, fill, refusal
 from sensor_streams.fleet import load_fleet
-from sensor_streams.preflight.expected import meant_of
-from sensor_streams.preflight.facts import Meant
+from sensor_streams.preflight.expected import expected_of
+from sensor_streams.preflight.facts import Expected
 from sensor_streams_dev import cli
 from sensor_streams_dev.preflight.job_settings import bound_of
 
@@ -21,11 +21,11 @@ Told = tuple[int, dict[str, Any]]
 
 
 @pytest.fixture
-def meant() -> Meant:
+def meant() -> Expected:
     """What the task of the job is bound to in dev, for the one who asks."""
     bundle = load_bundle(ROOT, "dev", variables={"catalog": "main"}, user=PRINCIPAL)
     (bound,) = bound_of(job_spec(bundle, "single_task"), str, lambda task: {})
-    return meant_of(bound.settings, bound.streams, load_fleet(ROOT / "sensors.yml"))
+    return expected_of(bound.settings, bound.streams, load_fleet(ROOT / "sensors.yml"))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def asked(double: Double, capsys: pytest.CaptureFixture[str]) -> Callable[..., T
 
 
 def test_names_of_a_development_target_are_those_of_the_one_who_asks_and_all_is_only_asked(
-    double: Double, meant: Meant, asked: Callable[..., Told]
+    double: Double, meant: Expected, asked: Callable[..., Told]
 ) -> None:
     assert meant.schema.startswith("dev_runner_")
     fill(double, meant)
@@ -61,7 +61,7 @@ def test_names_of_a_development_target_are_those_of_the_one_who_asks_and_all_is_
 
 
 def test_what_is_registered_at_a_place_that_nobody_reaches_is_found_and_so_is_a_right_that_lacks(
-    double: Double, meant: Meant, asked: Callable[..., Told]
+    double: Double, meant: Expected, asked: Callable[..., Told]
 ) -> None:
     fill(double, meant)
     name = meant.full("alerts")
@@ -76,7 +76,7 @@ def test_what_is_registered_at_a_place_that_nobody_reaches_is_found_and_so_is_a_
 
 
 def test_other_tables_that_nobody_could_list_are_told_and_not_taken_for_none(
-    double: Double, meant: Meant, asked: Callable[..., Told]
+    double: Double, meant: Expected, asked: Callable[..., Told]
 ) -> None:
     fill(double, meant)
     double.faults[f"{UNITY}/tables"] = lambda _: refusal(403, "PERMISSION_DENIED", "no listing for you")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sensor_streams.preflight import checks
 from sensor_streams.preflight.checks.registry import CHECKS
-from sensor_streams.preflight.facts import Facts, Meant
+from sensor_streams.preflight.facts import Expected, Facts
 from sensor_streams.preflight.families import FAMILIES
 from sensor_streams.preflight.findings import Accepted, Finding, Report, Unchecked
 from sensor_streams.preflight.run_checks import Family, Outcome, family_of, run_checks
@@ -25,7 +25,7 @@ MOVED = Finding(
     "location.moved", "error", "device_features", "entry: s3://b\n- a\n+ b", "s3://a", "set the entry right", COMMAND
 )
 LAGS = Finding("checkpoint.temporary", "warning", "readings", "/tmp/x", "a volume", "move it [/x] :bug:")
-FACTS = Facts(Meant("main", "plant", None, "/landing", "/checkpoints", []), {}, {}, {})
+FACTS = Facts(Expected("main", "plant", None, "/landing", "/checkpoints", []), {}, {}, {})
 AWAY = [Unchecked("rights", f"table {name}", "HTTP 503") for name in ("a", "b")]
 
 

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sensor_streams.catalog_file import CatalogFile
-from sensor_streams.errors import BindingError, ConfigurationError, PreflightFailed
+from sensor_streams.errors import BindingError, ConfigurationError, PreflightError
 from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.report import docs_of
 from sensor_streams.preflight.task_gate import refuse_on_findings
@@ -59,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def refused(plant: Plant) -> list[str]:
     """What a start is refused with, in lines."""
-    with pytest.raises(PreflightFailed) as told:
+    with pytest.raises(PreflightError) as told:
         plant.run("readings", preflight="refuse")
     return str(told.value).splitlines()
 

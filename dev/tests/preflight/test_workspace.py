@@ -19,9 +19,9 @@ from dev.tests.preflight.double import (
     fill,
     refusal,
 )
-from dev.tests.preflight.jobs import meant_of
+from dev.tests.preflight.jobs import expected_of
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.preflight.facts import Entry, Facts, Meant, Unknown
+from sensor_streams.preflight.facts import Entry, Expected, Facts, Unknown
 from sensor_streams.preflight.findings import NOT_CHECKED, Finding, Report, Unchecked
 from sensor_streams.preflight.unchecked import of_facts
 from sensor_streams.streams import BY_NAME
@@ -29,16 +29,16 @@ from sensor_streams_dev.preflight.checks import reach, rights
 from sensor_streams_dev.preflight.workspace_client import Patience
 from sensor_streams_dev.preflight.workspace_objects import Registered, WorkspaceRegistered
 
-MEANT = meant_of()
+MEANT = expected_of()
 # Of a smaller job: one stream with a model.
-SMALL = meant_of([BY_NAME["anomaly_scores"]])
+SMALL = expected_of([BY_NAME["anomaly_scores"]])
 
 
-def gather(meant: Meant, **how: object) -> Registered:
+def gather(meant: Expected, **how: object) -> Registered:
     return WorkspaceRegistered(patience=Patience(10, 20), **how).gather(meant)  # type: ignore[arg-type]
 
 
-def judged(meant: Meant, told: Registered) -> tuple[list[Finding], list[Unchecked]]:
+def judged(meant: Expected, told: Registered) -> tuple[list[Finding], list[Unchecked]]:
     """Findings and what could not be checked."""
     facts = Facts(meant, told.entries, {}, {}, told.others, told.facts)
     return [*rights.check(facts), *reach.check(facts)], list(of_facts(facts))

@@ -17,7 +17,7 @@ from dabs_lab.runner.attempts import AttemptLog
 from dabs_lab.runner.display import JsonLines, sentence, summary, summary_object
 from dabs_lab.runner.local_config import ClusterSizes, load_local
 from dabs_lab.runner.name_mapping import NameMapping
-from dabs_lab.runner.run_state import Happened
+from dabs_lab.runner.run_state import RunState
 from dabs_lab.runner.task_process import entry_point
 from dev.tests.jobs.simulation import START, Simulation, job, seconds, task
 from dev.tests.runner.bundles import Running, bundle, command_line, left, waits
@@ -173,7 +173,7 @@ def test_a_run_that_waits_for_a_retry_when_it_is_stopped_is_no_success_though_th
     simulation.feed(RunNow(START))
     simulation.run(until=30)
     view = simulation.machine.snapshot()
-    happened = Happened(view, at_stop=view, ended_at=30.0)
+    happened = RunState(view, at_stop=view, ended_at=30.0)
     happened.kept.extend(event for event in simulation.events if event.kind is EventKind.ASSUMPTION)
     simulation.feed(Stop(START + seconds(30)))
     simulation.run()
@@ -197,7 +197,7 @@ def test_every_event_is_told_in_one_line_and_as_json(capsys: pytest.CaptureFixtu
     assert all("\n" not in text for text in told)
     assert any("a, attempt 1: TERMINATED FAILED RUN_EXECUTION_ERROR" in text for text in told)
     assert any("b: TERMINATED UPSTREAM_FAILED" in text for text in told)
-    JsonLines().events(Happened(simulation.machine.snapshot()), tuple(simulation.events))
+    JsonLines().events(RunState(simulation.machine.snapshot()), tuple(simulation.events))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [event.as_dict() for event in simulation.events]
 

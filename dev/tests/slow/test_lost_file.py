@@ -8,7 +8,7 @@ import pytest
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from sensor_streams.errors import StreamFailed
+from sensor_streams.errors import StreamFailedError
 from sensor_streams.rebuild import rebuild
 from sensor_streams_dev.spark_errors import broken
 from tests.plant import Plant, reading
@@ -42,7 +42,9 @@ def test_rows_of_a_lost_data_file_are_computed_again_as_the_docs_say(plant: Plan
     day = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
     assert rebuild(plant.catalog, plant.fleet, "sensor_features", *day, None).inserted == 24
     # The change feed reads the lost file once more, to tell which rows went.
-    with pytest.raises(StreamFailed, match=f"stream device_sessions, batch 1: FileNotFoundException: .*{lost.name}"):
+    with pytest.raises(
+        StreamFailedError, match=f"stream device_sessions, batch 1: FileNotFoundException: .*{lost.name}"
+    ):
         plant.run("device_sessions")
     shutil.rmtree(plant.folder / "checkpoints" / "device_sessions")
     plant.run(*streams)

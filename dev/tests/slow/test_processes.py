@@ -13,7 +13,7 @@ import pytest
 from dabs_lab.runner.driver import Driver, environment_of_driver
 from dabs_lab.runner.local_config import ClusterSizes
 from dev.tests.slow.waiting import until
-from sensor_streams.errors import CheckpointInUse
+from sensor_streams.errors import CheckpointInUseError
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import ARRIVAL, QUICK, Plant, all_names, reading
 
@@ -171,7 +171,7 @@ def test_a_second_run_is_refused_sigterm_ends_in_order_and_kill_9_locks_nobody_o
     first = endless(plant, "night-1")
     try:
         until(lambda: committed(plant), 120, first, told=lambda: said(first))
-        with pytest.raises(CheckpointInUse, match=r"in use by run night-1, attempt 1, since 20") as refused:
+        with pytest.raises(CheckpointInUseError, match=r"in use by run night-1, attempt 1, since 20") as refused:
             plant.run("readings", run="night-2", lease_timeout="8 s")
         assert str(first.pid) in str(refused.value)
         asked = time.monotonic()

@@ -8,11 +8,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from dev.tests.preflight.double import PRINCIPAL, sign_in
-from dev.tests.preflight.jobs import meant_of
+from dev.tests.preflight.jobs import expected_of
 from dev.tests.unity.server import Server, serving
 from sensor_streams.hadoop_files import names_at
 from sensor_streams.preflight.checks import location
-from sensor_streams.preflight.facts import Entry, ExternalLocation, Facts, Meant, Unknown
+from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Facts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.locations import canonical, inside, same_place
 from sensor_streams.preflight.table_facts import table_at
@@ -21,13 +21,13 @@ from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.preflight import workspace_objects as module
 from sensor_streams_dev.preflight.checks import reach, rights
 from sensor_streams_dev.preflight.principal import Principal
-from sensor_streams_dev.preflight.workspace_client import Patience, Workspace
+from sensor_streams_dev.preflight.workspace_client import Patience, WorkspaceReader
 from sensor_streams_dev.preflight.workspace_objects import Registered, WorkspaceRegistered
 
 pytestmark = pytest.mark.unity
 
 # Reads device_features, writes anomaly_scores, scores with the model anomaly.
-JOB = replace(meant_of([BY_NAME["anomaly_scores"]]), principal=PRINCIPAL)
+JOB = replace(expected_of([BY_NAME["anomaly_scores"]]), principal=PRINCIPAL)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,11 @@ def server(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return shared
 
 
-def gather(meant: Meant = JOB) -> Registered:
+def gather(meant: Expected = JOB) -> Registered:
     return WorkspaceRegistered(patience=Patience(10, 20)).gather(meant)
 
 
-def found(told: Registered, meant: Meant = JOB) -> list[tuple[str, str]]:
+def found(told: Registered, meant: Expected = JOB) -> list[tuple[str, str]]:
     facts = Facts(meant, told.entries, {}, {}, workspace=told.facts)
     return [(one.check, one.subject) for one in (*rights.check(facts), *reach.check(facts))]
 
@@ -65,7 +65,7 @@ def test_entries_of_external_tables_come_with_their_locations(server: Server) ->
 
 
 def test_a_table_that_is_not_registered_has_no_entry(server: Server) -> None:
-    told = gather(replace(meant_of([BY_NAME["alerts"]]), principal=PRINCIPAL))
+    told = gather(replace(expected_of([BY_NAME["alerts"]]), principal=PRINCIPAL))
     assert told.entries == {"alerts": None, "anomaly_scores": told.entries["anomaly_scores"], "remaining_life": None}
     assert isinstance(told.entries["anomaly_scores"], Entry)
 
@@ -137,7 +137,7 @@ def test_other_tables_of_the_schema_are_told_over_all_pages(server: Server) -> N
 
 def test_a_small_page_leads_to_the_next_one(server: Server) -> None:
     client = module.connect(None, Patience())
-    assert isinstance(client, Workspace)
+    assert isinstance(client, WorkspaceReader)
     listed = client.listed("/api/2.1/unity-catalog/external-locations", "external_locations", max_results=1)
     assert sorted(record["name"] for record in listed) == ["old", "tables"]
 
@@ -166,7 +166,7 @@ def test_the_articles_incident_the_entry_at_one_place_and_the_data_at_another(
     registered, real = server.place("old/remaining_life"), server.place("tables/remaining_life")
     spark.range(3).write.format("delta").save(real)
     assert server.table("remaining_life", registered).ok
-    meant = replace(meant_of([BY_NAME["remaining_life"]], server.place("tables")), principal=PRINCIPAL)
+    meant = replace(expected_of([BY_NAME["remaining_life"]], server.place("tables")), principal=PRINCIPAL)
 
     def found() -> list[Finding]:
         told = gather(meant)

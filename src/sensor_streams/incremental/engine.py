@@ -13,7 +13,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import difference
 from sensor_streams.incremental.episodes import Since
 from sensor_streams.incremental.time_slots import Region, Slots
-from sensor_streams.incremental.transactions import LeftOut, Once, Writes, append, apply
+from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.inference import alert_events as events
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.rejections import Rejection
@@ -86,7 +86,12 @@ def checked_names(stream: Stream, fleet: Fleet, stored: DataFrame) -> list[str]:
 
 
 def recompute(
-    stream: Stream, changes: DataFrame, fleet: Fleet, handles: Handles, model: LoadedModel | None, once: Once | None
+    stream: Stream,
+    changes: DataFrame,
+    fleet: Fleet,
+    handles: Handles,
+    model: LoadedModel | None,
+    once: BatchTransaction | None,
 ) -> Outcome:
     """Bring the stream's table up to date with the changed source rows (columns of the sources, any number of times).
 
@@ -96,7 +101,7 @@ def recompute(
     while True:
         try:
             return _recompute(stream, changes, fleet, handles, model, once)
-        except LeftOut:
+        except AlreadyCommittedError:
             if once is None:
                 raise
             # An earlier attempt at this batch wrote, and the sources may have moved on since: look again.
@@ -104,7 +109,12 @@ def recompute(
 
 
 def _recompute(
-    stream: Stream, changes: DataFrame, fleet: Fleet, handles: Handles, model: LoadedModel | None, once: Once | None
+    stream: Stream,
+    changes: DataFrame,
+    fleet: Fleet,
+    handles: Handles,
+    model: LoadedModel | None,
+    once: BatchTransaction | None,
 ) -> Outcome:
     # The first batch of a checkpoint: before it another one may have been lost, and what it would have told of rows
     # that are gone. All rows that are there come again; the stored ones that nothing stands behind are looked at too.
@@ -138,9 +148,14 @@ def _with_orphans(
 
 
 def write_region(
-    stream: Stream, fleet: Fleet, handles: Handles, region: Region, model: LoadedModel | None, once: Once | None = None
+    stream: Stream,
+    fleet: Fleet,
+    handles: Handles,
+    region: Region,
+    model: LoadedModel | None,
+    once: BatchTransaction | None = None,
 ) -> Writes:
-    """Compute a region afresh and write what differs. Raises LeftOut when the transaction is known."""
+    """Compute a region afresh and write what differs. Raises AlreadyCommittedError when the transaction is known."""
     changes = changed_rows(stream, fleet, handles, region, model)
     return apply(handles.tables[stream.name], changes, stream.columns(fleet), stream.key, region.condition, once)
 
@@ -151,7 +166,7 @@ def tell_all(stream: Stream, fleet: Fleet, handles: Handles) -> Writes:
 
 
 def _tell(
-    stream: Stream, changes: DataFrame, first: bool, fleet: Fleet, handles: Handles, once: Once | None
+    stream: Stream, changes: DataFrame, first: bool, fleet: Fleet, handles: Handles, once: BatchTransaction | None
 ) -> Outcome:
     """Append the events that the changed episodes ask for, compared with those already written.
 

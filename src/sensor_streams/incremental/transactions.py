@@ -44,12 +44,12 @@ class Writes:
         return Writes(self.inserted + other.inserted, self.updated + other.updated, self.deleted + other.deleted)
 
 
-class LeftOut(Exception):
+class AlreadyCommittedError(Exception):
     """Delta left a write out, because it knows the transaction: the batch must look again what is left to write."""
 
 
 @dataclass(frozen=True)
-class Once:
+class BatchTransaction:
     """The transaction of one write: who writes (the checkpoint's query id and what it writes) and which batch.
 
     The id must come from the checkpoint: with a constant one, the first batches after a reset would be taken for
@@ -57,20 +57,21 @@ class Once:
     last job still runs in the driver and its successor, conflict instead of both adding their rows.
 
     That a transaction is known does not mean that it wrote what this one would write: a file may have come whole, or
-    the source may have moved on, since the attempt that was killed. So what is left out raises `LeftOut`, and the
-    batch is computed again from the tables as they are now: a twin finds that nothing is left, anything else is
-    written in the next `turn`. (A hash of the rows in the id would let two twins with some rows in common through.)
+    the source may have moved on, since the attempt that was killed. So what is left out raises
+    `AlreadyCommittedError`, and the batch is computed again from the tables as they are now: a twin finds that nothing
+    is left, anything else is written in the next `turn`. (A hash of the rows in the id would let two twins with some
+    rows in common through.)
     """
 
     app: str
     version: int
     turn: int = 0
 
-    def of(self, table: str) -> "Once":
+    def of(self, table: str) -> "BatchTransaction":
         """The transaction of this batch's write to one of several tables."""
         return replace(self, app=f"{self.app}:{table}")
 
-    def again(self) -> "Once":
+    def again(self) -> "BatchTransaction":
         """The transaction of what the batch still has to write after one was left out."""
         return replace(self, turn=self.turn + 1)
 
@@ -88,8 +89,11 @@ class Once:
             session.conf.unset(_VERSION)
 
 
-def _execute(merge: Any, session: SparkSession, once: Once | None) -> None:
-    """Run a merge. Raises LeftOut when Delta knows its transaction: then it gives back no row of figures."""
+def _execute(merge: Any, session: SparkSession, once: BatchTransaction | None) -> None:
+    """Run a merge.
+
+    Raises AlreadyCommittedError when Delta knows its transaction: then it gives back no row of figures.
+    """
     if once is None:
         merge.execute()
         return
@@ -97,13 +101,13 @@ def _execute(merge: Any, session: SparkSession, once: Once | None) -> None:
         figures = merge.execute()
     # Runtimes that give back nothing at all do not tell: there a write that is left out stays unseen.
     if figures is not None and figures.isEmpty():
-        raise LeftOut(f"transaction {once} is known")
+        raise AlreadyCommittedError(f"transaction {once} is known")
 
 
-def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: Once | None) -> None:
+def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: BatchTransaction | None) -> None:
     """Add rows through a handle, which needs no name: a merge that matches nothing is an append.
 
-    Raises LeftOut when the transaction is known.
+    Raises AlreadyCommittedError when the transaction is known.
     """
     values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
     merge = target.alias("t").merge(rows.alias("s"), "false").whenNotMatchedInsert(values=dict(values))
@@ -111,12 +115,17 @@ def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: Once | N
 
 
 def apply(
-    target: DeltaTable, changes: DataFrame, columns: Columns, key: Sequence[str], condition: str, once: Once | None
+    target: DeltaTable,
+    changes: DataFrame,
+    columns: Columns,
+    key: Sequence[str],
+    condition: str,
+    once: BatchTransaction | None,
 ) -> Writes:
     """Write what `difference` found, in one commit or, when there is nothing, in none.
 
-    condition: SQL on alias `t` that holds for every stored row that the changes can match. Raises LeftOut when the
-    transaction is known.
+    condition: SQL on alias `t` that holds for every stored row that the changes can match. Raises
+    AlreadyCommittedError when the transaction is known.
     """
     changes = changes.localCheckpoint()
     counts = {row[OPERATION]: int(row["count"]) for row in changes.groupBy(OPERATION).count().collect()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sensor_streams.errors import UnusableModel
+from sensor_streams.errors import UnusableModelError
 from sensor_streams.table_spec import Columns
 
 
@@ -18,27 +18,27 @@ def result_columns(output: Any, rows: int, wanted: Columns) -> pd.DataFrame:
 
     Taken are a DataFrame, a dict of columns, a list or a Series of dicts, and, in the order of the wanted columns, an
     array or a list of rows. A row whose first wanted column is null is one that the model does not know: then all its
-    values are null. Raises UnusableModel for other columns, another number of rows, other types, a number that is not
-    finite, and a null next to a result.
+    values are null. Raises UnusableModelError for other columns, another number of rows, other types, a number that is
+    not finite, and a null next to a result.
     """
     frame = _frame(output, [name for name, _ in wanted])
     missing = [name for name, _ in wanted if name not in frame.columns]
     if missing:
         told = ", ".join(map(str, frame.columns[:8])) or "none"
-        raise UnusableModel(f"its output has no column {', '.join(missing)} (it has {told})")
+        raise UnusableModelError(f"its output has no column {', '.join(missing)} (it has {told})")
     if len(frame) != rows:
-        raise UnusableModel(f"its output has {len(frame)} rows for {rows} rows of input")
+        raise UnusableModelError(f"its output has {len(frame)} rows for {rows} rows of input")
     values: dict[str, list[Any]] = {}
     for name, kind in wanted:
         column = frame[name]
         if isinstance(column, pd.DataFrame):
-            raise UnusableModel(f"its output has the column {name} more than once")
+            raise UnusableModelError(f"its output has the column {name} more than once")
         values[name] = _numbers(column, name) if kind == "double" else [_texts(v, name) for v in column.tolist()]
     first = wanted[0][0]
     unknown = [value is None for value in values[first]]
     for name, _ in wanted[1:]:
         if any(value is None and not skip for value, skip in zip(values[name], unknown, strict=True)):
-            raise UnusableModel(f"its output has a null in {name} in a row that has a {first}")
+            raise UnusableModelError(f"its output has a null in {name} in a row that has a {first}")
         values[name] = [None if skip else value for value, skip in zip(values[name], unknown, strict=True)]
     return pd.DataFrame({n: pd.Series(values[n], dtype=float if kind == "double" else object) for n, kind in wanted})
 
@@ -64,18 +64,18 @@ def _frame(output: Any, names: list[str]) -> pd.DataFrame:
         if isinstance(output, list | tuple):
             return _of_rows(list(output), names)
     except (TypeError, ValueError) as error:
-        raise UnusableModel(f"its output, a {type(output).__name__}, is no table: {error}") from None
-    raise UnusableModel(f"its output is a {type(output).__name__}, and no table of results")
+        raise UnusableModelError(f"its output, a {type(output).__name__}, is no table: {error}") from None
+    raise UnusableModelError(f"its output is a {type(output).__name__}, and no table of results")
 
 
 def _of_rows(rows: list[Any], names: list[str]) -> pd.DataFrame:
     if all(isinstance(row, Mapping) for row in rows):
         return pd.DataFrame(rows, columns=None if rows else names)
     if any(isinstance(row, Mapping) or not isinstance(row, list | tuple | np.ndarray) for row in rows):
-        raise UnusableModel(f"its output has one value a row and no names; {', '.join(names)} are needed")
+        raise UnusableModelError(f"its output has one value a row and no names; {', '.join(names)} are needed")
     widths = {len(row) for row in rows}
     if widths != {len(names)}:
-        raise UnusableModel(
+        raise UnusableModelError(
             f"its output has {', '.join(map(str, sorted(widths)))} values a row and no names; "
             f"{', '.join(names)} are needed"
         )
@@ -87,7 +87,7 @@ def _numbers(column: "pd.Series[Any]", name: str) -> list[float | None]:
         return [_number(value, name) for value in column.tolist()]
     numbers = column.to_numpy(dtype=float)
     if np.isinf(numbers).any():
-        raise UnusableModel(f"its output has a number that is not finite in {name}")
+        raise UnusableModelError(f"its output has a number that is not finite in {name}")
     known = ~np.isnan(numbers)
     return [number if there else None for number, there in zip(numbers.tolist(), known.tolist(), strict=True)]
 
@@ -96,10 +96,10 @@ def _number(value: Any, name: str) -> float | None:
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal | np.number):
-        raise UnusableModel(f"its output has a {type(value).__name__} in {name}, where a number is needed")
+        raise UnusableModelError(f"its output has a {type(value).__name__} in {name}, where a number is needed")
     number = float(value)
     if math.isinf(number):
-        raise UnusableModel(f"its output has a number that is not finite in {name}")
+        raise UnusableModelError(f"its output has a number that is not finite in {name}")
     return None if math.isnan(number) else number
 
 
@@ -107,9 +107,11 @@ def _texts(value: Any, name: str) -> list[str] | None:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise UnusableModel(f"its output has a {type(value).__name__} in {name}, where a list of texts is needed")
+        raise UnusableModelError(f"its output has a {type(value).__name__} in {name}, where a list of texts is needed")
     texts = list(value)
     wrong = next((text for text in texts if not isinstance(text, str)), None)
     if len(texts) != sum(isinstance(text, str) for text in texts):
-        raise UnusableModel(f"its output has a {type(wrong).__name__} within a list of {name}, where texts are needed")
+        raise UnusableModelError(
+            f"its output has a {type(wrong).__name__} within a list of {name}, where texts are needed"
+        )
     return [str(text) for text in texts]

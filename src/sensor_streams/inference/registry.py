@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from pyspark import Broadcast, SparkFiles
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ModelError, UnusableModel
+from sensor_streams.errors import ModelError, UnusableModelError
 
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -78,14 +78,14 @@ class LoadedModel:
 
 
 def model_in_worker(kind: str, digest: str, packed: Broadcast[bytes]) -> Any:
-    """The model, unpacked and loaded once per Python process. Raises UnusableModel when it cannot be loaded."""
+    """The model, unpacked and loaded once per Python process. Raises UnusableModelError when it cannot be loaded."""
     if (kind, digest) not in _loaded:
-        hush()
+        silenced()
         folder = _unpacked(digest, packed)
         try:
             model = mlflow.pyfunc.load_model(str(folder))
         except (Exception, SystemExit) as error:
-            raise UnusableModel(f"it cannot be loaded: {in_one_line(error)}") from None
+            raise UnusableModelError(f"it cannot be loaded: {in_one_line(error)}") from None
         for known in [k for k in _loaded if k[0] == kind][: 1 - _KEPT]:
             del _loaded[known]
         _loaded[kind, digest] = model
@@ -135,7 +135,7 @@ class Registry:
         """A client of this registry."""
         if self.tracking_uri.startswith("sqlite:///"):
             Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        hush()
+        silenced()
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
 
     def champion(self, kind: str) -> ModelVersion | None:
@@ -159,8 +159,8 @@ class Registry:
         return ModelVersion(self.name(kind), str(found.version))
 
     def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
-        """Fetch a version's files once and hand them to the workers. Raises UnusableModel when that fails."""
-        hush()
+        """Fetch a version's files once and hand them to the workers. Raises UnusableModelError when that fails."""
+        silenced()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
         with tempfile.TemporaryDirectory() as folder:
@@ -170,13 +170,13 @@ class Registry:
                 )
                 info = mlflow.models.Model.load(path)
             except Exception as error:
-                raise UnusableModel(f"it cannot be fetched: {in_one_line(error)}") from None
+                raise UnusableModelError(f"it cannot be fetched: {in_one_line(error)}") from None
             inputs = info.get_input_schema()
             if inputs is None or not inputs.has_input_names():
                 what = "no signature" if inputs is None else "a signature that does not name its inputs"
-                raise UnusableModel(f"it has {what}: log it with one that names columns of device_features")
+                raise UnusableModelError(f"it has {what}: log it with one that names columns of device_features")
             if "python_function" not in info.flavors:
-                raise UnusableModel("it has no pyfunc flavour: log it as a pyfunc")
+                raise UnusableModelError("it has no pyfunc flavour: log it as a pyfunc")
             required = [str(c.name) for c in inputs.inputs if getattr(c, "required", True)]
             return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names(), required)
 
@@ -184,7 +184,7 @@ class Registry:
         """The same for a command, where no other version takes its place. Raises ModelError that names the version."""
         try:
             return self.load(spark, kind, version)
-        except UnusableModel as error:
+        except UnusableModelError as error:
             raise ModelError(f"model {self.name(kind)} version {version} cannot be used: {error}") from None
 
     def load_champion(self, spark: SparkSession, kind: str) -> LoadedModel | None:
@@ -227,7 +227,7 @@ class Registry:
                 )
         return ModelVersion(self.name(kind), str(info.registered_model_version))
 
-    def crown(self, versions: list[ModelVersion]) -> None:
+    def promote(self, versions: list[ModelVersion]) -> None:
         """Give each version the alias champion; from then on streams score with it."""
         client = self.client()
         for version in versions:
@@ -245,7 +245,7 @@ def _pack(folder: Path) -> bytes:
 
 
 @cache
-def hush() -> None:
+def silenced() -> None:
     """MLflow's and its database's chatter is none of the user's business: what goes wrong is raised.
 
     Once and for good. To switch it off for a while is not safe: models are looked up in several threads, and what one

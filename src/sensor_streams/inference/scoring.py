@@ -10,7 +10,7 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.errors import UnusableModel
+from sensor_streams.errors import UnusableModelError
 from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.model_output import result_columns
@@ -84,7 +84,7 @@ def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: s
         absent = [c for c in one.columns if c not in features.columns]
         needed = [c for c in absent if c in one.required]
         if needed and one is model:
-            raise UnusableModel(f"it reads {', '.join(needed)}, and device_features has no such column")
+            raise UnusableModelError(f"it reads {', '.join(needed)}, and device_features has no such column")
         if not needed:
             given.append(_Version(one.kind, one.version, one.digest, one.packed, absent))
     read = {c for one in versions for c in one.columns if c in features.columns and c not in front}
@@ -95,7 +95,7 @@ def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: s
             unknown = out[result].isna().to_numpy()
             if unknown.any() and len(given) > 1:
                 # What the version before has to say of them is an extra: when it fails, they have no score.
-                with contextlib.suppress(UnusableModel):
+                with contextlib.suppress(UnusableModelError):
                     out = pd.concat([out[~unknown], _applied(given[1], rows[unknown], results)])
             out = out[out[result].notna()]
             yield rows.loc[out.index, [*front, "input_hash"]].assign(**{name: out[name] for name in out.columns})
@@ -117,7 +117,7 @@ class _Version:
 
 
 def _applied(version: _Version, rows: pd.DataFrame, results: Columns) -> pd.DataFrame:
-    """The results of some rows, by the rows' own index. Raises UnusableModel, whatever the model did."""
+    """The results of some rows, by the rows' own index. Raises UnusableModelError, whatever the model did."""
     loaded = model_in_worker(version.kind, version.digest, version.packed)
     # A sensor that was taken out of the fleet since training is a silent one.
     given = rows.reindex(columns=[*rows.columns, *version.absent]) if version.absent else rows
@@ -126,7 +126,7 @@ def _applied(version: _Version, rows: pd.DataFrame, results: Columns) -> pd.Data
         # Of a user's own model nobody knows whether it changes what it is given.
         output = own.predict(None, given) if own is not None else loaded.predict(given.reset_index(drop=True))
     except (Exception, SystemExit) as error:
-        raise UnusableModel(f"it failed on {len(rows)} rows: {in_one_line(error)}") from None
+        raise UnusableModelError(f"it failed on {len(rows)} rows: {in_one_line(error)}") from None
     return result_columns(output, len(rows), results).set_index(rows.index).assign(model_version=version.version)
 
 

@@ -80,7 +80,7 @@ def train(
     life = _train_life(rows, fleet, registry, tags, report)
     if life is not None:
         report.versions.append(life)
-    registry.crown(report.versions)
+    registry.promote(report.versions)
     return report
 
 

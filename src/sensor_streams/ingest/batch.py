@@ -11,7 +11,7 @@ from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.incremental.engine import Handles, Outcome
-from sensor_streams.incremental.transactions import LeftOut, Once, Writes, append, apply
+from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide
 from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table
 from sensor_streams.ingest.landing_files import (
@@ -58,15 +58,15 @@ class _Batch:
     known: Mapping[str, Recorded]
     fleet: Fleet
     handles: Handles
-    once: Once | None
+    once: BatchTransaction | None
 
-    def part(self, table: str) -> Once | None:
+    def part(self, table: str) -> BatchTransaction | None:
         """The transaction of the write to a table."""
         return None if self.once is None else self.once.of(table)
 
 
 def ingest_batch(
-    files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, once: Once | None
+    files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, once: BatchTransaction | None
 ) -> Outcome:
     """Write what a batch of files (path, modificationTime, length) holds to the three tables of ingestion.
 
@@ -132,7 +132,7 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
             columns = readings_columns(fleet)
             rows = new.where(F.col("decision") == "accepted").withColumn("event_date", F.to_date("event_time"))
             append(tables["readings"], rows.select(*[n for n, _ in columns]), columns, batch.part("readings"))
-    except LeftOut:
+    except AlreadyCommittedError:
         return replace(figures, new_readings=0), True, decided
     try:
         if figures.new_rejected:
@@ -147,7 +147,7 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
             target = tables["readings_rejected"]
             append(target, rows.select(*[n for n, _ in columns]), columns, batch.part("readings_rejected"))
         _record(batch, figures.by_file, aside)
-    except LeftOut:
+    except AlreadyCommittedError:
         return figures, True, decided
     return figures, False, decided
 

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from sensor_streams.errors import SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.preflight import session_facts as local
-from sensor_streams.preflight.expected import meant_of
+from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Facts, ModelFacts, Unknown
 from sensor_streams.preflight.model_facts import gather_models
 from sensor_streams.preflight.platform_facts import gather_platform
@@ -22,7 +22,7 @@ from sensor_streams.streams import Stream
 from sensor_streams.tables import Catalog
 
 
-def facts_here(
+def session_facts(
     catalog: Catalog,
     settings: Settings,
     streams: Sequence[Stream],
@@ -35,7 +35,7 @@ def facts_here(
     registry_seconds: how long the model registry has to answer. try_models: let a champion that has not scored yet
     score a few rows.
     """
-    meant = meant_of(settings, streams, fleet)
+    meant = expected_of(settings, streams, fleet)
     facts = local.gather(catalog, meant, settings.lease_timeout)
     models = gather_models(registry_of(settings), sorted(meant.models), registry_seconds) if meant.models else {}
     for stream in streams:

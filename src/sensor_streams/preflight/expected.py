@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.preflight.facts import Meant, StreamMeant
+from sensor_streams.preflight.facts import Expected, ExpectedStream
 from sensor_streams.settings import Settings
 from sensor_streams.streams import BY_NAME, Stream
 
 
-def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, principal: str | None = None) -> Meant:
+def expected_of(
+    settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, principal: str | None = None
+) -> Expected:
     """What these streams are meant to read and write under these settings.
 
     principal: as whom the job runs, if that is known.
@@ -18,7 +20,7 @@ def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, pri
     specs = {spec.name: spec for stream in meant for spec in stream.sinks}
     for name in (source for stream in streams for source in stream.sources):
         specs.setdefault(name, BY_NAME[name].table(fleet))
-    return Meant(
+    return Expected(
         catalog=settings.catalog,
         schema=settings.schema_name,
         tables=settings.tables,
@@ -33,8 +35,8 @@ def meant_of(settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, pri
     )
 
 
-def _stream(stream: Stream, settings: Settings, fleet: Fleet) -> StreamMeant:
-    return StreamMeant(
+def _stream(stream: Stream, settings: Settings, fleet: Fleet) -> ExpectedStream:
+    return ExpectedStream(
         name=stream.name,
         sinks=stream.tables(fleet),
         sources=stream.sources,

@@ -109,7 +109,7 @@ class CheckpointFacts:
 
 
 @dataclass(frozen=True)
-class StreamMeant:
+class ExpectedStream:
     """A stream as it is declared: its tables with their columns, its sources, its checkpoint's folder."""
 
     name: str
@@ -120,7 +120,7 @@ class StreamMeant:
 
 
 @dataclass(frozen=True)
-class Meant:
+class Expected:
     """What a job's task, or several, are meant to be bound to.
 
     tables: the folder of the tables' data, None where the catalog manages it; principal: as whom the job runs, None
@@ -134,7 +134,7 @@ class Meant:
     tables: str | None
     landing: str
     checkpoints: str
-    streams: Sequence[StreamMeant]
+    streams: Sequence[ExpectedStream]
     principal: str | None = None
     own_run: str | None = None
     models: Mapping[str, str] = field(default_factory=dict)
@@ -217,7 +217,7 @@ class Facts:
     the catalog's further tables; writable: the table features that the session's Delta can write, None where there is
     no session."""
 
-    meant: Meant
+    meant: Expected
     entries: Mapping[str, Entry | Unknown | None]
     tables: Mapping[str, TableFacts | Nothing | Damaged | Unknown]
     checkpoints: Mapping[str, CheckpointFacts | Unknown]

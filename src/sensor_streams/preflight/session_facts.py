@@ -13,7 +13,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.preflight.checkpoint_facts import checkpoint_facts, holders
-from sensor_streams.preflight.facts import CheckpointFacts, Entry, Facts, Meant, Unknown
+from sensor_streams.preflight.facts import CheckpointFacts, Entry, Expected, Facts, Unknown
 from sensor_streams.preflight.locations import canonical
 from sensor_streams.preflight.table_facts import table_at, writable_features
 from sensor_streams.tables import Catalog
@@ -26,7 +26,7 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-def gather(catalog: Catalog, meant: Meant, lease_timeout: timedelta, *, now: float | None = None) -> Facts:
+def gather(catalog: Catalog, meant: Expected, lease_timeout: timedelta, *, now: float | None = None) -> Facts:
     """Ask once for all that the checks look at, and change nothing.
 
     lease_timeout: how long a holder of a checkpoint is watched for a sign of life, where there seems to be one. now:
@@ -49,7 +49,7 @@ def gather(catalog: Catalog, meant: Meant, lease_timeout: timedelta, *, now: flo
     )
 
 
-def _entries(catalog: Catalog, meant: Meant) -> tuple[Entries, Sequence[Entry]]:
+def _entries(catalog: Catalog, meant: Expected) -> tuple[Entries, Sequence[Entry]]:
     """The entries of the job's tables, and all others that are told without asking for each."""
     if isinstance(catalog.entries, CatalogFile):
         try:
@@ -91,7 +91,7 @@ def _entry(catalog: Catalog, table: str) -> Entry | Unknown | None:
     )
 
 
-def _checkpoints(meant: Meant, lease_timeout: timedelta) -> Mapping[str, Checkpoint]:
+def _checkpoints(meant: Expected, lease_timeout: timedelta) -> Mapping[str, Checkpoint]:
     folders = {stream.name: Path(stream.checkpoint) for stream in meant.streams}
     try:
         held = holders(list(folders.values()), meant.own_run, lease_timeout)
@@ -100,7 +100,7 @@ def _checkpoints(meant: Meant, lease_timeout: timedelta) -> Mapping[str, Checkpo
     return {name: checkpoint_facts(folder, held.get(folder)) for name, folder in folders.items()}
 
 
-def _places(meant: Meant, entries: Entries, checkpoints: Mapping[str, Checkpoint]) -> Mapping[str, str]:
+def _places(meant: Expected, entries: Entries, checkpoints: Mapping[str, Checkpoint]) -> Mapping[str, str]:
     """Every place where a table of the job is, was or would be: its one spelling → one that somebody uses."""
     named = [entry.location for entry in entries.values() if isinstance(entry, Entry) and entry.kind != "view"]
     for checkpoint in checkpoints.values():

@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.errors import MachineError
 from sensor_streams.hadoop_files import names_at
 from sensor_streams.incremental.commit_signature import Signature
 from sensor_streams.preflight.facts import Column, Commit, Damaged, Nothing, TableFacts, Unknown
@@ -133,7 +133,7 @@ def _nothing(spark: SparkSession, location: str) -> Nothing:
             # A log without a commit is what a creation leaves that was killed; the next one clears it away.
             log = names_at(spark, f"{location}/_delta_log")
             names = [name for name in log if not name.startswith((".", "_staged_commits"))]
-    except EnvironmentProblem:
+    except MachineError:
         names = []
     return Nothing(location, len(names))
 

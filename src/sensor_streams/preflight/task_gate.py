@@ -9,10 +9,10 @@ from pathlib import Path
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from sensor_streams.errors import PreflightFailed, SensorStreamsError
+from sensor_streams.errors import PreflightError, SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.checks.registry import CHECKS
-from sensor_streams.preflight.collect_session import facts_here
+from sensor_streams.preflight.collect_session import session_facts
 from sensor_streams.preflight.families import FAMILIES
 from sensor_streams.preflight.findings import Finding, Report
 from sensor_streams.preflight.report import described, in_one_line
@@ -32,7 +32,7 @@ _PATIENCE = 5.0
 def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[Stream], fleet: Fleet) -> Report | None:
     """Look at what the streams of a task are bound to; nothing is changed. None when the setting `preflight` is off.
 
-    Warnings, findings on models, and what could not be checked, are logged in a line each. Raises PreflightFailed for
+    Warnings, findings on models, and what could not be checked, are logged in a line each. Raises PreflightError for
     other errors that nobody has accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted
     findings.
     """
@@ -42,7 +42,7 @@ def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[S
     file = Path(settings.sensors).with_name(ACCEPTED_FILE)
     acceptances = load_accepted(file, CHECKS) if file.exists() else []
     try:
-        facts = facts_here(catalog, settings, streams, fleet, _PATIENCE)
+        facts = session_facts(catalog, settings, streams, fleet, _PATIENCE)
     except (SensorStreamsError, PySparkException, Py4JError, OSError) as error:
         # It is to find what is wrong with the tables. That it cannot look is no reason to stand still.
         log.warning("preflight could not be done: %s", " ".join(str(error).split()))
@@ -62,7 +62,7 @@ def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[S
     for note in report.notes:
         log.warning("preflight: %s", note)
     if refuses and errors:
-        raise PreflightFailed(refusal(errors))
+        raise PreflightError(refusal(errors))
     log.info("preflight: %d findings in %.1f s", len(report.findings), seconds)
     return report
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ModelError, NoModel, UnusableModel
+from sensor_streams.errors import ModelError, NoModelError, UnusableModelError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.engine import Outcome
 from sensor_streams.inference.registry import LoadedModel, Registry
@@ -77,14 +77,17 @@ class Champion:
     _record: Record | None = None
 
     def there(self) -> bool:
-        """True when there is a version to score with. Raises NoModel with the reason when the champion is unusable."""
+        """True when there is a version to score with.
+
+        Raises NoModelError with the reason when the champion is unusable.
+        """
         if self._loaded is None and self.registry.champion(self.kind) is None:
             return False
         self.current()
         return True
 
     def current(self) -> LoadedModel:
-        """The model for the next batch. Raises NoModel when no version can score.
+        """The model for the next batch. Raises NoModelError when no version can score.
 
         A registry that cannot be asked is no reason to stop scoring with the version at hand.
         """
@@ -100,7 +103,7 @@ class Champion:
             log.warning("the registry does not answer, scoring goes on: %s", error)
         self._checked = time.monotonic()
         if self._version is None:
-            raise NoModel(f"no {self.kind} model has the alias champion: run `sensor-streams train`")
+            raise NoModelError(f"no {self.kind} model has the alias champion: run `sensor-streams train`")
         if self._loaded is None or self._in_place_of != self._version:
             self._loaded, self._in_place_of = self._usable(self._version), self._version
         return self._loaded
@@ -131,11 +134,11 @@ class Champion:
         self._keep(Record(good, refused, record.reason if refused else ""))
 
     def _usable(self, version: str) -> LoadedModel:
-        """The version, or the best one in its place. Raises NoModel."""
+        """The version, or the best one in its place. Raises NoModelError."""
         if version not in self._refused:
             try:
                 loaded = self._load(version)
-            except UnusableModel as error:
+            except UnusableModelError as error:
                 self._refuse(version, str(error))
             else:
                 log.info("%s model: version %s", self.kind, version)
@@ -143,12 +146,12 @@ class Champion:
         for one in self._candidates(version):
             try:
                 loaded = self._load(one)
-            except UnusableModel as error:
+            except UnusableModelError as error:
                 self._refused[one] = str(error)
                 continue
             log.warning("%s goes on with version %s", self._named(version), one)
             return loaded
-        raise NoModel(f"{self._named(version)}, and no version before it can score")
+        raise NoModelError(f"{self._named(version)}, and no version before it can score")
 
     def _candidates(self, version: str) -> Iterator[str]:
         """Versions that scored before, the last one first."""
@@ -167,7 +170,7 @@ class Champion:
             if one != version and one not in self._refused:
                 try:
                     return self._load(one)
-                except UnusableModel:
+                except UnusableModelError:
                     return None
         return None
 
@@ -204,8 +207,8 @@ def by_champion(champion: Champion, score: Callable[[LoadedModel], Outcome], che
     """A batch by the champion; by the version before it when that one cannot score the batch.
 
     Nothing is written before all rows are scored. A replay of the batch by another version finds its rows there, with
-    the same features, and leaves them as they are. check: raises when this process may not go on. Raises NoModel when
-    no version can score.
+    the same features, and leaves them as they are. check: raises when this process may not go on. Raises NoModelError
+    when no version can score.
     """
     while True:
         model = champion.current()
@@ -238,7 +241,7 @@ def tried(catalog: Catalog, registry: Registry, stream: Stream, version: str, fl
         columns = ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet))
         nothing = catalog.spark.createDataFrame([], columns)
         stream.compute(Inputs(rows, nothing, fleet, model)).collect()
-    except (UnusableModel, PySparkException) as error:
+    except (UnusableModelError, PySparkException) as error:
         reason = fault_of_model(error)
         if reason is None and worker_crashed(error):
             return _CRASHED

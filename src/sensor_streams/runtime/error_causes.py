@@ -6,7 +6,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException, PythonException
 
-from sensor_streams.errors import StreamFailure, UnusableModel
+from sensor_streams.errors import StreamFailure, UnusableModelError
 
 # The last line of a Python traceback: `ValueError: what is wrong`.
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*): ?(.*)$")
@@ -22,7 +22,7 @@ def describe(stream: str, batch: int | None, error: BaseException) -> StreamFail
 def fault_of_model(error: BaseException) -> str | None:
     """Why a batch failed, when the model that scored it is to blame; None when it is not."""
     name, cause = _class_and_cause(error)
-    return cause if name == UnusableModel.__name__ else None
+    return cause if name == UnusableModelError.__name__ else None
 
 
 def worker_crashed(error: BaseException) -> bool:

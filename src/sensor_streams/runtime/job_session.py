@@ -4,7 +4,7 @@ import re
 
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import EnvironmentProblem
+from sensor_streams.errors import MachineError
 
 # From this version on, each batch over Spark Connect has a session of its own (Spark's streaming migration guide).
 _OWN_SESSIONS = (4, 3)
@@ -13,7 +13,7 @@ _OWN_SESSIONS = (4, 3)
 def job_session() -> SparkSession:
     """Return the session of the cluster that runs this task, with times in UTC.
 
-    Raises EnvironmentProblem for a session over Spark Connect in which streams would lose writes, and for a JVM that
+    Raises MachineError for a session over Spark Connect in which streams would lose writes, and for a JVM that
     cannot read all file names.
     """
     spark = SparkSession.builder.getOrCreate()
@@ -24,14 +24,14 @@ def job_session() -> SparkSession:
 
 
 def refuse_connect(spark: SparkSession) -> None:
-    """Raise EnvironmentProblem for a session over Spark Connect before Spark 4.3; reads nothing but the version."""
+    """Raise MachineError for a session over Spark Connect before Spark 4.3; reads nothing but the version."""
     if not over_connect(spark):
         return
     version = str(spark.version)
     found = re.match(r"(\d+)\.(\d+)", version)
     if found is not None and (int(found[1]), int(found[2])) >= _OWN_SESSIONS:
         return
-    raise EnvironmentProblem(
+    raise MachineError(
         f"this task runs over Spark Connect (standard access mode or serverless) on Spark {version}. Before Spark "
         f"{'.'.join(map(str, _OWN_SESSIONS))} the batches of all streams run there in one session: the transaction ids "
         "that one stream sets would apply to all, and Delta would skip writes. Nothing was read or written. Set "
@@ -45,11 +45,11 @@ def over_connect(spark: SparkSession) -> bool:
 
 
 def _check_file_names(spark: SparkSession) -> None:
-    """Raise EnvironmentProblem when the JVM skips files whose names are not ASCII, which it does without an error."""
+    """Raise MachineError when the JVM skips files whose names are not ASCII, which it does without an error."""
     jvm = spark._jvm
     encoding = None if jvm is None else jvm.java.lang.System.getProperty("sun.jnu.encoding")
     if encoding is not None and encoding.upper().replace("-", "") != "UTF8":
-        raise EnvironmentProblem(
+        raise MachineError(
             f"Java reads file names as {encoding} and would skip files whose names have other letters: set LC_ALL to "
             "a locale with UTF-8, such as C.UTF-8, before the driver starts"
         )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sensor_streams.errors import CheckpointInUse, LeaseLost
+from sensor_streams.errors import CheckpointInUseError, LeaseLostError
 from sensor_streams.runtime.json_files import read_json, write_json
 
 FILE = "holder.json"
@@ -58,9 +58,9 @@ class Lease:
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> None:
-        """Take all checkpoints. Raises CheckpointInUse when another run is alive on one of them."""
+        """Take all checkpoints. Raises CheckpointInUseError when another run is alive on one of them."""
         for folder, who in in_use(self.folders, self.holder, self.timeout, self._stop.wait):
-            raise CheckpointInUse(
+            raise CheckpointInUseError(
                 f"checkpoint {folder} is in use by {who}. Two runs on one checkpoint would write "
                 "the same batches twice: stop that run, or wait for its end"
             )
@@ -70,7 +70,7 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise LeaseLost when another attempt has taken over."""
+        """Raise LeaseLostError when another attempt has taken over."""
         for folder in self._held:
             try:
                 there = read_json(folder / FILE)
@@ -83,7 +83,7 @@ class Lease:
                     "this attempt stops"
                 )
         if self.lost:
-            raise LeaseLost(self.lost)
+            raise LeaseLostError(self.lost)
 
     def release(self) -> None:
         """Give back what is still this holder's."""
@@ -112,7 +112,7 @@ class Lease:
         while not self._stop.wait(every):
             try:
                 self.check()
-            except LeaseLost:
+            except LeaseLostError:
                 return
             self._beat += 1
             for folder in self._held:

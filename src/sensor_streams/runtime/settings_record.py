@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.errors import AnalysisException
 
-from sensor_streams.errors import FleetChanged
+from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet
 from sensor_streams.runtime.json_files import read_json, write_json
 from sensor_streams.runtime.offsets import position_of
@@ -135,7 +135,7 @@ class Records:
 
 
 def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
-    """Raise FleetChanged when sensors.yml is not the one that the streams' tables were computed with.
+    """Raise FleetChangedError when sensors.yml is not the one that the streams' tables were computed with.
 
     Nothing is written. The commands are for all streams of the checkpoints' folder, for one command does them all.
     """
@@ -144,7 +144,7 @@ def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
         return
     others = [s for s in STREAMS if s not in streams and records.read(s.name) is not None]
     found = [*mine, *(change for stream in others if (change := records.change(stream)))]
-    raise FleetChanged(
+    raise FleetChangedError(
         f"stream {mine[0].stream} does not start: sensors.yml is not the one that its table was computed with.\n  "
         + "\n  ".join(line for change in found for line in change.lines())
         + "\nNothing was read or written. Set sensors.yml back, or compute the tables again; this also goes on "
@@ -155,7 +155,7 @@ def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
 def rebuild_command(changes: Sequence[Change]) -> str:
     """Return the command that carries changes out."""
     train = " --train" if any(change.of_model for change in changes) else ""
-    return f"{FleetChanged.COMMAND}{train}"
+    return f"{FleetChangedError.COMMAND}{train}"
 
 
 def not_trained(records: Records, streams: Sequence[Stream]) -> Mapping[str, list[str]]:
@@ -165,11 +165,11 @@ def not_trained(records: Records, streams: Sequence[Stream]) -> Mapping[str, lis
 
 
 def check_features(records: Records) -> None:
-    """Raise FleetChanged when the features to learn from were computed with other settings of sensors.yml."""
+    """Raise FleetChangedError when the features to learn from were computed with other settings of sensors.yml."""
     streams = [stream for stream in STREAMS if stream.name in ("sensor_features", "device_features")]
     found = [change for stream in streams if (change := records.change(stream))]
     if found:
-        raise FleetChanged(
+        raise FleetChangedError(
             "nothing was trained: the features were computed with other settings of sensors.yml.\n  "
             + "\n  ".join(line for change in found for line in change.lines())
             + f"\nSet sensors.yml back, or compute them again first:\n  {rebuild_command(found)}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import ClassVar
 
-from sensor_streams.errors import INTERRUPTED, ModelError, NoModel, StreamFailed, StreamFailure
+from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamFailedError, StreamFailure
 from sensor_streams.runtime.error_causes import describe
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
@@ -26,7 +26,7 @@ POLL_SECONDS = 0.25
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
 
-class RunInterrupted(StreamFailed):
+class RunInterruptedError(StreamFailedError):
     """The run was asked to stop before its end."""
 
     exit_code: ClassVar[int] = INTERRUPTED
@@ -51,7 +51,7 @@ class _Asked:
     def _ask(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
         try:
             self.found = ready(kind)
-        except NoModel as error:
+        except NoModelError as error:
             self.why, self.found = str(error), False
         except ModelError as error:
             self.error = error
@@ -87,8 +87,8 @@ class Supervisor:
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
 
-        Raises StreamFailed with all failures, the last line naming stream, batch, error class and cause;
-        RunInterrupted when a signal ended an unfinished run; LeaseLost when another attempt took over.
+        Raises StreamFailedError with all failures, the last line naming stream, batch, error class and cause;
+        RunInterruptedError when a signal ended an unfinished run; LeaseLostError when another attempt took over.
         """
         tick = threading.Event()
         with self._signals(tick):
@@ -206,10 +206,10 @@ class Supervisor:
             head = f"{len(lines)} of {len(self.workers)} streams failed:" if len(lines) > 1 else "a stream failed:"
             # The one that failed first comes last: the last line of a log is the one that is read.
             ordered = lines[::-1]
-            raise StreamFailed("\n".join([head, *ordered]), tuple(failures))
+            raise StreamFailedError("\n".join([head, *ordered]), tuple(failures))
         self.lease.check()
         if self.interrupted:
-            raise RunInterrupted("stopped by a signal: the batches in hand were finished or will be repeated")
+            raise RunInterruptedError("stopped by a signal: the batches in hand were finished or will be repeated")
 
     @contextmanager
     def _signals(self, tick: threading.Event) -> Iterator[None]:

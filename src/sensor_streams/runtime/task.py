@@ -48,9 +48,9 @@ def run_task(
 ) -> TaskReport:
     """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
 
-    Returns when all are done. Raises StreamFailed with every failure, CheckpointInUse when another run is at work,
-    PreflightFailed, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
-    FleetChanged when tables were computed with other settings of sensors.yml, EnvironmentProblem on Spark Connect
+    Returns when all are done. Raises StreamFailedError with every failure, CheckpointInUseError when another run is at
+    work, PreflightError, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
+    FleetChangedError when tables were computed with other settings of sensors.yml, MachineError on Spark Connect
     before Spark 4.3.
     """
     refuse_connect(spark)

@@ -12,10 +12,10 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from sensor_streams.errors import NoModel, StreamFailure
+from sensor_streams.errors import NoModelError, StreamFailure
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.engine import Handles, Outcome, recompute
-from sensor_streams.incremental.transactions import CONFLICTS, Once
+from sensor_streams.incremental.transactions import CONFLICTS, BatchTransaction
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.ingest.changed_files import changed_files, in_words
@@ -37,7 +37,7 @@ _CHANGE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_
 _TURNS = 4
 
 
-class _Closing(Exception):
+class _ClosingError(Exception):
     """The task is stopping: this batch is not begun."""
 
 
@@ -154,14 +154,14 @@ class Worker:
     def _run(self, rows: DataFrame, batch_id: int) -> None:
         """One micro-batch. Whatever goes wrong is kept before Spark wraps it."""
         if self.closing.is_set():
-            raise _Closing
+            raise _ClosingError
         self.batch, self.in_batch = batch_id, True
         begun = time.monotonic()
         self.last_sign = begun
         try:
             self.lease.check()
             outcome = self._undisturbed(rows, batch_id)
-        except NoModel as error:
+        except NoModelError as error:
             # Its input is kept: the batch is not committed, and is the first one when there is a model.
             self.waits = str(error)
             raise
@@ -197,7 +197,7 @@ class Worker:
         handles = self._open(rows.sparkSession)
         files = isinstance(self.stream.touches, Files)
         fleet = self.fleet.of_any_age() if files and self.settings.load_history else self.fleet
-        once = Once(f"{self._app}:{self.stream.name}:{fleet.fingerprint}", batch_id)
+        once = BatchTransaction(f"{self._app}:{self.stream.name}:{fleet.fingerprint}", batch_id)
         if files:
             return ingest_batch(rows, self.settings.landing, batch_id, fleet, handles, once)
         if self.champion is None:

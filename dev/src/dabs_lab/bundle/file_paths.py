@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Literal
 from urllib.parse import urlsplit
 
-from dabs_lab.bundle.notebooks import UnreadableNotebook, is_notebook, without_extension
+from dabs_lab.bundle.notebooks import UnreadableNotebookError, is_notebook, without_extension
 from dabs_lab.bundle.problems import BundleError, Path, path_text, refuse
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
@@ -206,7 +206,7 @@ def _check(file: FilePath, text: str, mode: Mode, path: Path, node: Node) -> Non
 def _is_notebook(file: FilePath, wrong: Callable[[str, str], BundleError], kind: str) -> bool:
     try:
         return is_notebook(file)
-    except UnreadableNotebook as error:
+    except UnreadableNotebookError as error:
         raise wrong(f"unable to determine if {file} is {kind}: {error}", "name a notebook or a file") from None
 
 

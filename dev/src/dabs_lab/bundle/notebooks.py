@@ -13,14 +13,14 @@ _HEADERS = {
 }
 
 
-class UnreadableNotebook(Exception):
+class UnreadableNotebookError(Exception):
     """A Jupyter file that is not a notebook; the message says why."""
 
 
 def is_notebook(file: FilePath) -> bool:
-    """True for a notebook. Raises UnreadableNotebook for a Jupyter file with another content, and for a folder."""
+    """True for a notebook. Raises UnreadableNotebookError for a Jupyter file with another content, and for a folder."""
     if file.is_dir():
-        raise UnreadableNotebook(f"read {file.name}/.: is a directory")
+        raise UnreadableNotebookError(f"read {file.name}/.: is a directory")
     suffix = file.suffix.lower()
     if suffix == ".ipynb":
         _check_jupyter(file)
@@ -37,14 +37,14 @@ def _check_jupyter(file: FilePath) -> None:
         # The CLI reads the first JSON value of the file.
         read, _ = json.JSONDecoder().raw_decode(file.read_text("utf-8", "replace").lstrip())
     except ValueError as error:
-        raise UnreadableNotebook(f"{file.name}: error loading Jupyter notebook file: {error}") from None
+        raise UnreadableNotebookError(f"{file.name}: error loading Jupyter notebook file: {error}") from None
     if not isinstance(read, dict):
-        raise UnreadableNotebook(f"{file.name}: error loading Jupyter notebook file: not an object")
+        raise UnreadableNotebookError(f"{file.name}: error loading Jupyter notebook file: not an object")
     if not isinstance(read.get("cells"), list) or not isinstance(read.get("metadata"), dict):
-        raise UnreadableNotebook(f"{file.name}: invalid Jupyter notebook file")
+        raise UnreadableNotebookError(f"{file.name}: invalid Jupyter notebook file")
     version = read.get("nbformat", 0)
     if not isinstance(version, int) or version < 4:
-        raise UnreadableNotebook(f"{file.name}: unsupported Jupyter notebook version: {version}")
+        raise UnreadableNotebookError(f"{file.name}: unsupported Jupyter notebook version: {version}")
 
 
 def without_extension(path: str) -> str:

@@ -199,7 +199,7 @@ def _resources(root: Node, user: str, cluster: str, warn: Warn) -> Node:
     """Resources merged by key, mended, renamed and filled, in the CLI's order."""
     checks.check_single_nodes(root, warn)
     root = merge_grants(kinds.merge_parts(merge_job_parts(root)))
-    root = finishing.mend_clusters(finishing.link_catalog_objects(root))
+    root = finishing.complete_clusters(finishing.link_catalog_objects(root))
     root = finishing.override_compute(finishing.set_run_as(root, user, warn), cluster, warn)
     root = modes.set_defaults(modes.apply_presets(root))
     root = set_permissions(root, user, warn)

@@ -180,7 +180,7 @@ def set_volume_paths(root: Node) -> Node:
     return root.change(("resources", "volumes", ANY_KEY), volume)
 
 
-def mend_clusters(root: Node) -> Node:
+def complete_clusters(root: Node) -> Node:
     """Clusters from a pool without what the pool decides; job clusters with a number of workers."""
     root = root.change((*_JOB, "tasks", ANY_INDEX, "new_cluster"), _pooled)
 

@@ -38,7 +38,7 @@ _TIMES = (
 )
 
 
-class UnknownReference(ConfigurationError):
+class UnknownReferenceError(ConfigurationError):
     """A reference to something that is not there; the message names it and what there is."""
 
 
@@ -89,7 +89,7 @@ class TaskContext:
 
 
 def references(text: str) -> Iterator[Reference]:
-    """The references of a text whose namespace is known. Raises UnknownReference for the form of old."""
+    """The references of a text whose namespace is known. Raises UnknownReferenceError for the form of old."""
     for match in _BRACES.finditer(text):
         if (found := _reference(match)) is not None:
             yield found
@@ -101,7 +101,7 @@ def left_as_they_are(text: str) -> list[str]:
 
 
 def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str]) -> None:
-    """Raises UnknownReference for what will not be there when the task starts.
+    """Raises UnknownReferenceError for what will not be there when the task starts.
 
     `parameters` are the job's (None where they cannot be used: in themselves), `upstream` the tasks that this one waits
     for, directly or not.
@@ -109,7 +109,7 @@ def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str])
     first, rest = reference.path[0], reference.path[1:]
     known = {"job": _JOB, "task": _TASK, "workspace": _WORKSPACE}.get(first)
     if first in _OF_OTHERS:
-        raise UnknownReference(f"{reference.text} is for {_OF_OTHERS[first]}, which are not run here")
+        raise UnknownReferenceError(f"{reference.text} is for {_OF_OTHERS[first]}, which are not run here")
     if known is not None:
         _one_of(reference, rest, 0, known)
         if rest[0] in ("start_time", "trigger"):
@@ -117,14 +117,14 @@ def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str])
         elif first == "job" and rest[0] == "parameters":
             _length(reference, rest, 2)
             if parameters is None:
-                raise UnknownReference(f"{reference.text}: a job parameter cannot use another one")
+                raise UnknownReferenceError(f"{reference.text}: a job parameter cannot use another one")
             if rest[1] not in parameters:
-                raise UnknownReference(f"{reference.text}: there is no such job parameter ({_list(parameters)})")
+                raise UnknownReferenceError(f"{reference.text}: there is no such job parameter ({_list(parameters)})")
         else:
             _length(reference, rest, 1)
         return
     if not rest or rest[0] not in upstream:
-        raise UnknownReference(f"{reference.text}: no such task comes before this one ({_list(upstream)})")
+        raise UnknownReferenceError(f"{reference.text}: no such task comes before this one ({_list(upstream)})")
     _one_of(reference, rest, 1, _OTHER_TASK)
     _length(reference, rest, 3 if rest[1] == "values" else 2)
 
@@ -132,7 +132,7 @@ def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str])
 def resolve(text: str, run: RunContext, task: TaskContext | None) -> str:
     """A text with its references filled in; without a task, for a job parameter, those of tasks are errors.
 
-    Raises UnknownReference for what is not there, such as a value that the other task did not set.
+    Raises UnknownReferenceError for what is not there, such as a value that the other task did not set.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -148,7 +148,7 @@ def resolve(text: str, run: RunContext, task: TaskContext | None) -> str:
 def _reference(match: re.Match[str]) -> Reference | None:
     inner = match[1]
     if inner in _OLD:
-        raise UnknownReference(f"{match[0]} is the form of old: write {{{{{_OLD[inner]}}}}}")
+        raise UnknownReferenceError(f"{match[0]} is the form of old: write {{{{{_OLD[inner]}}}}}")
     path: list[str] = []
     at, more = 0, True
     while more:
@@ -179,11 +179,11 @@ def _value(found: Reference, run: RunContext, task: TaskContext | None) -> str:
         case ("tasks", other, "values", name) if task is not None:
             values = task.others[other].values
             if name not in values:
-                raise UnknownReference(f"{found.text}: task {other} set no such value ({_list(values.keys())})")
+                raise UnknownReferenceError(f"{found.text}: task {other} set no such value ({_list(values.keys())})")
             return values[name]
         case ("tasks", other, name) if task is not None:
             return str(getattr(task.others[other], name))
-    raise UnknownReference(f"{found.text} cannot be used in a job parameter")
+    raise UnknownReferenceError(f"{found.text} cannot be used in a job parameter")
 
 
 def time_value(moment: datetime, part: str) -> str:
@@ -217,12 +217,12 @@ def _check_time(reference: Reference, rest: tuple[str, ...]) -> None:
 def _one_of(reference: Reference, rest: tuple[str, ...], at: int, known: tuple[str, ...]) -> None:
     if len(rest) <= at or rest[at] not in known:
         before = ".".join(reference.path[: len(reference.path) - len(rest) + at])
-        raise UnknownReference(f"{reference.text} is not known: after {before} comes one of {', '.join(known)}")
+        raise UnknownReferenceError(f"{reference.text} is not known: after {before} comes one of {', '.join(known)}")
 
 
 def _length(reference: Reference, rest: tuple[str, ...], length: int) -> None:
     if len(rest) != length:
-        raise UnknownReference(
+        raise UnknownReferenceError(
             f"{reference.text} is not known: it has {'more' if len(rest) > length else 'fewer'} parts"
         )
 

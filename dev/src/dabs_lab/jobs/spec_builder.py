@@ -11,7 +11,7 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 
 from dabs_lab.bundle import Bundle, BundleError, Position, Problem
 from dabs_lab.bundle.problems import path_text
-from dabs_lab.jobs.dynamic_values import UnknownReference, check, left_as_they_are, references
+from dabs_lab.jobs.dynamic_values import UnknownReferenceError, check, left_as_they_are, references
 from dabs_lab.jobs.job_spec import (
     ClusterSpec,
     Continuous,
@@ -230,7 +230,7 @@ class _Builder:
             for literal in left_as_they_are(text):
                 where = self._position(path)
                 self._warnings.append(f"{where}: {self._name(path)}: {literal} is no reference and stays as it stands")
-        except UnknownReference as error:
+        except UnknownReferenceError as error:
             self._refuse(path, "cannot be filled in", str(error))
 
     def _text(self, path: Path, text: str) -> str:

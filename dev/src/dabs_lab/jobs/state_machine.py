@@ -12,7 +12,7 @@ from itertools import count
 from databricks.sdk.service.jobs import TriggerType
 
 from dabs_lab.jobs.assumptions import Assumptions
-from dabs_lab.jobs.dynamic_values import UnknownReference, check, references
+from dabs_lab.jobs.dynamic_values import UnknownReferenceError, check, references
 from dabs_lab.jobs.events import (
     AttemptEnded,
     BacklogExceeded,
@@ -79,8 +79,8 @@ class JobMachine:
         """Take what happened, and say what is to be done.
 
         First everything that was due until then is decided, then the event. Raises ValueError for a time before the
-        last one and for an attempt, a cluster, a run or a task that never was; UnknownReference for job parameters that
-        the job does not have or that cannot be filled in.
+        last one and for an attempt, a cluster, a run or a task that never was; UnknownReferenceError for job
+        parameters that the job does not have or that cannot be filled in.
         """
         if event.at < self._now:
             raise ValueError(f"{event} is before {self._now}: time does not go back")
@@ -193,7 +193,7 @@ class JobMachine:
         for name, text in event.parameters.items():
             if name not in self.spec.parameters:
                 known = ", ".join(sorted(self.spec.parameters)) or "none"
-                raise UnknownReference(f"job {self.spec.key} has no parameter {name}: it has {known}")
+                raise UnknownReferenceError(f"job {self.spec.key} has no parameter {name}: it has {known}")
             for reference in references(text):
                 check(reference, None, frozenset())
         if self.spec.continuous is None or self._paused:

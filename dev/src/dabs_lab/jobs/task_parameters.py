@@ -13,7 +13,7 @@ def job_parameters(spec: JobSpec, given: Mapping[str, str], context: RunContext)
 
 
 def arguments(task: TaskRun, attempt: Attempt, upstream: Mapping[str, TaskRun], context: RunContext) -> tuple[str, ...]:
-    """The arguments of an attempt's process. Raises UnknownReference for a value that is not there.
+    """The arguments of an attempt's process. Raises UnknownReferenceError for a value that is not there.
 
     Job parameters are pushed down to tasks with named parameters, and go before those of the task
     (docs.databricks.com, "Configure job parameters"); named ones become `--name=value` (SDK, PythonWheelTask).

@@ -7,7 +7,7 @@ from databricks.sdk.service.jobs import TaskRetryMode
 
 from dabs_lab.jobs import task_graph as graph
 from dabs_lab.jobs import task_parameters as parameters
-from dabs_lab.jobs.dynamic_values import RunContext, UnknownReference
+from dabs_lab.jobs.dynamic_values import RunContext, UnknownReferenceError
 from dabs_lab.jobs.events import CancelAttempt, EventKind, Json, StartAttempt, iso
 from dabs_lab.jobs.notifications import Notices
 from dabs_lab.jobs.retries import next_attempt
@@ -182,7 +182,7 @@ class Tasks:
         upstream = {key: self.all[key] for key in self._shared.spec.upstream(task.spec.key)}
         try:
             line = parameters.arguments(task, attempt, upstream, self._context)
-        except UnknownReference as error:
+        except UnknownReferenceError as error:
             attempt.message = str(error)
             self._out.assume(now, "bad_reference")
             self._cancel(task, attempt, Cause.REFERENCE, now)

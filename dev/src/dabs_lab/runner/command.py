@@ -10,7 +10,7 @@ from rich.console import Console
 from dabs_lab.bundle import Bundle
 from dabs_lab.errors import ConfigurationError, MachineError
 from dabs_lab.jobs import JobMachine, JobSpec, assumptions_of, job_spec
-from dabs_lab.jobs.dynamic_values import UnknownReference
+from dabs_lab.jobs.dynamic_values import UnknownReferenceError
 from dabs_lab.jobs.events import iso
 from dabs_lab.local_spark import check_java
 from dabs_lab.runner.console import say
@@ -81,7 +81,7 @@ def run_job(config: LocalConfig, request: RunRequest, warnings: Callable[[Bundle
     try:
         with shown.showing():
             state = Runner(machine, names, shown).run(None if by_trigger else request.parameters, request.seconds)
-    except UnknownReference as error:
+    except UnknownReferenceError as error:
         raise ConfigurationError(f"--param: {error}") from None
     if isinstance(shown, JsonLines):
         shown.line(summary_object(state, iso(datetime.now(UTC))))

@@ -15,8 +15,8 @@ from rich.text import Text
 from dabs_lab.jobs.events import Event, EventKind, Json
 from dabs_lab.jobs.snapshots import AttemptView, RunView, TaskView
 from dabs_lab.runner.console import say
-from dabs_lab.runner.run_state import Happened
-from dabs_lab.runner.stream_status import StreamTruth, truths
+from dabs_lab.runner.run_state import RunState
+from dabs_lab.runner.stream_status import StreamStatus, stream_statuses
 
 _EVENTS, _LAST_LINES = 8, 6
 _BAD = ("FAILED", "TIMEDOUT")
@@ -32,16 +32,16 @@ class JsonLines:
         """Nothing to prepare."""
         return nullcontext()
 
-    def events(self, happened: Happened, events: tuple[Event, ...]) -> None:
+    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
         """A line for each."""
         for event in events:
             self.line(event.as_dict())
 
-    def process(self, happened: Happened, told: Mapping[str, Json]) -> None:
+    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
         """A line."""
         self.line(told)
 
-    def look(self, happened: Happened) -> None:
+    def look(self, happened: RunState) -> None:
         """Nothing: figures are in the logs."""
 
     def line(self, told: Mapping[str, Json]) -> None:
@@ -60,7 +60,7 @@ class Lines:
         """Nothing to prepare."""
         return nullcontext()
 
-    def events(self, happened: Happened, events: tuple[Event, ...]) -> None:
+    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
         """Tell each, and why an attempt failed."""
         for event in events:
             if text := sentence(event):
@@ -69,12 +69,12 @@ class Lines:
                 for line in why(happened, event):
                     self._print(line)
 
-    def process(self, happened: Happened, told: Mapping[str, Json]) -> None:
+    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
         """Tell it."""
         what = told.get("cluster") if told["event"] == "driver" else f"{told.get('task')}, attempt {told.get('number')}"
         self._tell(f"{str(told['at'])[11:19]}  {what}: process {told['pid']}, log {told['log']}")
 
-    def look(self, happened: Happened) -> None:
+    def look(self, happened: RunState) -> None:
         """Nothing: there is no table to renew."""
 
     def _tell(self, text: str) -> None:
@@ -95,7 +95,7 @@ class Screen(Lines):
         """The table is there while this is open."""
         return self._live
 
-    def look(self, happened: Happened) -> None:
+    def look(self, happened: RunState) -> None:
         """Renew it."""
         last = Text("\n".join(self._last), style="dim", no_wrap=True, overflow="ellipsis")
         self._live.update(Group(table(happened), last), refresh=True)
@@ -104,12 +104,12 @@ class Screen(Lines):
         self._last.append(text)
 
 
-def table(happened: Happened) -> Table:
+def table(happened: RunState) -> Table:
     """Runs, tasks, attempts and streams as they are now."""
     found = Table("run", "task", "attempt", "state", "cluster", "driver", "stream", "batch", "rows", "lag", "moved")
     now = time.monotonic()
-    streams: dict[tuple[int, str], list[StreamTruth]] = {}
-    for truth in truths(happened, happened.view, now):
+    streams: dict[tuple[int, str], list[StreamStatus]] = {}
+    for truth in stream_statuses(happened, happened.view, now):
         streams.setdefault((truth.run, truth.task), []).append(truth)
     for run in happened.view.runs[-3:]:
         found.add_row(str(run.id), "", "", word(run), *[""] * 7, style="bold")
@@ -126,7 +126,7 @@ def table(happened: Happened) -> Table:
     return found
 
 
-def _cells(truth: StreamTruth) -> list[str]:
+def _cells(truth: StreamStatus) -> list[str]:
     if truth.batch is None:
         return [truth.stream, "", "", "", ""]
     lag = "" if truth.batch.lag_seconds is None else span(truth.batch.lag_seconds)
@@ -177,7 +177,7 @@ def sentence(event: Event) -> str:
             return f"{event.at:%H:%M:%S}  assumed: {data['name']}{value}: {data['sentence']}"
 
 
-def why(happened: Happened, event: Event) -> Iterator[str]:
+def why(happened: RunState, event: Event) -> Iterator[str]:
     """The log of an attempt that failed: its path, and its last lines."""
     attempt = happened.attempts.get(event.attempt or 0)
     if attempt is not None:
@@ -186,11 +186,11 @@ def why(happened: Happened, event: Event) -> Iterator[str]:
             yield f"    {line}"
 
 
-def summary(happened: Happened) -> Iterator[str]:
+def summary(happened: RunState) -> Iterator[str]:
     """What the UI would say, beside what is true; then what was assumed, and who would have been told."""
     view = happened.at_stop or happened.view
     when = "when it was stopped" if happened.at_stop else "at the end"
-    found = list(truths(happened, view, happened.ended_at))
+    found = list(stream_statuses(happened, view, happened.ended_at))
     for run in view.runs:
         yield f"run {run.id}: the UI would say {word(run)}; what was true {when}:"
         for truth in (one for one in found if one.run == run.id):
@@ -217,7 +217,7 @@ def summary(happened: Happened) -> Iterator[str]:
             yield from (f"  {text}" for text in told_of)
 
 
-def summary_object(happened: Happened, at: str) -> dict[str, Json]:
+def summary_object(happened: RunState, at: str) -> dict[str, Json]:
     """The same, for programs; assumptions and notifications were events."""
     view = happened.at_stop or happened.view
     results = happened.results
@@ -225,7 +225,7 @@ def summary_object(happened: Happened, at: str) -> dict[str, Json]:
         {"run": one.id, "ui": word(one), "result": results[one.id].value if one.id in results else None}
         for one in view.runs
     ]
-    streams: list[Json] = [truth.as_dict() for truth in truths(happened, view, happened.ended_at)]
+    streams: list[Json] = [truth.as_dict() for truth in stream_statuses(happened, view, happened.ended_at)]
     return {
         "at": at,
         "event": "summary",

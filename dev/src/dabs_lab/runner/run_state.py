@@ -37,7 +37,7 @@ class Attempt:
 
 
 @dataclass
-class Happened:
+class RunState:
     """What one looks at while the job runs, and what it came to."""
 
     view: JobView
@@ -72,11 +72,11 @@ class Happened:
 class Shown(Protocol):
     """Whoever shows what happens."""
 
-    def events(self, happened: Happened, events: tuple[Event, ...]) -> None:
+    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
         """These are new."""
 
-    def process(self, happened: Happened, told: Mapping[str, Json]) -> None:
+    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
         """A process was started: `driver` of a cluster or `process` of an attempt, with pid and log."""
 
-    def look(self, happened: Happened) -> None:
+    def look(self, happened: RunState) -> None:
         """A second went by."""

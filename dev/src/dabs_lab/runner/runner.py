@@ -33,7 +33,7 @@ from dabs_lab.jobs.job_spec import ClusterSpec
 from dabs_lab.runner.attempts import AttemptLog, AttemptProcess
 from dabs_lab.runner.driver import Driver, environment_of_driver
 from dabs_lab.runner.name_mapping import NameMapping
-from dabs_lab.runner.run_state import KEPT, Attempt, Happened, Shown
+from dabs_lab.runner.run_state import KEPT, Attempt, RunState, Shown
 
 # How often one is shown something new.
 _SHOWN_EVERY = 1.0
@@ -47,13 +47,13 @@ class Runner:
         self._machine, self._places, self._shown = machine, places, shown
         # Simple: a signal's handler may put something while the main thread is within get.
         self._inbox: queue.SimpleQueue[Callable[[datetime], Input | None]] = queue.SimpleQueue()
-        self._happened = Happened(machine.snapshot())
+        self._happened = RunState(machine.snapshot())
         self._last = datetime.now(UTC)
         self._ending: list[threading.Thread] = []
         self._lost: set[str] = set()
         self._looked = 0.0
 
-    def run(self, ask: Mapping[str, str] | None, seconds: float | None = None) -> Happened:
+    def run(self, ask: Mapping[str, str] | None, seconds: float | None = None) -> RunState:
         """Run until the job has ended, for so many seconds at most, or until a signal comes.
 
         `ask`: ask for a run at once, with these job parameters; None: runs start by the job's own trigger.

@@ -8,14 +8,14 @@ from databricks.sdk.service.jobs import RunLifecycleStateV2State
 from dabs_lab.jobs.events import Json
 from dabs_lab.jobs.snapshots import JobView, RunView, TaskView
 from dabs_lab.runner.attempts import Batch
-from dabs_lab.runner.run_state import Attempt, Happened
+from dabs_lab.runner.run_state import Attempt, RunState
 
 # A process that lives and shows no batch for longer than this is told as one that may stand still.
 _FRESH_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class StreamTruth:
+class StreamStatus:
     """A stream: its last batch, whether its task's process lives, and for how long it has not moved."""
 
     run: int
@@ -49,7 +49,7 @@ class StreamTruth:
         }
 
 
-def truths(happened: Happened, view: JobView, now: float) -> Iterator[StreamTruth]:
+def stream_statuses(happened: RunState, view: JobView, now: float) -> Iterator[StreamStatus]:
     """The streams of every run of a view that has begun; `now` is the monotonic clock."""
     for run in view.runs:
         for task in run.tasks:
@@ -58,7 +58,7 @@ def truths(happened: Happened, view: JobView, now: float) -> Iterator[StreamTrut
                 yield _truth(run, task, attempts, stream, now)
 
 
-def _truth(run: RunView, task: TaskView, attempts: list[Attempt], stream: str, now: float) -> StreamTruth:
+def _truth(run: RunView, task: TaskView, attempts: list[Attempt], stream: str, now: float) -> StreamStatus:
     told = [attempt.log.batches[stream] for attempt in attempts if stream in attempt.log.batches]
     batch = told[-1] if told else None
     lives = task.attempts[-1].state is RunLifecycleStateV2State.RUNNING
@@ -71,4 +71,4 @@ def _truth(run: RunView, task: TaskView, attempts: list[Attempt], stream: str, n
         why = f"its task ended as {task.result.value}"
     else:
         why = f"its task is {task.state.value}"
-    return StreamTruth(run.id, task.key, stream, batch, lives, max(0.0, now - since), why)
+    return StreamStatus(run.id, task.key, stream, batch, lives, max(0.0, now - since), why)

@@ -22,7 +22,7 @@ _ON_DEMAND = {
 DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 
 
-def broken_promises(bundle: Bundle) -> list[str]:
+def broken_policies(bundle: Bundle) -> list[str]:
     """Each broken promise as one line: where (file:line), which job, what is wrong, why it matters; none when all hold.
 
     The jobs are those of the target that the bundle was read for, as far as they run this project's wheel; other jobs

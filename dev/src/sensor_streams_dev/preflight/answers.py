@@ -15,7 +15,7 @@ _LONGEST = 200
 _OF_OPEN_SERVERS = "The requested resource does not exist."
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """What came back is no answer to what was asked; the message says in what way."""
 
 
@@ -38,7 +38,7 @@ def reason(error: BaseException) -> str:
     """Why there was no answer, in one line without addresses and secrets."""
     from databricks.sdk.errors.base import DatabricksError
 
-    if isinstance(error, NoAnswer):
+    if isinstance(error, NoAnswerError):
         return str(error)
     if isinstance(error, DatabricksError):
         return _refusal(error)
@@ -82,30 +82,30 @@ def _short(said: str) -> str:
 
 
 def text(record: Record, name: str, default: str | None = None) -> str:
-    """A text of a record. Raises NoAnswer when it is another thing, or is not there and has no default."""
+    """A text of a record. Raises NoAnswerError when it is another thing, or is not there and has no default."""
     value = record.get(name)
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise NoAnswer(f"its answer has no text as {name}")
+        raise NoAnswerError(f"its answer has no text as {name}")
     return value
 
 
 def flag(record: Record, name: str) -> bool:
-    """A truth of a record, False where it is not there. Raises NoAnswer when it is another thing."""
+    """A truth of a record, False where it is not there. Raises NoAnswerError when it is another thing."""
     value = record.get(name, False)
     if not isinstance(value, bool):
-        raise NoAnswer(f"its answer has something else than true or false as {name}")
+        raise NoAnswerError(f"its answer has something else than true or false as {name}")
     return value
 
 
 def records_of(record: Record, name: str) -> list[Record]:
-    """The records of a list, none where it is not there (an empty one is left out). Raises NoAnswer."""
+    """The records of a list, none where it is not there (an empty one is left out). Raises NoAnswerError."""
     return list(_records(record.get(name) or []))
 
 
 def _records(value: object) -> Iterator[Record]:
     for item in value if isinstance(value, list) else [None]:
         if not isinstance(item, dict):
-            raise NoAnswer("its answer has something else where a list of objects is")
+            raise NoAnswerError("its answer has something else where a list of objects is")
         yield item

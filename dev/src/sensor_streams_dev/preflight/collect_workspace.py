@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.preflight.expected import meant_of
-from sensor_streams.preflight.facts import Entry, Facts, Meant, Nothing, PlatformFacts, TableFacts, Unknown
+from sensor_streams.preflight.expected import expected_of
+from sensor_streams.preflight.facts import Entry, Expected, Facts, Nothing, PlatformFacts, TableFacts, Unknown
 from sensor_streams.preflight.locations import canonical
 from sensor_streams.preflight.model_facts import gather_models
 from sensor_streams.runtime.stores import registry_of
@@ -19,7 +19,7 @@ from sensor_streams_dev.preflight.workspace_objects import WorkspaceRegistered
 
 
 @dataclass(frozen=True)
-class Outside:
+class WorkspaceCollector:
     """How a workspace is asked: a profile of the CLI's configuration, a SQL warehouse that reads the tables, whether
     credentials are tried by writing."""
 
@@ -27,7 +27,7 @@ class Outside:
     warehouse: str | None = None
     probe_write: bool = False
 
-    def who_asks(self) -> str | Unknown:
+    def caller_name(self) -> str | Unknown:
         """The user's name in the workspace, by which targets in development mode name their things."""
         workspace = connect(self.profile, Patience())
         if isinstance(workspace, Unknown):
@@ -42,7 +42,7 @@ class Outside:
 
         registry_seconds: how long the model registry has to answer.
         """
-        meant = meant_of(settings, streams, fleet, principal=principal)
+        meant = expected_of(settings, streams, fleet, principal=principal)
         registered = WorkspaceRegistered(self.profile, probe_write=self.probe_write).gather(meant)
         registry = registry_of(self._as_mlflow_has_it(settings))
         return Facts(
@@ -59,7 +59,7 @@ class Outside:
         )
 
     def _tables(
-        self, meant: Meant, entries: Mapping[str, Entry | Unknown | None]
+        self, meant: Expected, entries: Mapping[str, Entry | Unknown | None]
     ) -> Mapping[str, TableFacts | Nothing | Unknown]:
         """The tables by place: where an entry leads, and where a table without one would be made."""
         questions: dict[str, tuple[str, str]] = {}

@@ -20,12 +20,12 @@ from sensor_streams.fleet import load_fleet
 from sensor_streams.preflight.checks.registry import CHECKS
 from sensor_streams.preflight.findings import Report, Unchecked
 from sensor_streams.preflight.waivers import ACCEPTED_FILE, Acceptance, judge, load_accepted
-from sensor_streams_dev.homes import kept
+from sensor_streams_dev.homes import chosen_home
 
 if TYPE_CHECKING:
     from dabs_lab.bundle import Bundle
     from sensor_streams.preflight.facts import Facts
-    from sensor_streams_dev.preflight.collect_workspace import Outside
+    from sensor_streams_dev.preflight.collect_workspace import WorkspaceCollector
     from sensor_streams_dev.preflight.job_settings import Bound
     from sensor_streams_dev.preflight.terminal_report import Shown
 
@@ -66,7 +66,7 @@ def preflight(
         raise ConfigurationError("--home is about this machine: leave it out, or look --here")
     if elsewhere and landing is not None:
         raise ConfigurationError("--landing is about this machine: leave it out, or look --here")
-    config = kept(load_local(local), home, None)
+    config = chosen_home(load_local(local), home, None)
     if landing is not None:
         if not landing.is_dir():
             raise ConfigurationError(f"--landing {landing}: there is no such folder")
@@ -77,12 +77,12 @@ def preflight(
     acceptances = _acceptances(config, accept)
     console = Console(emoji=False)
     shown: Shown = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
-    looking = _Looking(job, target, variables, config, acceptances, shown, resolved)
+    looking = _PreflightRun(job, target, variables, config, acceptances, shown, resolved)
     with shown.showing():
         if elsewhere:
-            from sensor_streams_dev.preflight.collect_workspace import Outside
+            from sensor_streams_dev.preflight.collect_workspace import WorkspaceCollector
 
-            report, head = looking.in_workspace(Outside(profile, warehouse, probe_write))
+            report, head = looking.in_workspace(WorkspaceCollector(profile, warehouse, probe_write))
         else:
             report, head = looking.here()
     shown.report(report, head)
@@ -97,7 +97,7 @@ def _acceptances(config: LocalConfig, file: Path | None) -> Sequence[Acceptance]
 
 
 @dataclass(frozen=True)
-class _Looking:
+class _PreflightRun:
     """One look at a job: what is asked for, and what is told while it looks."""
 
     job: str
@@ -115,8 +115,8 @@ class _Looking:
         """
         from dabs_lab.jobs import job_spec
         from dabs_lab.runner.name_mapping import NameMapping
-        from sensor_streams.preflight.collect_session import facts_here
-        from sensor_streams_dev.local_home import Workspace
+        from sensor_streams.preflight.collect_session import session_facts
+        from sensor_streams_dev.local_home import LocalHome
         from sensor_streams_dev.preflight.job_settings import bound_of
 
         bundle = bundle_of(self.config, self.target, self.variables, resolved=self.resolved)
@@ -129,17 +129,17 @@ class _Looking:
         check_java()
 
         def facts(bound: "Bound") -> "Facts":
-            workspace = Workspace(self.config, bound.settings, "preflight")
+            workspace = LocalHome(self.config, bound.settings, "preflight")
             self.shown.doing("starting Spark, which takes most of the time")
             begin = time.monotonic()
             catalog = workspace.catalog
             seconds = time.monotonic() - begin
             self.shown.doing(f"Spark is up after {seconds:.0f} s; looking at the tables of {', '.join(bound.tasks)}")
-            return facts_here(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
+            return session_facts(catalog, bound.settings, bound.streams, workspace.fleet, _REGISTRY, try_models=True)
 
         return self._look(bundle, bounds, facts, []), self._head(bundle.target, "here", home=str(self.config.home))
 
-    def in_workspace(self, outside: "Outside") -> tuple[Report, Mapping[str, str]]:
+    def in_workspace(self, outside: "WorkspaceCollector") -> tuple[Report, Mapping[str, str]]:
         """At the workspace, from outside; the same."""
         from dabs_lab.jobs import job_spec
         from dabs_lab.runner.name_mapping import NameMapping
@@ -147,7 +147,7 @@ class _Looking:
         from sensor_streams_dev.preflight.job_settings import bound_of
 
         self.shown.doing("asking the workspace")
-        user = outside.who_asks()
+        user = outside.caller_name()
         if isinstance(user, Unknown):
             # Names of a development target hold the user's: nothing can be asked for without it.
             unchecked = [Unchecked("preflight", "workspace", user.because)]
@@ -173,7 +173,7 @@ class _Looking:
         from sensor_streams.preflight.families import FAMILIES
         from sensor_streams.preflight.run_checks import run_checks
         from sensor_streams.preflight.unchecked import of_facts
-        from sensor_streams_dev.policies.job_files import broken_promises
+        from sensor_streams_dev.policies.job_files import broken_policies
 
         begin = time.monotonic()
         checked = []
@@ -186,7 +186,7 @@ class _Looking:
         for one in checked:
             families.update(one.families)
         judged = judge(findings, unchecked, self.acceptances, datetime.now(UTC).date(), families)
-        said = [*notes, *judged.notes, *(f"policy: {line}" for line in broken_promises(bundle))]
+        said = [*notes, *judged.notes, *(f"policy: {line}" for line in broken_policies(bundle))]
         said += [f"warning: {problem.summary}" for problem in bundle.warnings]
         seconds = time.monotonic() - begin
         return Report(judged.findings, unchecked, judged.accepted, families, seconds, said)

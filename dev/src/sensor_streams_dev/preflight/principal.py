@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 from sensor_streams.preflight.facts import Unknown
-from sensor_streams_dev.preflight.answers import NoAnswer, Record, records_of, text
+from sensor_streams_dev.preflight.answers import NoAnswerError, Record, records_of, text
 from sensor_streams_dev.preflight.required_privileges import Securable, lacking
-from sensor_streams_dev.preflight.workspace_client import Workspace
+from sensor_streams_dev.preflight.workspace_client import WorkspaceReader
 
 UNITY = "/api/2.1/unity-catalog"
 _SCIM = "/api/2.0/preview/scim/v2"
@@ -26,8 +26,8 @@ class Principal:
     groups: tuple[str, ...] | Unknown
 
 
-def caller(workspace: Workspace) -> tuple[Principal, float | Unknown]:
-    """Who asks, and by how many seconds this clock is ahead of the workspace's. Raises as `Workspace.get`."""
+def caller(workspace: WorkspaceReader) -> tuple[Principal, float | Unknown]:
+    """Who asks, and by how many seconds this clock is ahead of the workspace's. Raises as `WorkspaceReader.get`."""
     before = time.time()
     me = workspace.get(_SCIM, "Me")
     between = (before + time.time()) / 2
@@ -42,7 +42,7 @@ def _ahead(date: object, now: float) -> float | Unknown:
         return Unknown("its answer says no time of day")
 
 
-def named(workspace: Workspace, name: str, asker: Principal | Unknown) -> Principal:
+def named(workspace: WorkspaceReader, name: str, asker: Principal | Unknown) -> Principal:
     """The principal of that name with its groups, which are asked for when it is not the one that asks."""
     if isinstance(asker, Principal) and asker.name == name:
         return asker
@@ -54,7 +54,7 @@ def named(workspace: Workspace, name: str, asker: Principal | Unknown) -> Princi
         query = {"filter": f'{attribute} eq "{name}"', "attributes": f"{attribute},groups"}
         found = records_of(workspace.get(_SCIM, kind, **query), "Resources")
         if len(found) != 1:
-            raise NoAnswer(f"it finds {len(found)} principals of that name")
+            raise NoAnswerError(f"it finds {len(found)} principals of that name")
         return _groups(found[0])
 
     return Principal(name, workspace.answer(ask))
@@ -64,7 +64,7 @@ def _groups(record: Record) -> tuple[str, ...]:
     return tuple(text(group, "display") for group in records_of(record, "groups"))
 
 
-def privileges(workspace: Workspace, what: Securable, principal: str, owner: str = "") -> frozenset[str]:
+def privileges(workspace: WorkspaceReader, what: Securable, principal: str, owner: str = "") -> frozenset[str]:
     """The effective privileges of one principal on an object, `OWNER` where it is the owner. Raises as `get`."""
     kind, name = what
     assignments = workspace.listed(
@@ -78,7 +78,7 @@ def privileges(workspace: Workspace, what: Securable, principal: str, owner: str
 
 
 def with_groups(
-    workspace: Workspace,
+    workspace: WorkspaceReader,
     what: Securable,
     principal: Principal,
     owner: str,
@@ -88,10 +88,10 @@ def with_groups(
     """What the principal holds itself, and what its groups add, until nothing that is wanted lacks.
 
     The permissions API answers for one principal by name; that it counts that one's groups is documented nowhere.
-    Raises as `Workspace.get`, and NoAnswer when the groups are not known.
+    Raises as `WorkspaceReader.get`, and NoAnswerError when the groups are not known.
     """
     if isinstance(principal.groups, Unknown):
-        raise NoAnswer(f"the groups of {principal.name} are not known: {principal.groups.because}")
+        raise NoAnswerError(f"the groups of {principal.name} are not known: {principal.groups.because}")
     if owner in principal.groups:
         held |= {"OWNER"}
     for group in (*principal.groups, _EVERYBODY):

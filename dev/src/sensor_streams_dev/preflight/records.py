@@ -5,7 +5,7 @@ from typing import Literal
 
 from sensor_streams.inference.registry import ALIAS
 from sensor_streams.preflight.facts import Entry, ExternalLocation
-from sensor_streams_dev.preflight.answers import NoAnswer, Record, flag, records_of, text
+from sensor_streams_dev.preflight.answers import NoAnswerError, Record, flag, records_of, text
 
 _KINDS: Mapping[str, Literal["external", "managed", "view"]] = {
     "EXTERNAL": "external",
@@ -22,27 +22,27 @@ _KINDS: Mapping[str, Literal["external", "managed", "view"]] = {
 def entry_of(record: Record) -> Entry:
     """A table's entry. Its id in Unity Catalog is not the one that Delta gave the table, so that stays empty.
 
-    Raises NoAnswer for what is neither table nor view, has another format than Delta, or lacks its location.
+    Raises NoAnswerError for what is neither table nor view, has another format than Delta, or lacks its location.
     """
     told = text(record, "table_type")
     kind = _KINDS.get(told)
     if kind is None:
-        raise NoAnswer(f"it is registered as {told}, which preflight does not know")
+        raise NoAnswerError(f"it is registered as {told}, which preflight does not know")
     written = text(record, "data_source_format", "DELTA")
     if kind != "view" and written != "DELTA":
-        raise NoAnswer(f"it is registered as a table in the format {written}, not Delta")
+        raise NoAnswerError(f"it is registered as a table in the format {written}, not Delta")
     location = text(record, "storage_location") if kind == "external" else text(record, "storage_location", "")
     credential = text(record, "storage_credential_name", "")
     return Entry(text(record, "full_name"), kind, location or None, credential=credential or None)
 
 
 def champion_of(record: Record) -> str:
-    """The version that the alias leads to, empty without it. Raises NoAnswer."""
+    """The version that the alias leads to, empty without it. Raises NoAnswerError."""
     for alias in records_of(record, "aliases"):
         if text(alias, "alias_name") == ALIAS:
             version = alias.get("version_num")
             if not isinstance(version, int):
-                raise NoAnswer("its answer has no version of the alias")
+                raise NoAnswerError("its answer has no version of the alias")
             return str(version)
     return ""
 
@@ -50,12 +50,12 @@ def champion_of(record: Record) -> str:
 def others_of(records: Sequence[Record], own: Mapping[str, bool]) -> list[Entry]:
     """The Delta tables of a schema's listing but our own; own: full name in small letters → it is there.
 
-    Raises NoAnswer when the listing lacks a table that is there, for then it is not whole.
+    Raises NoAnswerError when the listing lacks a table that is there, for then it is not whole.
     """
     listed = {text(one, "full_name").lower(): one for one in records}
     lacks = sorted(name for name, there in own.items() if there and name not in listed)
     if lacks:
-        raise NoAnswer(f"its listing of the schema lacks {', '.join(lacks)}, which it has")
+        raise NoAnswerError(f"its listing of the schema lacks {', '.join(lacks)}, which it has")
     others = [entry_of(one) for name, one in listed.items() if name not in own and _is_delta(one)]
     return [entry for entry in others if entry.kind != "view"]
 
@@ -65,7 +65,7 @@ def _is_delta(record: Record) -> bool:
 
 
 def locations_of(records: Sequence[Record]) -> list[ExternalLocation]:
-    """The external locations of a listing. Raises NoAnswer."""
+    """The external locations of a listing. Raises NoAnswerError."""
     return [
         ExternalLocation(text(one, "name"), text(one, "url"), text(one, "credential_name", ""), flag(one, "read_only"))
         for one in records
@@ -73,5 +73,5 @@ def locations_of(records: Sequence[Record]) -> list[ExternalLocation]:
 
 
 def credentials_of(records: Sequence[Record]) -> dict[str, bool]:
-    """The credentials of a listing: name → usable for reading only. Raises NoAnswer."""
+    """The credentials of a listing: name → usable for reading only. Raises NoAnswerError."""
     return {text(one, "name"): flag(one, "read_only") for one in records}

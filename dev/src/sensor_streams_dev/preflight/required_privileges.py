@@ -7,7 +7,7 @@ whether its place is free takes CREATE EXTERNAL TABLE, READ FILES and WRITE FILE
 import re
 from collections.abc import Mapping, Sequence
 
-from sensor_streams.preflight.facts import Entry, ExternalLocation, Meant, Unknown
+from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Unknown
 from sensor_streams.preflight.locations import inside, same_place
 from sensor_streams.sql_names import quoted as quoted
 
@@ -17,7 +17,7 @@ Securable = tuple[str, str]
 _VOLUME = re.compile(r"/Volumes/([^/]+)/([^/]+)/([^/]+)(?:/|$)")
 
 
-def volumes_of(meant: Meant) -> dict[str, frozenset[str]]:
+def volumes_of(meant: Expected) -> dict[str, frozenset[str]]:
     """The volumes that the job's folders lie in, by full name, and what it does with each."""
     reads_files = any(not stream.sources for stream in meant.streams)
     wanted = {meant.checkpoints: ("READ_VOLUME", "WRITE_VOLUME")}
@@ -31,7 +31,7 @@ def volumes_of(meant: Meant) -> dict[str, frozenset[str]]:
     return volumes
 
 
-def tables_of(meant: Meant) -> dict[str, frozenset[str]]:
+def tables_of(meant: Expected) -> dict[str, frozenset[str]]:
     """The tables that the job touches, by short name, and what it does with each."""
     tables: dict[str, frozenset[str]] = {}
     for stream in meant.streams:
@@ -43,7 +43,7 @@ def tables_of(meant: Meant) -> dict[str, frozenset[str]]:
     return tables
 
 
-def models_of(meant: Meant) -> list[str]:
+def models_of(meant: Expected) -> list[str]:
     """The registered models that the job scores with, by full name; none where the registry is no Unity Catalog."""
     names = (meant.models.get(stream.model) for stream in meant.streams if stream.model is not None)
     return sorted({name for name in names if name is not None and name.count(".") == 2})
@@ -56,7 +56,7 @@ def covering(locations: Sequence[ExternalLocation], place: str) -> ExternalLocat
 
 
 def needed(
-    meant: Meant,
+    meant: Expected,
     entries: Mapping[str, Entry | Unknown | None],
     locations: Sequence[ExternalLocation] | Unknown,
     missing: Sequence[Securable] = (),

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from sensor_streams.preflight.facts import Column, Commit, Nothing, TableFacts, Unknown
-from sensor_streams_dev.preflight.answers import NoAnswer
+from sensor_streams_dev.preflight.answers import NoAnswerError
 from sensor_streams_dev.preflight.required_privileges import quoted
-from sensor_streams_dev.preflight.workspace_client import Patience, Workspace, connect
+from sensor_streams_dev.preflight.workspace_client import Patience, WorkspaceReader, connect
 
 # What Databricks says of a place without a Delta table, and of a name without an entry.
 _NOTHING = re.compile(
@@ -27,7 +27,7 @@ _CONSTRAINT = "delta.constraints."
 class Warehouse:
     """A SQL warehouse of a workspace. It is asked by POST, as nothing else is: a statement is a request."""
 
-    workspace: Workspace
+    workspace: WorkspaceReader
     identity: str
 
     def table_named(self, full_name: str) -> TableFacts | Nothing | Unknown:
@@ -46,15 +46,15 @@ class Warehouse:
     def _table(self, table: str, asked: str) -> TableFacts | Nothing:
         try:
             (detail,) = self._rows(f"DESCRIBE DETAIL {table}")
-        except _NoTable:
+        except _NoTableError:
             return Nothing(asked, 0)
         if detail.get("format") != "delta":
-            raise NoAnswer(f"a table in the format {detail.get('format')} lies there, not Delta")
+            raise NoAnswerError(f"a table in the format {detail.get('format')} lies there, not Delta")
         history = self._rows(f"DESCRIBE HISTORY {table} LIMIT {_NEWEST}")
         (first,) = self._rows(f"SELECT min(version) AS version FROM (DESCRIBE HISTORY {table})")
         columns = self._rows(f"DESCRIBE TABLE {table}")
         if not history:
-            raise NoAnswer("its history is empty")
+            raise NoAnswerError("its history is empty")
         properties = _parsed(detail, "properties", dict)
         return TableFacts(
             location=_text(detail, "location"),
@@ -77,7 +77,7 @@ class Warehouse:
         )
 
     def _rows(self, statement: str) -> list[Mapping[str, Any]]:
-        """The rows of a statement, each column's text by its name. Raises _NoTable and NoAnswer."""
+        """The rows of a statement, each column's text by its name. Raises _NoTableError and NoAnswerError."""
         body = {
             "warehouse_id": self.identity,
             "statement": statement,
@@ -94,12 +94,12 @@ class Warehouse:
             raise _refused(status, state)
         manifest, result = told.get("manifest", {}), told.get("result", {})
         if manifest.get("truncated") or result.get("next_chunk_index") is not None:
-            raise NoAnswer("its answer comes in more than one part")
+            raise NoAnswerError("its answer comes in more than one part")
         names = [column["name"] for column in manifest["schema"]["columns"]]
         return [dict(zip(names, row, strict=True)) for row in result.get("data_array") or []]
 
 
-class _NoTable(Exception):
+class _NoTableError(Exception):
     """There is no Delta table, or no entry."""
 
 
@@ -114,16 +114,16 @@ def _refused(status: Any, state: object) -> Exception:
     error = status.get("error") if isinstance(status, dict) else None
     said = str(error.get("message", "")) if isinstance(error, dict) else ""
     if state == "FAILED" and _NOTHING.search(said):
-        return _NoTable()
+        return _NoTableError()
     if state == "CANCELED":
-        return NoAnswer(f"the warehouse did not finish within {_WAIT} s: start it, and ask again")
-    return NoAnswer(f"the warehouse says {state}: {said.partition(chr(10))[0][:200]}")
+        return NoAnswerError(f"the warehouse did not finish within {_WAIT} s: start it, and ask again")
+    return NoAnswerError(f"the warehouse says {state}: {said.partition(chr(10))[0][:200]}")
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if value is None:
-        raise NoAnswer(f"its answer has no {name}")
+        raise NoAnswerError(f"its answer has no {name}")
     return str(value)
 
 
@@ -134,7 +134,7 @@ def _parsed(row: Mapping[str, Any], name: str, kind: type) -> Any:
     if parsed is None:
         return kind()
     if not isinstance(parsed, kind):
-        raise NoAnswer(f"its answer has something else as {name}")
+        raise NoAnswerError(f"its answer has something else as {name}")
     return parsed
 
 

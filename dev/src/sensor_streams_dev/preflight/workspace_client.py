@@ -13,7 +13,7 @@ import requests
 
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.preflight.facts import Unknown
-from sensor_streams_dev.preflight.answers import Answer, NoAnswer, Record, reason, records_of, text
+from sensor_streams_dev.preflight.answers import Answer, NoAnswerError, Record, reason, records_of, text
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -73,7 +73,7 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Workspace:
+class WorkspaceReader:
     """A workspace that is asked by GET alone, until a deadline."""
 
     client: "WorkspaceClient"
@@ -83,7 +83,7 @@ class Workspace:
     def get(self, path: str, *parts: str, **query: str | int) -> dict[str, Any]:
         """The answer to a GET; `parts` are put behind the path, escaped. With it `date`, the header.
 
-        Raises the SDK's errors, requests', and NoAnswer when the answer is no JSON object.
+        Raises the SDK's errors, requests', and NoAnswerError when the answer is no JSON object.
         """
         headers = {"Accept": "application/json"}
         if self.client.config.workspace_id:
@@ -92,17 +92,20 @@ class Workspace:
         try:
             found = self.client.api_client.do("GET", url, query=query, headers=headers, response_headers=["date"])
         except (requests.exceptions.JSONDecodeError, UnicodeDecodeError):
-            raise NoAnswer(
+            raise NoAnswerError(
                 "its answer is not JSON: it was cut, or something else than the workspace answered"
             ) from None
         except TypeError:
-            raise NoAnswer("its answer is JSON, and no object") from None
+            raise NoAnswerError("its answer is JSON, and no object") from None
         if not isinstance(found, dict):
-            raise NoAnswer("its answer is JSON, and no object")
+            raise NoAnswerError("its answer is JSON, and no object")
         return found
 
     def listed(self, path: str, key: str, **query: str | int) -> list[Record]:
-        """All records of a listing, over all its pages. Raises as `get`, and NoAnswer when the pages do not end."""
+        """All records of a listing, over all its pages.
+
+        Raises as `get`, and NoAnswerError when the pages do not end.
+        """
         records: list[Record] = []
         token, known = "", set[str]()
         for _ in range(MOST_PAGES):
@@ -112,9 +115,9 @@ class Workspace:
             if not token:
                 return records
             if token in known:
-                raise NoAnswer("its pages lead in a circle")
+                raise NoAnswerError("its pages lead in a circle")
             known.add(token)
-        raise NoAnswer(f"its pages do not end: {MOST_PAGES} were read")
+        raise NoAnswerError(f"its pages do not end: {MOST_PAGES} were read")
 
     def answer(self, question: Callable[[], Answer]) -> Answer | Unknown:
         """What the question gives, or why it gave nothing; no secret of the client is in that."""
@@ -156,7 +159,7 @@ class Workspace:
         return {key: answers.get(key, late) for key in questions}
 
 
-def connect(profile: str | None, patience: Patience) -> Workspace | Unknown:
+def connect(profile: str | None, patience: Patience) -> WorkspaceReader | Unknown:
     """The workspace of the SDK's usual chain of credentials; Unknown where there are none, or they are not complete.
 
     Raises ConfigurationError when the profile is not there.
@@ -178,7 +181,7 @@ def connect(profile: str | None, patience: Patience) -> Workspace | Unknown:
         )
         config.retry_timeout_seconds = max(1, int(patience.total))
         deadline.begin()
-        return Workspace(WorkspaceClient(config=config), deadline, patience.at_once)
+        return WorkspaceReader(WorkspaceClient(config=config), deadline, patience.at_once)
     except ValueError as error:
         if profile is not None and "profile" in str(error):
             raise ConfigurationError(

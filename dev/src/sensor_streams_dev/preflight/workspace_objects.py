@@ -6,8 +6,8 @@ All by GET; the one exception, asked for by name, is the credential's own test, 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sensor_streams.preflight.facts import Entry, ExternalLocation, Meant, Unknown, WorkspaceFacts
-from sensor_streams_dev.preflight.answers import Answer, NoAnswer, Record, text, unless_missing
+from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Unknown, WorkspaceFacts
+from sensor_streams_dev.preflight.answers import Answer, NoAnswerError, Record, text, unless_missing
 from sensor_streams_dev.preflight.principal import UNITY, Principal, caller, named, privileges, with_groups
 from sensor_streams_dev.preflight.records import champion_of, credentials_of, entry_of, locations_of, others_of
 from sensor_streams_dev.preflight.required_privileges import (
@@ -19,7 +19,7 @@ from sensor_streams_dev.preflight.required_privileges import (
     tables_of,
     volumes_of,
 )
-from sensor_streams_dev.preflight.workspace_client import Patience, Workspace, connect
+from sensor_streams_dev.preflight.workspace_client import Patience, WorkspaceReader, connect
 
 _PATHS = {"catalog": "catalogs", "schema": "schemas", "table": "tables", "volume": "volumes", "function": "models"}
 _LISTS = ("external_locations", "credentials", "tables")
@@ -48,7 +48,7 @@ class WorkspaceRegistered:
     patience: Patience = field(default_factory=Patience)
     probe_write: bool = False
 
-    def gather(self, meant: Meant) -> Registered:
+    def gather(self, meant: Expected) -> Registered:
         """Ask for each object that the job touches, once, side by side.
 
         What gets no answer is Unknown, for whatever reason. Raises ConfigurationError when the profile is not there.
@@ -59,7 +59,7 @@ class WorkspaceRegistered:
         return _Gathering(workspace, meant, self.probe_write).gather()
 
 
-def _nothing_known(meant: Meant, because: Unknown) -> Registered:
+def _nothing_known(meant: Expected, because: Unknown) -> Registered:
     entries = dict.fromkeys(tables_of(meant), because)
     facts = WorkspaceFacts(
         external_locations=because,
@@ -89,8 +89,8 @@ class _Found:
 class _Gathering:
     """Three rounds of questions: who asks; the objects; then what depends on them."""
 
-    workspace: Workspace
-    meant: Meant
+    workspace: WorkspaceReader
+    meant: Expected
     probe_write: bool
 
     def gather(self) -> Registered:
@@ -144,7 +144,7 @@ class _Gathering:
             # Names of Unity Catalog have no case, and come back in small letters.
             told = text(record, "name" if kind == "catalog" else "full_name")
             if told.lower() != name.lower():
-                raise NoAnswer(f"it was asked for {name} and answers of {told}")
+                raise NoAnswerError(f"it was asked for {name} and answers of {told}")
             if isinstance(principal, Unknown):
                 return _Found(record, principal)
             owner = text(record, "owner", "")
@@ -227,10 +227,10 @@ def _storage(record: Record) -> str:
     return text(record, "storage_location", "")
 
 
-def write_test(workspace: Workspace, at: ExternalLocation) -> list[tuple[str, str, str]]:
+def write_test(workspace: WorkspaceReader, at: ExternalLocation) -> list[tuple[str, str, str]]:
     """The workspace's own test of an external location's credential, which writes a file there and deletes it.
 
-    (operation, PASS | FAIL | SKIP, message) each. The only thing that is no GET. Raises as `Workspace.get`.
+    (operation, PASS | FAIL | SKIP, message) each. The only thing that is no GET. Raises as `WorkspaceReader.get`.
     """
     told = workspace.client.storage_credentials.validate(
         storage_credential_name=at.credential, external_location_name=at.name
@@ -241,5 +241,5 @@ def write_test(workspace: Workspace, at: ExternalLocation) -> list[tuple[str, st
         if one.operation is not None and one.result is not None
     ]
     if not any(operation == "WRITE" for operation, _, _ in results):
-        raise NoAnswer("its test of the credential says nothing of writing")
+        raise NoAnswerError("its test of the credential says nothing of writing")
     return results

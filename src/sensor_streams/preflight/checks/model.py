@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from sensor_streams.preflight.checks.queries import printed
 from sensor_streams.preflight.checks.registry import finding
-from sensor_streams.preflight.facts import Facts, ModelFacts, StreamMeant, Unknown
+from sensor_streams.preflight.facts import ExpectedStream, Facts, ModelFacts, Unknown
 from sensor_streams.preflight.findings import Finding, Severity
 
 # MLflow's type → Spark's types that reach it without loss; see MLflow's "schema enforcement": integers go into longs
@@ -80,7 +80,7 @@ def _refused(model: ModelFacts, stream: str) -> Finding:
     )
 
 
-def _signature(model: ModelFacts, stream: StreamMeant, facts: Facts) -> Iterator[Finding]:
+def _signature(model: ModelFacts, stream: ExpectedStream, facts: Facts) -> Iterator[Finding]:
     """Inputs against the columns that the stream's sources declare."""
     specs = [facts.meant.specs[source] for source in stream.sources if source in facts.meant.specs]
     if not specs:

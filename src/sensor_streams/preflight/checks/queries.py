@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, Facts, StreamMeant, TableFacts
+from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, ExpectedStream, Facts, TableFacts
 from sensor_streams.preflight.locations import canonical
 from sensor_streams.runtime.offsets import SourceOffset
 from sensor_streams.table_spec import TableIdentity
@@ -47,7 +47,7 @@ def table_of(facts: Facts, name: str) -> TableFacts | None:
     return there if isinstance(there, TableFacts) else None
 
 
-def begun(facts: Facts) -> Iterator[tuple[StreamMeant, CheckpointFacts]]:
+def begun(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts]]:
     """The streams whose checkpoint has begun and is their own: another one tells nothing of them."""
     for stream in facts.meant.streams:
         checkpoint = facts.checkpoints.get(stream.name)
@@ -57,7 +57,7 @@ def begun(facts: Facts) -> Iterator[tuple[StreamMeant, CheckpointFacts]]:
             yield stream, checkpoint
 
 
-def others(facts: Facts, stream: StreamMeant, bound: BoundTo) -> str | None:
+def others(facts: Facts, stream: ExpectedStream, bound: BoundTo) -> str | None:
     """Whose a checkpoint is that is bound to such tables, in words; None when it is the stream's own."""
     # A stream may come to write one more table; to read another one would be another stream.
     if stream.name not in bound.sinks or not {*bound.sinks} <= {spec.name for spec in stream.sinks}:
@@ -80,7 +80,7 @@ def bound_to(facts: Facts, table: str) -> Mapping[str, TableIdentity]:
     return found
 
 
-def positions(facts: Facts) -> Iterator[tuple[StreamMeant, CheckpointFacts, str, TableFacts, SourceOffset]]:
+def positions(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts, str, TableFacts, SourceOffset]]:
     """Each source of each stream that has read of it: the table as it is, and how far the stream has come."""
     for stream, checkpoint in begun(facts):
         offsets = {offset.table_id: offset for offset in checkpoint.sources}

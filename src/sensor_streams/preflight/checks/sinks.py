@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sensor_streams.incremental.commit_signature import ERASE, of_rebuild
 from sensor_streams.preflight.checks.queries import WRITES, anew, begun, table_of, told
 from sensor_streams.preflight.checks.registry import finding
-from sensor_streams.preflight.facts import CheckpointFacts, Commit, Facts, StreamMeant, TableFacts
+from sensor_streams.preflight.facts import CheckpointFacts, Commit, ExpectedStream, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.retention import LEAST, missing_retention
 from sensor_streams.sql_names import sql_name
@@ -28,12 +28,12 @@ def check(facts: Facts) -> Iterator[Finding]:
     yield from _retentions(facts)
 
 
-def _own(stream: StreamMeant, checkpoint: CheckpointFacts) -> str:
+def _own(stream: ExpectedStream, checkpoint: CheckpointFacts) -> str:
     """How the transactions of this checkpoint begin, see `runtime.worker`."""
     return f"{checkpoint.query}:{stream.name}:"
 
 
-def _ahead(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
+def _ahead(subject: str, stream: ExpectedStream, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
     own = _own(stream, checkpoint)
     last = max((batch for app, batch in table.transactions.items() if app.startswith(own)), default=-1)
     planned = max(checkpoint.offsets, default=-1)
@@ -50,7 +50,7 @@ def _ahead(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, table
         )
 
 
-def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
+def _others(subject: str, stream: ExpectedStream, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
     """What others did to the table's rows since this stream's last commit."""
     strange: list[Commit] = []
     for commit in _since(table, stream, checkpoint):
@@ -79,7 +79,7 @@ def _others(subject: str, stream: StreamMeant, checkpoint: CheckpointFacts, tabl
         )
 
 
-def _since(table: TableFacts, stream: StreamMeant, checkpoint: CheckpointFacts) -> list[Commit]:
+def _since(table: TableFacts, stream: ExpectedStream, checkpoint: CheckpointFacts) -> list[Commit]:
     """The commits since the checkpoint's last one, newest first; since an earlier checkpoint's if it has none yet.
 
     Where none of a table's whole history is this stream's, it has not begun to write; where none of the newest is, all
