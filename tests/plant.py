@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from dabs_lab.local_spark import LOCAL_SETTINGS
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.engine import Handles, Outcome, recompute
+from sensor_streams.incremental.stream import Batch, Handles, Outcome
 from sensor_streams.incremental.transactions import BatchTransaction
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train
@@ -191,9 +191,12 @@ class Plant:
 
     def handles(self, name: str) -> Handles:
         """The handles that a batch of the stream has."""
+        return Handles.of_stream(self.catalog, BY_NAME[name], self.fleet)
+
+    def process(self, name: str, changes: DataFrame, once: BatchTransaction | None = None) -> Outcome:
+        """One batch of a computed stream with the changed rows of its sources."""
         stream = BY_NAME[name]
-        own = [table.name for table in stream.tables(self.fleet)]
-        return Handles.open(self.catalog, [*own, *stream.sources])
+        return stream.scope.process_batch(changes, Batch(stream, self.fleet, self.handles(name), once))
 
     def ingest(self, *files: str, once: BatchTransaction | None = None) -> Outcome:
         """One batch of the named files (all of the landing folder unless given), as the stream hands it over."""
@@ -215,7 +218,7 @@ class Plant:
                 version = self.version(source)
                 since = self._seen.get((name, source), -1) + 1
                 if since <= version:
-                    recompute(stream, self.feed(source, since), self.fleet, self.handles(name), None, None)
+                    self.process(name, self.feed(source, since))
                     self._seen[name, source] = version
 
     def start_anew(self, name: str) -> Outcome:
@@ -226,9 +229,7 @@ class Plant:
             told = rows.select(*[c for c in WHERE if c in rows.columns])
             changes = told if changes is None else changes.unionByName(told)
         assert changes is not None
-        return recompute(
-            BY_NAME[name], changes, self.fleet, self.handles(name), None, BatchTransaction("a new checkpoint", 0)
-        )
+        return self.process(name, changes, BatchTransaction("a new checkpoint", 0))
 
     def version(self, table: str) -> int:
         """The table's latest version."""

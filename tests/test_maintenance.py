@@ -8,8 +8,8 @@ import pytest
 from delta.exceptions import ConcurrentAppendException
 
 from sensor_streams.errors import ConfigurationError, StreamFailedError, TableError
+from sensor_streams.incremental.regions import RegionScope
 from sensor_streams.maintenance import MaintenanceReport, archive_landed, maintain
-from sensor_streams.runtime import worker
 from sensor_streams.runtime.offsets import position_of
 from tests.plant import ARRIVAL, Plant, reading
 
@@ -124,14 +124,14 @@ def test_a_batch_that_another_writer_overtook_is_looked_at_again_and_a_lasting_c
     plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     land(plant, 0)
-    real, conflicts = worker.recompute, iter([True, False])
+    real, conflicts = RegionScope.process_batch, iter([True, False])
 
     def overtaken(*given: Any) -> Any:
         if next(conflicts, False):
             raise ConcurrentAppendException("files were added by a concurrent update")
         return real(*given)
 
-    monkeypatch.setattr(worker, "recompute", overtaken)
+    monkeypatch.setattr(RegionScope, "process_batch", overtaken)
     plant.run("readings", "sensor_features")
     assert "stream sensor_features, batch 0: another writer was faster" in caplog.text
     assert plant.differing() == []

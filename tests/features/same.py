@@ -5,8 +5,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.time_slots import Slots
-from sensor_streams.streams import BY_NAME, Inputs
+from sensor_streams.incremental.stream import Batch, Handles, Inputs
+from sensor_streams.incremental.time_slots import TimeSlots
+from sensor_streams.streams import BY_NAME
 
 
 def same(found: DataFrame, expected: DataFrame) -> None:
@@ -27,10 +28,10 @@ def same(found: DataFrame, expected: DataFrame) -> None:
 def same_in_part_as_whole(stream: str, rows: DataFrame, changes: DataFrame, fleet: Fleet) -> None:
     """Computed from what the engine reads for these changes, the touched rows are those of the whole."""
     declared = BY_NAME[stream]
-    assert isinstance(declared.touches, Slots)
+    assert isinstance(declared.scope, TimeSlots)
     assert declared.compute is not None
     source = declared.sources[0]
-    region = declared.touches.touched(changes, fleet, stream)
+    region = declared.scope.touched(changes, Batch(declared, fleet, Handles(rows.sparkSession)))
     assert region is not None
     needed = region.source(source, rows)
     part = region.sink(declared.compute(Inputs({source: needed}, rows, fleet))).localCheckpoint()

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from pyspark.sql import functions as F
 
-from sensor_streams.incremental.engine import recompute
 from sensor_streams.incremental.transactions import BatchTransaction, Writes, append
 from sensor_streams.streams import BY_NAME
 from tests.plant import ARRIVAL, COMPUTED, Plant, reading
@@ -110,11 +109,7 @@ def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_m
 def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) -> None:
     # Killed after its write and before it was known as done; until the replay the source moved on.
     def replay() -> Writes:
-        changes = followed.feed("readings")
-        handles = followed.handles("sensor_features")
-        return recompute(
-            BY_NAME["sensor_features"], changes, followed.fleet, handles, None, BatchTransaction("query", 3)
-        ).writes
+        return followed.process("sensor_features", followed.feed("readings"), BatchTransaction("query", 3)).writes
 
     followed.land("a.json", hour("pump-1", 0, range(2)))
     followed.ingest("a.json")

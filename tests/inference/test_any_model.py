@@ -15,9 +15,9 @@ from mlflow.types.schema import ColSpec, Schema
 from pyspark.sql import functions as F
 from sklearn.base import BaseEstimator
 
-from sensor_streams.incremental.engine import Outcome, recompute
+from sensor_streams.incremental.stream import Batch, Outcome
 from sensor_streams.incremental.transactions import append
-from sensor_streams.inference.registry import ModelVersion, silenced
+from sensor_streams.inference.registry import LoadedModel, ModelVersion, silenced
 from sensor_streams.inference.scoring import anomaly_scores
 from sensor_streams.runtime.champions import FILE, Champion, by_champion
 from sensor_streams.streams import BY_NAME
@@ -200,10 +200,12 @@ def batch(plant: Plant, hour: int) -> Outcome:
         plant.spark, plant.registry, "anomaly", 60, folder, lambda: [row["model_version"] for row in scored.collect()]
     )
     changes = plant.read("device_features").where(F.hour("window_start") == hour)
-    handles = plant.handles("anomaly_scores")
-    return by_champion(
-        champion, lambda model: recompute(stream, changes, plant.fleet, handles, model, None), lambda: None
-    )
+    tables = plant.handles("anomaly_scores")
+
+    def score(model: LoadedModel) -> Outcome:
+        return stream.scope.process_batch(changes, Batch(stream, plant.fleet, tables, model=model))
+
+    return by_champion(champion, score, lambda: None)
 
 
 @pytest.mark.slow

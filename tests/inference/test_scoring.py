@@ -16,12 +16,13 @@ from pyspark.sql import functions as F
 from sensor_streams.errors import ModelError
 from sensor_streams.failures import load_failures
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.stream import Inputs
 from sensor_streams.incremental.transactions import append
 from sensor_streams.inference.models import AnomalyModel, NormalState
 from sensor_streams.inference.registry import LoadedModel, Registry, silenced
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
-from sensor_streams.streams import BY_NAME, Inputs
+from sensor_streams.streams import BY_NAME
 from sensor_streams.verify import verify
 from tests.plant import Plant
 from tests.rows import frame

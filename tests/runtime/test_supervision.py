@@ -11,15 +11,16 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.errors import ModelError, StreamFailedError
-from sensor_streams.incremental.engine import Outcome
-from sensor_streams.runtime import worker
+from sensor_streams.incremental.regions import RegionScope
+from sensor_streams.incremental.stream import Batch, ModelKind, Outcome
+from sensor_streams.ingest import landing_scope
 from sensor_streams.runtime.error_causes import describe
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.task import run_task
 from sensor_streams.runtime.worker import Worker
-from sensor_streams.streams import BY_NAME, ModelKind, Stream
+from sensor_streams.streams import BY_NAME
 from tests.plant import Plant, all_names, reading
 
 
@@ -41,16 +42,16 @@ def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_c
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
 ) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
-    real = worker.recompute
+    real = RegionScope.process_batch
     failed: list[float] = []
 
-    def failing(stream: Stream, changes: DataFrame, *rest: Any) -> Outcome:
-        if stream.name == "device_sessions" and not changes.isEmpty():
+    def failing(scope: RegionScope, changes: DataFrame, batch: Batch) -> Outcome:
+        if batch.stream.name == "device_sessions" and not changes.isEmpty():
             failed.append(time.monotonic())
             raise ZeroDivisionError("the sessions are broken")
-        return real(stream, changes, *rest)
+        return real(scope, changes, batch)
 
-    monkeypatch.setattr(worker, "recompute", failing)
+    monkeypatch.setattr(RegionScope, "process_batch", failing)
     with pytest.raises(StreamFailedError) as report:
         plant.run("feature_extraction", trigger="1 s")
     assert stops[0] - failed[0] < 2
@@ -81,7 +82,7 @@ def test_a_query_that_ends_without_an_error_is_a_failure_in_a_run_that_has_no_en
 def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
 ) -> None:
-    real = worker.ingest_batch
+    real = landing_scope.ingest_batch
     hung: list[float] = []
     let_go = threading.Event()
 
@@ -91,7 +92,7 @@ def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
             let_go.wait(60)
         return real(rows, landing, batch, *rest)
 
-    monkeypatch.setattr(worker, "ingest_batch", hanging)
+    monkeypatch.setattr(landing_scope, "ingest_batch", hanging)
     files: Iterator[int] = iter(range(2, 10))
 
     def next_file(_: object) -> None:

@@ -36,7 +36,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recompute every table and compare; print the rows that differ. Ends with 1 when there are any."""
-    from sensor_streams.verify import check_names, left_out
+    from sensor_streams.verify import check_names, skipped_streams
     from sensor_streams.verify import verify as check
 
     check_names(only or ())
@@ -46,7 +46,7 @@ def verify(
     with errors.status("every table is computed again and compared"):
         load = workspace.load_model
         checks = check(workspace.catalog, fleet, load, begin, end, only or (), landing=landing or workspace.landing)
-        missing = left_out(workspace.catalog, only or ())
+        missing = skipped_streams(workspace.catalog, only or ())
     differing = sum(c.differing for c in checks)
     if as_json:
         print(json.dumps({"differing": differing, "tables": [asdict(c) for c in checks], "left_out": missing}))

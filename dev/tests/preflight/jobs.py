@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from sensor_streams.fleet import load_fleet
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.preflight.facts import Expected, ExpectedStream
-from sensor_streams.streams import STREAMS, Stream
+from sensor_streams.streams import STREAMS
 from tests.rows import FIXTURES
 
 FLEET = load_fleet(FIXTURES / "fleet.yml")

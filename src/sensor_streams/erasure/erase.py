@@ -14,10 +14,8 @@ from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.commit_signature import ERASE
 from sensor_streams.incremental.difference import DELETE, OPERATION, UPDATE
-from sensor_streams.incremental.engine import Handles, recompute, tell_all
-from sensor_streams.incremental.time_slots import Slots
+from sensor_streams.incremental.stream import Batch, Handles, ModelKind, Stream
 from sensor_streams.incremental.transactions import apply
-from sensor_streams.inference import alert_events as events
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.changed_files import changed_names
 from sensor_streams.ingest.decide import LINE
@@ -25,9 +23,8 @@ from sensor_streams.ingest.landing_files import DONE, Landing, files_below, is_u
 from sensor_streams.runtime.json_files import read_json, write_json
 from sensor_streams.runtime.offsets import position_of
 from sensor_streams.settings import Settings
-from sensor_streams.streams import STREAMS, Episodes, Files, ModelKind, Stream
+from sensor_streams.streams import STREAMS
 from sensor_streams.tables import Catalog
-from sensor_streams.verify import events_that_do_not_fold
 
 log = logging.getLogger("sensor_streams.erasure")
 
@@ -113,7 +110,7 @@ def erase(
                 report.rows[table] = _delete_lines(catalog, table, erasure)
         _count_again(catalog, roots, names, changed)
         for stream in STREAMS:
-            if isinstance(stream.touches, Files) or not catalog.exists(stream.name):
+            if not stream.sources or not catalog.exists(stream.name):
                 continue
             on_step(f"table {stream.name}")
             before = _rows(catalog, stream.name, erasure)
@@ -251,37 +248,21 @@ def _derived(
     erasure: Erasure,
     champion: Callable[[ModelKind], LoadedModel | None],
 ) -> None:
-    """Erase a whole device; of a range, compute again what the device's remaining rows make."""
-    handle = catalog.handle(stream.name)
+    """Delete the rows of a whole device; for a range of times, recompute the rows from the remaining readings."""
     if erasure.whole:
-        handle.delete(F.col("device_id") == erasure.device)
+        catalog.handle(stream.name).delete(F.col("device_id") == erasure.device)
         return
     if any(not catalog.exists(source) for source in stream.sources):
         return
-    handles = Handles.open(catalog, [stream.name, *stream.sources])
-    mine = F.col("device_id") == erasure.device
-    if isinstance(stream.touches, Episodes):
-        # An episode that is another one now is told from its beginning, so that no event holds what was erased.
-        other = events_that_do_not_fold(handles).where(mine).select(*events.KEY).distinct().localCheckpoint()
-        match = " AND ".join(f"t.{name} = s.{name}" for name in events.KEY)
-        handle.alias("t").merge(other.alias("s"), match).whenMatchedDelete().execute()
-        tell_all(stream, fleet, handles)
-        return
-    if isinstance(stream.touches, Slots):
-        names, time, own = stream.touches.by, stream.touches.source_time, stream.touches.sink_time
-    else:
-        names, time, own = ("device_id",), "window_start", "opened_at"
-    changes = handles.read(stream.name).where(mine).select(*names, F.col(own).alias(time))
-    for source in stream.sources:
-        changes = changes.unionByName(handles.read(source).where(mine).select(*names, time))
-    model = None
-    if stream.model is not None:
-        if changes.isEmpty():
-            return
-        model = champion(stream.model)
-        if model is None:
+
+    def model() -> LoadedModel:
+        found = None if stream.model is None else champion(stream.model)
+        if found is None:
             raise ModelError(
-                f"{stream.name} cannot be computed again: no {stream.model} model has the alias champion. Train one "
+                f"{stream.name} cannot be recomputed: no {stream.model} model has the alias champion. Train one "
                 "and run the command again, or erase the whole device"
             )
-    recompute(stream, changes, fleet, handles, model, None)
+        return found
+
+    batch = Batch(stream, fleet, Handles.of_stream(catalog, stream, fleet))
+    stream.scope.rebuild_device(batch, erasure.device, model)

@@ -1,4 +1,4 @@
-"""Which part of a table a change touches: the slots of time, or all since a point where nothing was open."""
+"""Regions of streams whose rows belong to slots of time, such as windows: the slots that a change touches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.regions import Region, RegionScope
+from sensor_streams.incremental.stream import Batch, TimeRange
 
 Span = Callable[[Fleet], int]
 
@@ -27,27 +29,11 @@ def no_time(_: Fleet) -> int:
 
 
 @dataclass(frozen=True)
-class Region:
-    """A part of a stream's tables.
+class TimeSlots(RegionScope):
+    """Output rows belong to slots of fixed length; a change at t touches the slots of t to t + ahead.
 
-    source: (table, rows) → the rows that the part is computed from. sink: rows → the rows in the part.
-    condition: the part's dates and times as SQL on alias `t`, so that a merge opens no other files.
-    newest: the greatest touched time, None when unknown.
-    """
-
-    source: Callable[[str, DataFrame], DataFrame]
-    sink: Callable[[DataFrame], DataFrame]
-    condition: str = "true"
-    newest: datetime | None = None
-    trim: Callable[[DataFrame], DataFrame] = lambda rows: rows
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Output rows belong to slots of fixed length; a change at t touches the slots from t's own to that of t + ahead.
-
-    by: the columns that source and sink share and that a change stays within. source_time, sink_time: the columns
-    that are cut into slots. dates: the partition column of each table that has one, the date of that time.
+    by: columns that source and sink share; a change affects no row with other values. source_time, sink_time: columns
+    that are cut into slots. length, ahead: in seconds. partitions: partition column (date of that time) by table.
     """
 
     by: tuple[str, ...]
@@ -55,18 +41,18 @@ class Slots:
     sink_time: str
     length: Span
     ahead: Span = no_time
-    dates: Mapping[str, str] | None = None
+    partitions: Mapping[str, str] | None = None
 
-    def touched(self, changes: DataFrame, fleet: Fleet, sink: str) -> Region | None:
-        """The region that the changed source rows touch, None when there are none."""
-        length, ahead = self.length(fleet), self.ahead(fleet)
+    def touched(self, changes: DataFrame, batch: Batch) -> Region | None:
+        """Return the region that changed source rows (`by` and `source_time`) touch, None for no rows."""
+        length, ahead, sink = self.length(batch.fleet), self.ahead(batch.fleet), batch.stream.name
         slot = F.explode(F.sequence(_slot(self.source_time, length), _slot(self.source_time, length, ahead)))
         touched = changes.select(*self.by, (slot if ahead else _slot(self.source_time, length)).alias("slot"))
         touched = touched.distinct().localCheckpoint()
-        span = touched.agg(F.min("slot"), F.max("slot"), F.count(F.lit(1))).first()
-        if span is None or span[0] is None:
+        limits = touched.agg(F.min("slot"), F.max("slot"), F.count(F.lit(1))).first()
+        if limits is None or limits[0] is None:
             return None
-        low, high, count = int(span[0]), int(span[1]), int(span[2])
+        low, high, count = int(limits[0]), int(limits[1]), int(limits[2])
         margin = -(-ahead // length)
         steps = F.explode(F.array(*[F.col("slot") - n for n in range(margin + 1)]))
         needed = touched.select(*self.by, steps.alias("slot")).distinct() if margin else touched
@@ -74,22 +60,22 @@ class Slots:
         first = _time(low * length - ahead)
 
         def source(table: str, rows: DataFrame) -> DataFrame:
-            span = self._between(table, self.source_time, first, end)
-            return _semi(rows.where(span), needed, self.by, _slot(self.source_time, length), count * (margin + 1))
+            bounded = rows.where(self._between(table, self.source_time, first, end))
+            return _semi(bounded, needed, self.by, _slot(self.source_time, length), count * (margin + 1))
 
         def within(rows: DataFrame) -> DataFrame:
-            span = self._between(sink, self.sink_time, start, end)
-            return _semi(rows.where(span), touched, self.by, _slot(self.sink_time, length), count)
+            bounded = rows.where(self._between(sink, self.sink_time, start, end))
+            return _semi(bounded, touched, self.by, _slot(self.sink_time, length), count)
 
         condition = self._condition(sink, self.sink_time, start, end)
         return Region(source, within, condition, newest=_time((high - margin + 1) * length))
 
-    def between(self, low: datetime | None, high: datetime | None, fleet: Fleet, sink: str) -> Region:
-        """The region of all slots that hold times from `low` up to, not including, `high`; None means no limit."""
-        length, ahead = self.length(fleet), self.ahead(fleet)
-        begin = None if low is None else floor(low.timestamp()) // length * length
+    def between(self, span: TimeRange, batch: Batch) -> Region:
+        """Return the region of all slots that hold times of the range."""
+        length, ahead, sink = self.length(batch.fleet), self.ahead(batch.fleet), batch.stream.name
+        begin = None if span.low is None else floor(span.low.timestamp()) // length * length
         start = None if begin is None else _time(begin)
-        end = None if high is None else _time(-(-ceil(high.timestamp()) // length) * length)
+        end = None if span.high is None else _time(-(-ceil(span.high.timestamp()) // length) * length)
         first = None if begin is None else _time(begin - ahead)
         return Region(
             lambda table, rows: rows.where(self._between(table, self.source_time, first, end)),
@@ -97,23 +83,27 @@ class Slots:
             self._condition(sink, self.sink_time, start, end),
         )
 
-    def orphans(self, stored: DataFrame, sources: Sequence[DataFrame], fleet: Fleet) -> DataFrame:
-        """`by` and time, in the form of source rows, of those stored rows in whose slot there is no source row."""
-        length = self.length(fleet)
-        there: DataFrame | None = None
+    def orphans(self, batch: Batch) -> DataFrame:
+        """Return `by` and `source_time` of stored rows whose slot has no source row."""
+        length, tables = self.length(batch.fleet), batch.tables
+        slot = _slot(self.source_time, length).alias("slot")
+        stored = self.as_changes(tables.read(batch.stream.name), ()).withColumn("slot", slot)
+        for source in batch.stream.sources:
+            slots = tables.read(source).select(*self.by, slot).distinct()
+            stored = stored.join(slots, [*self.by, "slot"], "left_anti")
+        return stored.drop("slot")
+
+    def as_changes(self, stored: DataFrame, sources: Sequence[DataFrame]) -> DataFrame:
+        """Return `by` and `source_time` of the rows."""
+        changes = stored.select(*self.by, F.col(self.sink_time).alias(self.source_time))
         for rows in sources:
-            slots = rows.select(*self.by, _slot(self.source_time, length).alias("slot"))
-            there = slots if there is None else there.unionByName(slots)
-        kept = stored.select(*self.by, F.col(self.sink_time).alias(self.source_time))
-        if there is None:
-            return kept
-        marked = kept.withColumn("slot", _slot(self.source_time, length))
-        return marked.join(there.distinct(), [*self.by, "slot"], "left_anti").drop("slot")
+            changes = changes.unionByName(rows.select(*self.by, self.source_time))
+        return changes
 
     def _bounds(
         self, table: str, time: str, start: datetime | None, end: datetime | None
     ) -> list[tuple[str, Literal[">=", "<", "<="], str]]:
-        date = (self.dates or {}).get(table)
+        date = (self.partitions or {}).get(table)
         bounds: list[tuple[str, Literal[">=", "<", "<="], str]] = []
         # Not strftime: that writes the year 999 with three digits.
         if start is not None:

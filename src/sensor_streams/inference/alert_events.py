@@ -1,20 +1,39 @@
-"""Events of alert episodes: what is new about an episode, compared with what was told already."""
+"""Events of alert episodes: differences between an episode and the events already written about it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.difference import same_number
+from sensor_streams.incremental.change_feed import change_feed
+from sensor_streams.incremental.difference import OPERATION, difference, same_number
+from sensor_streams.incremental.stream import (
+    Batch,
+    Comparison,
+    LoadVersion,
+    Outcome,
+    Stream,
+    TimeRange,
+    retry_committed,
+)
+from sensor_streams.incremental.transactions import Writes, append
 from sensor_streams.inference.alerts import PEAK
+from sensor_streams.settings import Settings
 from sensor_streams.table_spec import Columns
+from sensor_streams.tables import Catalog
 
-KEY = ("device_id", "rule", "opened_at")
+if TYPE_CHECKING:
+    from sensor_streams.inference.registry import LoadedModel
+
+EPISODE = ("device_id", "rule", "opened_at")
 OPENED, UPDATED, RESOLVED, WITHDRAWN = "OPENED", "UPDATED", "RESOLVED", "WITHDRAWN"
-_TOLD = ("state", "peak", "peak_at", "resolved_at", "windows")
+_FIELDS = ("state", "peak", "peak_at", "resolved_at", "windows")
 
 
 def columns(_: Fleet) -> Columns:
-    """The columns of `alert_events`."""
+    """Return the columns of `alert_events`."""
     return [
         ("device_id", "string"),
         ("rule", "string"),
@@ -31,48 +50,51 @@ def columns(_: Fleet) -> Columns:
 
 
 def not_withdrawn(events: DataFrame) -> DataFrame:
-    """device_id, rule, opened_at of the episodes that, as far as was told, are there."""
-    last = events.groupBy(*KEY).agg(F.max_by("kind", "number").alias("kind"))
-    return last.where(F.col("kind") != WITHDRAWN).select(*KEY)
+    """Return device_id, rule, opened_at of the episodes whose last event is not WITHDRAWN."""
+    last = events.groupBy(*EPISODE).agg(F.max_by("kind", "number").alias("kind"))
+    return last.where(F.col("kind") != WITHDRAWN).select(*EPISODE)
 
 
 def alert_events(changed: DataFrame, events: DataFrame) -> DataFrame:
-    """The events to append, without `recorded_at`.
+    """Return the events to append, without `recorded_at`.
 
-    changed: one row per episode that may have changed, the columns of `alerts`; all but the key are null when the
-    episode exists no longer. events: those that are written, of the same episodes.
-    Out: number (from 1, per episode), kind and the episode as it is now (for WITHDRAWN: as it was told last).
+    changed: one row per episode that may have changed, with the columns of `alerts`; all but the key are null when
+    the episode no longer exists. events: written events of the same episodes.
+    Out: number (from 1, per episode), kind, and the fields of the episode; for WITHDRAWN those of its last event.
 
-    Not yet told, or withdrawn and back: OPENED, and RESOLVED at once when it is over already. Over now: RESOLVED.
-    Open again, or another peak or end: UPDATED. Gone: WITHDRAWN. That an episode merely lasts is no event.
-    Compared with the events and not with the change that came, so a replay finds nothing left to tell.
+    OPENED: the episode has no event, or was withdrawn and is back; RESOLVED follows if it is over. RESOLVED: it was
+    open and is over. UPDATED: it is open again, or its peak or end changed. WITHDRAWN: it no longer exists. A longer
+    duration alone makes no event. The comparison is with written events, so a replay appends nothing.
     """
-    last = events.groupBy(*KEY).agg(
+    last = events.groupBy(*EPISODE).agg(
         F.max("number").alias("last_number"),
-        F.max_by(F.struct("kind", *_TOLD), "number").alias("last"),
+        F.max_by(F.struct("kind", *_FIELDS), "number").alias("last"),
     )
-    joined = changed.join(last, list(KEY), "left")
-    there, before = F.col("state").isNotNull(), F.col("last.kind")
-    told = before.isNotNull() & (before != WITHDRAWN)
+    joined = changed.join(last, list(EPISODE), "left")
+    exists, last_kind = F.col("state").isNotNull(), F.col("last.kind")
+    is_known = last_kind.isNotNull() & (last_kind != WITHDRAWN)
     resolved = F.col("state") == "RESOLVED"
     was_open = F.col("last.state") == "OPEN"
     kinds = (
-        F.when(there & ~told & resolved, F.array(F.lit(OPENED), F.lit(RESOLVED)))
-        .when(there & ~told, F.array(F.lit(OPENED)))
-        .when(~there & told, F.array(F.lit(WITHDRAWN)))
-        .when(there & resolved & was_open, F.array(F.lit(RESOLVED)))
-        .when(there & ~_same(), F.array(F.lit(UPDATED)))
+        F.when(exists & ~is_known & resolved, F.array(F.lit(OPENED), F.lit(RESOLVED)))
+        .when(exists & ~is_known, F.array(F.lit(OPENED)))
+        .when(~exists & is_known, F.array(F.lit(WITHDRAWN)))
+        .when(exists & resolved & was_open, F.array(F.lit(RESOLVED)))
+        .when(exists & ~_same(), F.array(F.lit(UPDATED)))
     )
     new = joined.select(
-        *KEY,
+        *EPISODE,
         F.coalesce("last_number", F.lit(0)).alias("last_number"),
         F.posexplode(kinds).alias("at", "kind"),
-        *[F.coalesce(F.col(n), F.col(f"last.{n}")).alias(n) if n != "resolved_at" else _end().alias(n) for n in _TOLD],
+        *[
+            F.coalesce(F.col(n), F.col(f"last.{n}")).alias(n) if n != "resolved_at" else _end().alias(n)
+            for n in _FIELDS
+        ],
     )
-    # An episode that is told after its end was open first.
+    # The first event of an episode says that it is open, even if the episode is already over.
     opened = (F.col("kind") == OPENED) & (F.col("state") == "RESOLVED")
     return new.select(
-        *KEY,
+        *EPISODE,
         (F.col("last_number") + F.col("at") + 1).cast("int").alias("number"),
         "kind",
         F.when(opened, "OPEN").otherwise(F.col("state")).alias("state"),
@@ -84,7 +106,7 @@ def alert_events(changed: DataFrame, events: DataFrame) -> DataFrame:
 
 
 def _end() -> Column:
-    """When the episode ended: as it is now; as told last when it is gone."""
+    """End of the episode; of its last event when the episode no longer exists."""
     return F.when(F.col("state").isNotNull(), F.col("resolved_at")).otherwise(F.col("last.resolved_at"))
 
 
@@ -95,3 +117,81 @@ def _same() -> Column:
         & F.col("peak_at").eqNullSafe(F.col("last.peak_at"))
         & F.col("resolved_at").eqNullSafe(F.col("last.resolved_at"))
     )
+
+
+class AlertEventLog:
+    """Scope of the stream that appends the events of changed episodes."""
+
+    # Events are history: a range of them is not recomputed.
+    is_computed = False
+
+    def open_source(self, stream: Stream, catalog: Catalog, settings: Settings, folder: str) -> DataFrame:
+        """Return the change feed of the episodes."""
+        return change_feed(catalog, stream.sources, settings)
+
+    def warnings(self, catalog: Catalog, settings: Settings) -> Sequence[str]:
+        """Return no warnings."""
+        return ()
+
+    def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
+        """Append the events of the changed episodes (device_id, rule, opened_at)."""
+        return retry_committed(lambda again: self._append(rows, again, with_orphans=again.is_first), batch)
+
+    def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
+        """Append the missing events of all episodes, also of those that no longer exist."""
+        return self._append(batch.tables.read(batch.stream.sources[0]), batch, with_orphans=True).writes
+
+    def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
+        """Delete the events of the device's episodes that changed, and append events for them from the first one on."""
+        wrong = self._differing(batch).where(F.col("device_id") == device).select(*EPISODE).distinct().localCheckpoint()
+        match = " AND ".join(f"t.{name} = s.{name}" for name in EPISODE)
+        target = batch.tables.tables[batch.stream.name]
+        target.alias("t").merge(wrong.alias("s"), match).whenMatchedDelete().execute()
+        self.rebuild(batch, TimeRange())
+
+    def compare(self, batch: Batch, span: TimeRange, load: LoadVersion) -> Comparison:
+        """Compare the last event of each episode with the episode; numbers must be 1, 2, 3, …"""
+        return Comparison(batch.tables.read(batch.stream.sources[0]).count(), self._differing(batch))
+
+    def orphans(self, batch: Batch) -> DataFrame:
+        """Return episodes that have events which no WITHDRAWN ends."""
+        return not_withdrawn(batch.tables.read(batch.stream.name))
+
+    def _append(self, rows: DataFrame, batch: Batch, *, with_orphans: bool) -> Outcome:
+        tables, stream = batch.tables, batch.stream
+        episodes = rows.select(*EPISODE)
+        if with_orphans:
+            episodes = episodes.unionByName(self.orphans(batch))
+        touched = episodes.distinct().localCheckpoint()
+        if touched.isEmpty():
+            return Outcome()
+        keys = F.broadcast(touched)
+        stored = tables.read(stream.sources[0]).join(keys, list(EPISODE), "left_semi")
+        changed = touched.join(stored, list(EPISODE), "left")
+        written = tables.read(stream.name).join(keys, list(EPISODE), "left_semi")
+        columns = stream.columns(batch.fleet)
+        new = alert_events(changed, written).withColumn("recorded_at", F.current_timestamp())
+        new = new.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns]).localCheckpoint()
+        count = new.count()
+        if count:
+            append(tables.tables[stream.name], new, columns, batch.transaction)
+        return Outcome(Writes(inserted=count))
+
+    def _differing(self, batch: Batch) -> DataFrame:
+        events = batch.tables.read(batch.stream.name)
+        fields = [("state", "string"), ("peak", "double"), ("peak_at", "timestamp"), ("resolved_at", "timestamp")]
+        names = [name for name, _ in fields]
+        last = events.groupBy(*EPISODE).agg(F.max_by(F.struct("kind", *names), "number").alias("last"))
+        by_events = last.where(F.col("last.kind") != WITHDRAWN).select(
+            *EPISODE, *[F.col(f"last.{name}").alias(name) for name in names]
+        )
+        episodes = batch.tables.read(batch.stream.sources[0]).select(*EPISODE, *names)
+        columns = [("device_id", "string"), ("rule", "string"), ("opened_at", "timestamp"), *fields]
+        differ = difference(by_events, episodes, columns, EPISODE, {"peak": PEAK})
+        numbers = events.groupBy(*EPISODE).agg(
+            F.count(F.lit(1)).alias("n"), F.max("number").alias("most"), F.countDistinct("number").alias("different")
+        )
+        gaps = numbers.where("n != most OR n != different").select(
+            *EPISODE, F.lit("numbers have gaps").alias(OPERATION)
+        )
+        return differ.select(*EPISODE, OPERATION).unionByName(gaps)

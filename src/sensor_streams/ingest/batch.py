@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
-from sensor_streams.incremental.engine import Handles, Outcome
+from sensor_streams.incremental.stream import Handles, Outcome
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide
 from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table

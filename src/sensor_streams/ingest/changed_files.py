@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.engine import Handles, Outcome
+from sensor_streams.incremental.stream import Handles, Outcome
 from sensor_streams.ingest.batch import read_again
 from sensor_streams.ingest.ingest_tables import files_table
 from sensor_streams.ingest.landing_files import DONE, LandedFile, Landing, is_utf_8, recorded_of

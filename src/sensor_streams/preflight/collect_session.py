@@ -9,6 +9,7 @@ from pyspark.errors import PySparkException
 
 from sensor_streams.errors import SensorStreamsError
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.preflight import session_facts as local
 from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Facts, ModelFacts, Unknown
@@ -18,7 +19,6 @@ from sensor_streams.runtime.champions import Record, tried
 from sensor_streams.runtime.error_causes import first_line
 from sensor_streams.runtime.stores import registry_of
 from sensor_streams.settings import Settings
-from sensor_streams.streams import Stream
 from sensor_streams.tables import Catalog
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.preflight.facts import Expected, ExpectedStream
 from sensor_streams.settings import Settings
-from sensor_streams.streams import BY_NAME, Stream
+from sensor_streams.streams import BY_NAME
 
 
 def expected_of(

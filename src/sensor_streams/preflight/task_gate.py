@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 
 from sensor_streams.errors import PreflightError, SensorStreamsError
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.preflight.checks.registry import CHECKS
 from sensor_streams.preflight.collect_session import session_facts
 from sensor_streams.preflight.families import FAMILIES
@@ -20,7 +21,6 @@ from sensor_streams.preflight.run_checks import family_of, run_checks
 from sensor_streams.preflight.unchecked import of_facts
 from sensor_streams.preflight.waivers import ACCEPTED_FILE, judge, load_accepted
 from sensor_streams.settings import Settings
-from sensor_streams.streams import Stream
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.preflight")

@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.incremental.stream import ModelKind, Stream
 from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.runtime.binding import Binding
 from sensor_streams.runtime.champions import Champion
@@ -22,7 +23,7 @@ from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
-from sensor_streams.streams import STREAMS, TASKS, Files, ModelKind, Stream, streams_of
+from sensor_streams.streams import STREAMS, TASKS, streams_of
 from sensor_streams.table_spec import TableIdentity
 from sensor_streams.tables import Catalog
 
@@ -81,7 +82,7 @@ def run_task(
             Worker(
                 stream=stream,
                 settings=settings,
-                fleet=fleet,
+                fleet=fleet.of_any_age() if settings.load_history else fleet,
                 catalog=catalog,
                 lease=lease,
                 progress=progress,
@@ -161,5 +162,5 @@ def _binding(stream: Stream, settings: Settings, fleet: Fleet) -> Binding:
         stream=stream.name,
         sinks=[table.name for table in stream.tables(fleet)],
         sources=stream.sources,
-        landing=settings.landing if isinstance(stream.touches, Files) else None,
+        landing=None if stream.sources else settings.landing,
     )

@@ -5,33 +5,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
 from sensor_streams.errors import NoModelError, StreamFailure
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.engine import Handles, Outcome, recompute
+from sensor_streams.incremental.stream import Batch, Handles, Outcome, Stream
 from sensor_streams.incremental.transactions import CONFLICTS, BatchTransaction
-from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.ingest.batch import ingest_batch
-from sensor_streams.ingest.changed_files import changed_files, in_words
-from sensor_streams.ingest.source import landing_files
 from sensor_streams.runtime.champions import Champion, by_champion
 from sensor_streams.runtime.error_causes import describe, first_line
 from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, heap_in_use, now
 from sensor_streams.settings import Settings
-from sensor_streams.streams import Files, Stream
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
-
-# Columns that a batch needs of the changes: where to look. The rest is read back from the table.
-_CHANGE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
 
 # How often a batch is worked out before a conflict with another writer is a failure.
 _TURNS = 4
@@ -80,15 +72,12 @@ class Worker:
         self.state, self.waits = "RUNNING", None
         # Each query has a session of its own.
         self._handles = None
-        if isinstance(self.stream.touches, Files):
-            # Once at each start: the source says nothing of files that changed after they were read.
-            changed = changed_files(self.catalog.read("ingested_files"), self.settings.landing)
-            if changed:
-                log.warning("stream %s: %s", self.stream.name, in_words(changed))
+        for warning in self.stream.scope.warnings(self.catalog, self.settings):
+            log.warning("stream %s: %s", self.stream.name, warning)
         self.last_sign = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
-            self._source()
+            self.stream.scope.open_source(self.stream, self.catalog, self.settings, str(self.folder))
             .writeStream.queryName(self.stream.name)
             .option("checkpointLocation", str(checkpoint))
             .foreachBatch(self._run)
@@ -134,23 +123,6 @@ class Worker:
         except Exception as error:
             log.warning("stream %s: stopping it failed: %s", self.stream.name, first_line(str(error)))
 
-    def _source(self) -> DataFrame:
-        spark = self.catalog.spark
-        if isinstance(self.stream.touches, Files):
-            return landing_files(spark, self.settings, str(self.folder / "schema"))
-        changes: DataFrame | None = None
-        for table in self.stream.sources:
-            feed = (
-                spark.readStream.option("readChangeFeed", "true")
-                .option("maxFilesPerTrigger", self.settings.max_files)
-                .table(self.catalog.full_name(table))
-            )
-            where = feed.select(*[name for name in _CHANGE if name in feed.columns])
-            changes = where if changes is None else changes.unionByName(where)
-        if changes is None:
-            raise ValueError(f"stream {self.stream.name} has no source")
-        return changes
-
     def _run(self, rows: DataFrame, batch_id: int) -> None:
         """One micro-batch. Whatever goes wrong is kept before Spark wraps it."""
         if self.closing.is_set():
@@ -194,28 +166,24 @@ class Worker:
         return self._process(rows, batch_id)
 
     def _process(self, rows: DataFrame, batch_id: int) -> Outcome:
-        handles = self._open(rows.sparkSession)
-        files = isinstance(self.stream.touches, Files)
-        fleet = self.fleet.of_any_age() if files and self.settings.load_history else self.fleet
-        once = BatchTransaction(f"{self._app}:{self.stream.name}:{fleet.fingerprint}", batch_id)
-        if files:
-            return ingest_batch(rows, self.settings.landing, batch_id, fleet, handles, once)
-        if self.champion is None:
-            return recompute(self.stream, rows, self.fleet, handles, None, once)
-
-        def score(model: LoadedModel) -> Outcome:
-            return recompute(self.stream, rows, self.fleet, handles, model, once)
-
-        return by_champion(self.champion, score, self.lease.check)
-
-    def _open(self, session: SparkSession) -> Handles:
-        """The tables, looked up in the first batch, with the session that all batches of this query share."""
         if self._handles is None:
-            own = [table.name for table in self.stream.tables(self.fleet)]
-            self._handles = Handles.open(self.catalog, [*own, *self.stream.sources], session)
+            # All batches of a query share one session.
+            self._handles = Handles.of_stream(self.catalog, self.stream, self.fleet, rows.sparkSession)
             metadata = json.loads((self.folder / "checkpoint" / "metadata").read_text("utf-8"))
             self._app = str(metadata["id"])
-        return self._handles
+        batch = Batch(
+            stream=self.stream,
+            fleet=self.fleet,
+            tables=self._handles,
+            transaction=BatchTransaction(f"{self._app}:{self.stream.name}:{self.fleet.fingerprint}", batch_id),
+            landing=self.settings.landing,
+        )
+        scope = self.stream.scope
+        if self.champion is None:
+            return scope.process_batch(rows, batch)
+        return by_champion(
+            self.champion, lambda model: scope.process_batch(rows, replace(batch, model=model)), self.lease.check
+        )
 
     def _new_progress(self) -> list[dict[str, object]]:
         """The query's progress events since the last look; an idle query has one every ten seconds, a sign of life.

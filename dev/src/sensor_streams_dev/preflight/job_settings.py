@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from dabs_lab.jobs.dynamic_values import RunContext, TaskContext, resolve
 from dabs_lab.jobs.job_spec import JobSpec, TaskSpec, WheelTask
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
-from sensor_streams.streams import Stream, streams_of
+from sensor_streams.streams import streams_of
 
 # What only a run knows. Nothing that is looked at hangs on it.
 _OF_THE_RUN = ("run", "attempt")

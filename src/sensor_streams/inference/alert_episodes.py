@@ -1,4 +1,4 @@
-"""The region of episodes: everything of a device and rule since a point where no episode can have been open."""
+"""Regions of alert episodes: all rows of a device and rule since a window at which no episode can be open."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,39 +8,38 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.time_slots import Region
+from sensor_streams.incremental.regions import Region, RegionScope
+from sensor_streams.incremental.stream import Batch, TimeRange
 from sensor_streams.inference.alerts import definitely_closed
 
-Read = Callable[[str], DataFrame]
 Signals = Callable[[Mapping[str, DataFrame], Fleet], DataFrame]
 
-# How many long windows back the first look goes, and the second; the third one takes everything.
+# Long windows that the first look goes back, and the second; the third look has no limit.
 _LOOKS = (64, 2048)
 
 
 @dataclass(frozen=True)
-class Since:
-    """Episodes run on for as long as they like, so a change at t touches all since the last quiet window before t.
+class AlertEpisodes(RegionScope):
+    """An episode has any length, so a change at t touches all rows since the last quiet window before t.
 
-    signals: (table → rows, fleet) → device_id, rule, window_start, value. sources: the tables it reads.
+    signals: (table → rows, fleet) → device_id, rule, window_start, value.
     """
 
-    sources: tuple[str, ...]
     signals: Signals
 
-    def touched(self, changes: DataFrame, fleet: Fleet, read: Read) -> Region | None:
-        """The region that the changed rows (device_id, window_start, …) touch, None when there are none.
+    def touched(self, changes: DataFrame, batch: Batch) -> Region | None:
+        """Return the region that changed rows (device_id, window_start) touch, None for no rows.
 
-        The window before the change counts as touched too: it was the newest one, which decided nothing yet.
+        The window before the change counts as touched too: as the newest window it decided nothing so far.
         """
         first = changes.groupBy("device_id").agg(F.min("window_start").alias("first")).localCheckpoint()
-        span = first.agg(F.min("first"), F.count(F.lit(1))).first()
-        if span is None or span[0] is None:
+        limits = first.agg(F.min("first"), F.count(F.lit(1))).first()
+        if limits is None or limits[0] is None:
             return None
         devices = F.broadcast(first)
-        since = self._anchors(devices, fleet, read)
+        since = self._anchors(devices, batch)
         low = since.agg(F.min("since"), F.count_if(F.col("since").isNull())).first()
-        # Where nothing was ever quiet all counts. Spark hands times over in the machine's local time, without a zone.
+        # Without a quiet window all rows count. Spark returns times in the machine's local time, without a zone.
         start = None if low is None or low[0] is None or low[1] else low[0].astimezone(UTC)
         anchors = F.broadcast(since)
 
@@ -58,26 +57,38 @@ class Since:
 
         return Region(source, sink, trim=trim)
 
-    def whole(self) -> Region:
-        """All episodes of all devices."""
-        return Region(lambda _, rows: rows, lambda rows: rows)
+    def between(self, span: TimeRange, batch: Batch) -> Region:
+        """Return the region of the episodes that opened in the range, computed from all rows."""
 
-    def orphans(self, stored: DataFrame, sources: Sequence[DataFrame]) -> DataFrame:
-        """device_id and time, in the form of source rows, of the stored episodes of devices without a source row."""
-        there: DataFrame | None = None
+        def sink(rows: DataFrame) -> DataFrame:
+            rows = rows if span.low is None else rows.where(F.col("opened_at") >= F.lit(span.low))
+            return rows if span.high is None else rows.where(F.col("opened_at") < F.lit(span.high))
+
+        return Region(lambda _, rows: rows, sink)
+
+    def orphans(self, batch: Batch) -> DataFrame:
+        """Return device_id and window_start of stored episodes of devices without a source row."""
+        stored = self.as_changes(batch.tables.read(batch.stream.name), ())
+        for source in batch.stream.sources:
+            devices = batch.tables.read(source).select("device_id").distinct()
+            stored = stored.join(devices, "device_id", "left_anti")
+        return stored
+
+    def as_changes(self, stored: DataFrame, sources: Sequence[DataFrame]) -> DataFrame:
+        """Return device_id and window_start of the rows."""
+        changes = stored.select("device_id", F.col("opened_at").alias("window_start"))
         for rows in sources:
-            devices = rows.select("device_id")
-            there = devices if there is None else there.unionByName(devices)
-        kept = stored.select("device_id", F.col("opened_at").alias("window_start"))
-        return kept if there is None else kept.join(there.distinct(), "device_id", "left_anti")
+            changes = changes.unionByName(rows.select("device_id", "window_start"))
+        return changes
 
-    def _anchors(self, devices: DataFrame, fleet: Fleet, read: Read) -> DataFrame:
-        """device_id, rule, since: the last quiet window before the one before the change; null when there is none."""
+    def _anchors(self, devices: DataFrame, batch: Batch) -> DataFrame:
+        """Return device_id, rule, since: last quiet window before the one before the change; null without one."""
+        fleet = batch.fleet
         rules = devices.sparkSession.createDataFrame([(rule,) for rule in sorted(fleet.alerts)], "rule string")
         open_pairs = devices.select("device_id").crossJoin(rules)
         found: DataFrame | None = None
         for look in (*_LOOKS, None):
-            earlier = {table: _before(read(table), devices, look, fleet) for table in self.sources}
+            earlier = {table: _before(batch.tables.read(table), devices, look, fleet) for table in batch.stream.sources}
             signals = self.signals(earlier, fleet)
             order = Window.partitionBy("device_id", "rule").orderBy(F.col("window_start").desc())
             quiet = (
@@ -98,7 +109,7 @@ class Since:
 
 
 def _before(rows: DataFrame, devices: DataFrame, look: int | None, fleet: Fleet) -> DataFrame:
-    """The devices' rows before their first change; `look` long windows of them, all when None."""
+    """Return the devices' rows before their first change, from the last `look` long windows; all for None."""
     earlier = rows.join(devices, "device_id").where(F.col("window_start") < F.col("first"))
     if look is None:
         return earlier
