@@ -15,7 +15,7 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) $(JARS) ## make .venv with everything in it; nothing to do when it is there
+setup: $(STAMP) $(JARS) ## make .venv with all packages, unless it is complete
 
 $(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 	@scripts/check_java.sh
@@ -30,56 +30,56 @@ $(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable dev
 	@touch $@
 
-# The first start of Spark fetches Delta's jars; later ones find them in the cache.
+# The first start of Spark fetches Delta's jars into a cache.
 $(JARS): $(STAMP)
 	@echo "fetching Delta's jars"
 	@$(BIN)/sensor-streams doctor --quiet
 	@touch $@
 
-demo: setup ## simulate a fleet, train, stream it through all eight streams (INPUT=folder SENSORS=file: your own data)
+demo: setup ## simulate a fleet, train, run all eight streams, verify (INPUT=folder SENSORS=file: your own data)
 	@$(BIN)/sensor-streams demo $(if $(INPUT),--input "$(INPUT)") $(if $(SENSORS),--sensors "$(SENSORS)")
 
-cmapss: setup ## NASA's turbofan engines through the same streams (DATA=folder SET=FD001)
+cmapss: setup ## stream NASA's turbofan engines (DATA=folder SET=FD001)
 	@$(BIN)/sensor-streams cmapss --data "$(DATA)" --set "$(SET)"
 
-test: setup ## the project's own tests: features, inference, streams, policies of the job files
+test: setup ## test features, inference, streams and job files: before a deploy
 	@$(PYTEST) -m "not slow and not unity" tests $(ARGS)
 
-test-dev: setup ## tests of dev/: bundle reader, local runner, preflight, command line
+test-dev: setup ## test the bundle reader, local runner, preflight and command line in dev/
 	@$(PYTEST) -m "not slow and not unity" dev/tests $(ARGS)
 
-test-slow: setup ## faults with real processes, replays, lost checkpoints
+test-slow: setup ## test faults with real processes, replays, lost checkpoints
 	@$(PYTEST) -m slow tests dev/tests $(ARGS)
 
-test-all: setup ## every test but those of the Unity Catalog server
+test-all: setup ## run every test but those of the Unity Catalog server
 	@$(PYTEST) -m "not unity" tests dev/tests $(ARGS)
 
-test-unity: setup ## preflight against a real Unity Catalog server (built with cargo the first time: 15 minutes)
+test-unity: setup ## test preflight with a real Unity Catalog server (built with cargo the first time: 15 minutes)
 	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
-lint: setup ## ruff, mypy, directions of imports, plain English
+lint: setup ## run ruff and mypy, check directions of imports and plain English
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/plain_english.py
 
-format: setup ## let ruff put the code in order
+format: setup ## fix and format the code with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## rows per second and memory by stream, beside the watermark form
+bench: setup ## measure rows per second and memory by stream, next to the watermark form
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
 
-bench-run: setup ## what the runner of jobs itself costs
+bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)
 
-golden: setup ## renew the resolved jobs of each target that are kept for review
+golden: setup ## write the resolved jobs of each target for review
 	@$(BIN)/python -m tests.policies.golden
 
-lock: ## resolve the packages anew (needs uv)
+lock: ## resolve the packages again (needs uv)
 	uv pip compile --quiet pyproject.toml dev/pyproject.toml --extra test --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
-clean: ## remove what demo and tests left behind, tables included
+clean: ## remove the files of demo and tests, also tables
 	rm -rf .local dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

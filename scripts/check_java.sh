@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says in one line what is wrong with Java, or nothing: Spark 4 runs on Java 17 and 21.
+# Checks for Java 17 or 21, which Spark 4 needs; prints one line on stderr if it is missing.
 set -u
 if [ -n "${JAVA_HOME:-}" ]; then
   java="$JAVA_HOME/bin/java"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the first Python that is new enough, or says in one line that there is none.
+# Prints the first Python of version 3.11 to 3.13, or one line on stderr if it finds none.
 set -u
 for python in "${PYTHON:-}" python3 python3.12 python3.11 python3.13; do
   if [ -n "$python" ] && command -v "$python" >/dev/null 2>&1 &&
@@ -8,5 +8,5 @@ for python in "${PYTHON:-}" python3 python3.12 python3.11 python3.13; do
     exit 0
   fi
 done
-echo "Python 3.11, 3.12 or 3.13 is needed and none was found: install one or give it as PYTHON=…" >&2
+echo "Python 3.11, 3.12 or 3.13 was not found: install one or set PYTHON=…" >&2
 exit 1

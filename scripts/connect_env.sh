@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv-connect: this project with Databricks Connect, apart from .venv. Connect brings a pyspark of its own and
-# wants Python 3.12; the two must not lie in one environment. See docs/editor.md.
+# Makes .venv-connect: this project with Databricks Connect. Connect needs Python 3.12 and brings its own pyspark, which
+# must not share an environment with the one in .venv. See docs/editor.md.
 set -eu
 cd "$(dirname "$0")/.."
 folder=.venv-connect
@@ -12,13 +12,13 @@ is_312() {
 }
 
 if [ -e "$folder" ] && ! is_312 "$folder/bin/python"; then
-  echo "$folder is there and has no Python 3.12: remove that folder and run this again" >&2
+  echo "$folder exists without Python 3.12: remove that folder and run this script again" >&2
   exit 1
 fi
 if [ ! -e "$folder" ]; then
   if command -v uv >/dev/null 2>&1; then
     uv venv --quiet --python 3.12 "$folder" || {
-      echo "uv made no environment with Python 3.12: install it, or let uv fetch it (uv python install 3.12)" >&2
+      echo "uv could not make an environment with Python 3.12: install it, or run uv python install 3.12" >&2
       exit 1
     }
   else
@@ -28,12 +28,12 @@ if [ ! -e "$folder" ]; then
       fi
     done
     if [ "$python" = none ]; then
-      echo "Python 3.12 is needed and none was found: install it, or uv, which fetches it; or give PYTHON=…" >&2
+      echo "Python 3.12 was not found: install it or uv, or set PYTHON=…" >&2
       exit 1
     fi
     "$python" -m venv "$folder" || {
       rm -rf "$folder"
-      echo "$python makes no environment: install its venv module (for instance python3.12-venv)" >&2
+      echo "$python could not make an environment: install its venv module (for instance python3.12-venv)" >&2
       exit 1
     }
   fi
@@ -46,11 +46,11 @@ else
   set -- "$folder/bin/python" -m pip install --quiet --disable-pip-version-check
 fi
 "$@" --editable . "$connect" || {
-  echo "the packages could not be installed: see above; a network or a proxy is the usual cause" >&2
+  echo "the packages could not be installed, see above: check network and proxy" >&2
   exit 1
 }
 if "$folder/bin/python" -c 'import importlib.metadata as m; m.version("pyspark")' >/dev/null 2>&1; then
-  echo "pyspark lies beside Databricks Connect in $folder, which breaks both: remove that folder and run this again" >&2
+  echo "$folder contains pyspark and Databricks Connect, which breaks both: remove that folder and run this again" >&2
   exit 1
 fi
 echo "ready: $folder/bin/python examples/try_feature.py (docs/editor.md says how to sign in)"

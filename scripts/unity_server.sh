@@ -7,11 +7,11 @@ server=$cache/bin/uc-server
 
 if ! [ -x "$server" ] || ! grep -q "olai-uc-server $version " "$cache/.crates.toml"; then
   command -v cargo >/dev/null 2>&1 || {
-    echo "cargo is needed to build the Unity Catalog server and is not there: install Rust" >&2
+    echo "cargo, which builds the Unity Catalog server, was not found: install Rust" >&2
     exit 3
   }
   echo "building a Unity Catalog server into $cache (once; some 15 minutes on 2 cores)" >&2
-  # Its compiled parts are some gigabytes, and nobody wants them afterwards.
+  # The compiled parts need some gigabytes and are removed afterwards.
   build=$(mktemp -d)
   trap 'rm -rf "$build"' EXIT
   CARGO_TARGET_DIR=$build cargo install olai-uc-server --version "$version" --features bin --locked \
