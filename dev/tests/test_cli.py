@@ -45,7 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("verify --from garbage", "--from 'garbage' is no time"),
         ("verify --from 2026-02-01 --to 2026-01-01", "is not after"),
         ("verify --only nosuch", "no stream is called nosuch"),
-        ("rebuild nosuch", "nosuch cannot be rebuilt: no stream is called so"),
+        ("rebuild nosuch", "nosuch cannot be rebuilt: no stream has this name"),
         ("rebuild readings", "readings cannot be rebuilt: it only adds to its table"),
         ("rebuild", "rebuild takes the name of a stream, or --changed"),
         ("rebuild alerts --changed", "rebuild takes the name of a stream, or --changed"),

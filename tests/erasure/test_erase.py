@@ -138,7 +138,7 @@ def test_nothing_is_erased_while_a_stream_runs_or_a_file_cannot_be_written(ran: 
         f"UPDATE {ran.catalog.full_name('readings')} SET source_file = 'a.json.gz' WHERE source_file='a.json'"
     )
     (ran.landing / "a.json.gz").write_bytes(damaged)
-    with pytest.raises(InputError, match=r"a\.json\.gz holds readings of the device, and cannot be written"):
+    with pytest.raises(InputError, match=r"a\.json\.gz has readings of the device and cannot be rewritten"):
         erased(ran)
     assert ran.count("readings", "device_id = 'pump-2'") == 240
 

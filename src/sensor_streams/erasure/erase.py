@@ -28,13 +28,13 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.erasure")
 
-# Names of files whose counts are being made again; it goes when the command ends.
+# File with the names of landed files whose counts change; deleted when the command ends.
 JOURNAL = "erasure.json"
 
 
 @dataclass
 class Erased:
-    """What was erased: rows by table, files that were written again, and files that nobody could look into."""
+    """Result of an erasure: rows by table, rewritten files and lines, unreadable files, missing files."""
 
     rows: dict[str, int] = field(default_factory=dict)
     files: int = 0
@@ -43,25 +43,27 @@ class Erased:
     missing: list[str] = field(default_factory=list)
 
     def report(self) -> list[str]:
-        """Return the report in words; it does not name the device."""
-        told = [f"{name}: {count:,} rows erased" for name, count in self.rows.items()]
-        told.append(f"{self.lines:,} lines erased in {self.files} landed and archived files")
+        """Return the report as lines; they do not name the device."""
+        lines = [f"{name}: {count:,} rows erased" for name, count in self.rows.items()]
+        lines.append(f"{self.lines:,} lines erased in {self.files} landed and archived files")
         if self.not_read:
-            told.append(
-                f"not looked into, for they cannot be read: {', '.join(self.not_read)}. Remove those that hold "
+            lines.append(
+                f"not searched, because they cannot be read: {', '.join(self.not_read)}. Remove those that contain "
                 "readings of the device"
             )
         if self.missing:
-            told.append(
-                f"{len(self.missing)} files that held its readings are neither in the landing folder nor in an "
-                f"archive, {self.missing[0]} among them: if they are kept elsewhere (--archive), the readings are there"
+            lines.append(
+                f"{len(self.missing)} files with its readings are neither in the landing folder nor in an archive, such "
+                f"as {self.missing[0]}: if another folder has them, erase there too (--archive)"
             )
-        told.append(
-            "Old versions of the tables and their change feeds hold the rows until VACUUM removes them: let the "
-            "streams run once, then `sensor-streams maintain` does it when the time it keeps replaced files has passed"
+        lines.append(
+            "Old versions of the tables and their change feeds contain the rows until VACUUM removes them: run the "
+            "streams once, then `sensor-streams maintain` removes them after the retention time of replaced files"
         )
-        told.append("Models that learnt from these rows stay in the registry: train again, then delete old versions")
-        return told
+        lines.append(
+            "Models that were trained with these rows stay in the registry: train again, then delete old versions"
+        )
+        return lines
 
 
 def erase(
@@ -72,11 +74,11 @@ def erase(
     champion: Callable[[ModelKind], LoadedModel | None],
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Erased:
-    """Erase the readings of a device, and make every table what the remaining readings make of it.
+    """Erase the readings of a device, and recompute every table from the remaining readings.
 
-    The caller holds the leases of all streams. The files come first: what is still in one of them would come back
-    with a new checkpoint. A command that was killed is repeated; what is done is not done twice. Raises InputError
-    for a file of the device that cannot be written again, before anything is changed, TableError without tables.
+    The caller holds the leases of all streams. Files come first, because a new checkpoint would read them again. A
+    killed command can be repeated. champion: kind → model. on_step: called with the name of each step. Raises
+    InputError for a file of the device that cannot be rewritten, before anything is changed; TableError without tables.
     """
     if not catalog.exists("readings"):
         raise TableError(
@@ -91,12 +93,12 @@ def erase(
     spark = catalog.spark
     known = read_json(journal)
     begun, changed = _names(known, "files"), _names(known, "changed")
-    # A name that is not UTF-8 has no counts: no stream can read such a file.
+    # No stream reads a file whose name is not UTF-8, so it has no counts.
     names = begun | {name for _, name in files if is_utf_8(name)}
     names |= sources
     report.missing = sorted(name for name in sources if not any((root / name).is_file() for root in roots))
     if catalog.exists("ingested_files"):
-        # Afterwards nothing tells these from the files that are written here: they have lines that were not read.
+        # These files have lines that were not read; once rewritten, they look like all other files.
         changed |= (changed_names(catalog.read("ingested_files"), roots) & names) - begun
     write_json(journal, {"files": sorted(names), "changed": sorted(changed)})
     keep_empty = position_of(Path(settings.checkpoints) / "readings").unfinished
@@ -123,7 +125,7 @@ def erase(
     for table in ("readings_rejected", "ingested_files", FAILURES.name, *(stream.name for stream in STREAMS)):
         if catalog.exists(table):
             on_step(f"files of {table}")
-            # A deleted row is only marked in its file: write those files again, so that VACUUM takes the old ones.
+            # A deleted row is only marked in its file: rewrite those files, so that VACUUM can remove the old ones.
             spark.sql(f"REORG TABLE {catalog.full_name(table)} APPLY (PURGE)")
     journal.unlink(missing_ok=True)
     log.info("readings of a device were erased: %s; %d lines in files", report.rows, report.lines)
@@ -138,20 +140,20 @@ def _names(journal: Mapping[str, object] | None, part: str) -> set[str]:
 def _files_to_write(
     sources: set[str], roots: Iterable[Path], erasure: Erasure, report: Erased
 ) -> list[tuple[Path, str]]:
-    """Return the files that hold a line to erase, each with its name; `sources`: those that surely do."""
+    """Return the files with a line to erase, each with its name. sources: names of files that must have one."""
     found: list[tuple[Path, str]] = []
-    stuck: list[str] = []
+    unreadable: list[str] = []
     for root in roots:
         for name, file in files_below(root):
             try:
                 if holds(file, erasure):
                     found.append((file, name))
             except UNREADABLE:
-                (stuck if name in sources else report.not_read).append(str(file))
-    if stuck:
+                (unreadable if name in sources else report.not_read).append(str(file))
+    if unreadable:
         raise InputError(
-            f"nothing was erased: {', '.join(stuck)} holds readings of the device, and cannot be written without "
-            "them here. Remove the file, or write it again yourself, then run the command again"
+            f"nothing was erased: {', '.join(unreadable)} has readings of the device and cannot be rewritten here. "
+            "Remove the file, or rewrite it without them, then run the command again"
         )
     return found
 
@@ -168,21 +170,21 @@ def _rows(catalog: Catalog, table: str, erasure: Erasure) -> int:
 
 
 def _to_delete(catalog: Catalog, table: str, erasure: Erasure) -> DataFrame:
-    """The rows of readings or rejected lines to erase."""
+    """Return the rows of `readings` or `readings_rejected` to erase."""
     rows = catalog.read(table)
     if table == "readings":
         return rows.where(_condition(erasure, "event_time"))
 
-    def told(raw: str | None, raw_bytes: bytearray | None) -> bool:
+    def has_device(raw: str | None, raw_bytes: bytearray | None) -> bool:
         return erasure.concerns(bytes(raw_bytes) if raw_bytes is not None else (raw or "").encode("utf-8", "replace"))
 
-    concerns = F.udf(told, "boolean")
+    concerns = F.udf(has_device, "boolean")
     near = F.contains("raw", F.lit(erasure.device)) | F.contains("raw", F.lit("\\u"))
     return rows.where(near).where(concerns("raw", "raw_bytes"))
 
 
 def _sources(catalog: Catalog, erasure: Erasure) -> set[str]:
-    """The files that the rows to erase came from."""
+    """Return the names of the files with rows to erase."""
     found: set[str] = set()
     for table in ("readings", "readings_rejected"):
         if catalog.exists(table):
@@ -206,9 +208,9 @@ def _delete_lines(catalog: Catalog, table: str, erasure: Erasure) -> int:
 
 
 def _count_again(catalog: Catalog, roots: Sequence[Path], names: set[str], changed: set[str]) -> None:
-    """Make the counts of files what the tables and the files hold now; a file without a line left is forgotten.
+    """Update the counts of files in `ingested_files`; delete the record of a file without lines.
 
-    changed: files with lines that were not read keep the size they were read with, so that they are still reported.
+    changed: files with lines that were not read; they keep their recorded size, so that they are still reported.
     """
     if not names or not catalog.exists("ingested_files"):
         return
@@ -223,8 +225,8 @@ def _count_again(catalog: Catalog, roots: Sequence[Path], names: set[str], chang
         file = None if place is None else Landing.at(str(place)).file(name)
         if file is not None and place is not None and name not in changed:
             size, duplicates = file.size, max(0, line_count(place / name) - accepted - rejected)
-        gone = file is None and not (accepted + rejected)
-        told = {
+        is_gone = file is None and not (accepted + rejected)
+        values = {
             **row.asDict(),
             "bytes": size,
             "lines": accepted + rejected + duplicates,
@@ -232,7 +234,7 @@ def _count_again(catalog: Catalog, roots: Sequence[Path], names: set[str], chang
             "rejected": rejected,
             "duplicates": duplicates,
         }
-        new.append((*told.values(), DELETE if gone else UPDATE))
+        new.append((*values.values(), DELETE if is_gone else UPDATE))
     if new:
         fields = handle.toDF().schema
         columns = [(part.name, part.dataType.simpleString()) for part in fields]

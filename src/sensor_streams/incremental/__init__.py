@@ -1,1 +1,1 @@
-"""Tables as functions of their sources: what a batch touches is read back, computed afresh, compared and merged."""
+"""Tables as functions of their sources: a batch recomputes the rows that it touches and merges what differs."""

@@ -1,4 +1,4 @@
-"""Who wrote a commit, in the table's own history: what tells our writers from a stranger."""
+"""Name of the writer in each commit of a table, so that writes of other programs can be recognised."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ _KEY = "sensor_streams"
 
 @dataclass(frozen=True)
 class Signature:
-    """writer: the transaction's id, or what a command calls itself; batch: the number of the stream's batch, if any.
+    """Writer of a commit: id of a transaction or name of a command. batch: number of the stream's batch, if any.
 
-    It stands in the column `userMetadata` of a table's history. Delta keeps the transaction itself in the log only,
-    where nobody reads it who has SQL and no more.
+    Stored in the column `userMetadata` of a table's history. Delta stores the transaction itself in the log only, which
+    SQL cannot read.
     """
 
     writer: str
@@ -24,7 +24,7 @@ class Signature:
 
     @contextmanager
     def on(self, session: SparkSession) -> Iterator[None]:
-        """Sign what is committed meanwhile through this session."""
+        """Sign all commits of this session inside the `with` block."""
         session.conf.set(_USER_METADATA, json.dumps({_KEY: self.writer, "batch": self.batch}))
         try:
             yield
@@ -33,21 +33,21 @@ class Signature:
 
     @classmethod
     def read(cls, user_metadata: str | None) -> "Signature | None":
-        """The signature in a commit's user metadata; None for a commit of somebody else."""
+        """Return the signature in the user metadata of a commit; None for a commit of another program."""
         try:
-            told = json.loads(user_metadata or "null")
+            found = json.loads(user_metadata or "null")
         except ValueError:
             return None
-        if not isinstance(told, dict) or not isinstance(told.get(_KEY), str):
+        if not isinstance(found, dict) or not isinstance(found.get(_KEY), str):
             return None
-        batch = told.get("batch")
-        return cls(told[_KEY], batch if isinstance(batch, int) else None)
+        batch = found.get("batch")
+        return cls(found[_KEY], batch if isinstance(batch, int) else None)
 
 
 def of_rebuild(stream: str) -> Signature:
-    """The signature of a range that was computed afresh."""
+    """Return the signature of a rebuild of a stream's table."""
     return Signature(f"rebuild:{stream}")
 
 
-# The signature of an erasure, in every table that it changes.
+# Signature of an erasure.
 ERASE = Signature("erase")

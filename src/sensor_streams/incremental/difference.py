@@ -1,4 +1,4 @@
-"""What would have to change for stored rows to equal computed ones."""
+"""Differences between stored and computed rows, as rows to insert, update or delete."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,33 +11,33 @@ from sensor_streams.table_spec import Columns
 OPERATION = "operation"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
 
-# Sums of floats differ in the last bits with the order in which rows come; nothing that is measured has 9 digits.
+# Sums of floats depend on the order of rows in their last bits; no sensor measures 9 digits.
 TOLERANCE = 1e-9
-# What such a sum can be wrong by, as a share of the numbers that go into it. Measured: 1e-14 for 20,000 readings.
+# Error of such a sum relative to its largest numbers. Measured: 1e-14 for 20,000 readings.
 SHARE = 1e-12
 
-# column → SQL on a row `r` that says how large the numbers are that it is a difference of, in its own unit.
+# column → SQL on a row `r`: size of the numbers that were subtracted to get the column, in its unit.
 Magnitudes = Mapping[str, str]
 
-# Beyond this many numbers a comparison column by column is more code than the JVM compiles: compare arrays.
+# With more numbers than this, a comparison by column generates more code than the JVM compiles: compare arrays.
 _WIDE = 40
 
 
 def same_number(left: str, right: str, magnitude: str = "0D") -> str:
-    """SQL that is true when two numbers are both null, or equal but for the last bits: within 1e-9 of the greater one.
+    """Return SQL that is true when two numbers are both null, or differ by at most 1e-9 of the greater one.
 
-    What is a difference of large numbers (a deviation, a slope) has the last bits of those, however small it is
-    itself: with a magnitude, numbers within 1e-12 of that are equal too. NaN and infinity equal themselves only.
+    A difference of large numbers (a deviation, a slope) is only as exact as these, however small it is: numbers within
+    1e-12 of `magnitude` are equal too. NaN and infinity equal only themselves.
     """
-    apart, infinite = f"abs({left} - {right})", "double('infinity')"
+    distance, infinite = f"abs({left} - {right})", "double('infinity')"
     # NaN counts as greater than infinity.
-    by_size = f"{apart} <= greatest(abs({left}), abs({right})) * {TOLERANCE}D"
-    by_noise = f"{magnitude} < {infinite} AND {apart} <= {magnitude} * {SHARE}D"
-    return f"coalesce(({left} <=> {right}) OR ({apart} < {infinite} AND ({by_size} OR ({by_noise}))), false)"
+    by_size = f"{distance} <= greatest(abs({left}), abs({right})) * {TOLERANCE}D"
+    by_noise = f"{magnitude} < {infinite} AND {distance} <= {magnitude} * {SHARE}D"
+    return f"coalesce(({left} <=> {right}) OR ({distance} < {infinite} AND ({by_size} OR ({by_noise}))), false)"
 
 
 def _same(columns: Columns, magnitudes: Magnitudes) -> str:
-    """SQL that is true when the structs `stored` and `computed` are the same in all the columns."""
+    """Return SQL that is true when the structs `stored` and `computed` are equal in all columns."""
     doubles = [name for name, kind in columns if kind.lower() == "double"]
     checks = [f"stored.`{n}` <=> computed.`{n}`" for n, kind in columns if kind.lower() != "double"]
     if len(doubles) > _WIDE:
@@ -48,17 +48,17 @@ def _same(columns: Columns, magnitudes: Magnitudes) -> str:
 
 
 def _of(magnitude: str | None) -> str:
-    # Of one side: where what it is made of differs (least and greatest value), the rows differ anyway.
+    # Of the computed row only: if the columns that the magnitude uses differ, the rows differ anyway.
     if magnitude is None:
         return "0D"
-    told = re.sub(r"\br\.", "computed.", magnitude)
-    return f"coalesce({told}, 0D)"
+    of_computed = re.sub(r"\br\.", "computed.", magnitude)
+    return f"coalesce({of_computed}, 0D)"
 
 
 def _same_arrays(doubles: Sequence[str], magnitudes: Magnitudes) -> str:
-    """The same for many columns, as arrays: all at once by their own size; only where that fails by magnitudes.
+    """Return the SQL of `_same` for many columns as arrays: first by their own size, then by magnitudes.
 
-    Each magnitude has arrays of its own, so that it is worked out once and not for each column.
+    Columns with the same magnitude share arrays, so that it is computed once.
     """
     groups: dict[str | None, list[str]] = {}
     for name in doubles:
@@ -82,10 +82,10 @@ def _same_arrays(doubles: Sequence[str], magnitudes: Magnitudes) -> str:
 def difference(
     stored: DataFrame, computed: DataFrame, columns: Columns, key: Sequence[str], magnitudes: Magnitudes | None = None
 ) -> DataFrame:
-    """One row per key that differs: the computed columns and `operation` (insert, update, delete).
+    """Return one row per key that differs: the computed columns and `operation` (insert, update, delete).
 
-    stored, computed: rows with the given columns; the key is unique and not null in each. magnitudes: of the columns
-    that are differences of larger numbers, see `same_number`. A deleted row carries its stored values.
+    stored, computed: rows with the given columns; the key is unique and not null in each. magnitudes: of columns that
+    are differences of larger numbers, see `same_number`. A row to delete has its stored values.
     """
     names = [name for name, _ in columns]
     values = [(name, kind) for name, kind in columns if name not in key]

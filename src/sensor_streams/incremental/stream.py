@@ -141,7 +141,7 @@ class Comparison:
 
 
 class ChangeScope(Protocol):
-    """What a change of the sources touches: opens the source, processes a batch, verifies a range, finds orphans.
+    """Part of a table that a change touches: opens the source, processes a batch, verifies a range, finds orphans.
 
     Implemented for slots of time (`incremental.time_slots`), for alert episodes and their events (`inference`), and
     for landed files (`ingest`).

@@ -15,16 +15,16 @@ from sensor_streams.incremental.stream import Batch, TimeRange
 
 Span = Callable[[Fleet], int]
 
-# No reading is from before or after (see `ingest.parse`): a look-back or look-ahead beyond needs no bound.
+# No reading is outside these times (see `ingest.parse`), so slots are limited to them.
 _FIRST = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp())
 _LAST = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
-# Up to this many touched keys are sent to every task instead of sorting the table by them.
+# Up to this many touched keys are broadcast, which avoids a sort of the table.
 _BROADCAST = 300_000
 
 
 def no_time(_: Fleet) -> int:
-    """No margin."""
+    """Return 0: a change touches only its own slot."""
     return 0
 
 

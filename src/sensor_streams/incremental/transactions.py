@@ -1,4 +1,4 @@
-"""Writing to a Delta table so that a batch which is handed over twice is written once."""
+"""Idempotent writes to Delta tables: a batch that is processed twice is written once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from sensor_streams.table_spec import Columns
 
 _APP, _VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
 
-# What Delta raises when another writer was faster; none of these classes is a child of another.
+# Errors of Delta for a concurrent writer; none of these classes is a child of another.
 CONFLICTS = (
     exceptions.ConcurrentAppendException,
     exceptions.ConcurrentDeleteDeleteException,
@@ -28,7 +28,7 @@ CONFLICTS = (
 
 @dataclass(frozen=True)
 class Writes:
-    """How many rows a batch added to, changed in and took out of its table."""
+    """Number of rows that were inserted, updated and deleted."""
 
     inserted: int = 0
     updated: int = 0
@@ -36,31 +36,29 @@ class Writes:
 
     @property
     def total(self) -> int:
-        """Rows written in all."""
+        """Number of all rows written."""
         return self.inserted + self.updated + self.deleted
 
     def __add__(self, other: "Writes") -> "Writes":
-        """The writes of both."""
         return Writes(self.inserted + other.inserted, self.updated + other.updated, self.deleted + other.deleted)
 
 
 class AlreadyCommittedError(Exception):
-    """Delta left a write out, because it knows the transaction: the batch must look again what is left to write."""
+    """Delta skipped a write because it knows the transaction: the batch must be computed again."""
 
 
 @dataclass(frozen=True)
 class BatchTransaction:
-    """The transaction of one write: who writes (the checkpoint's query id and what it writes) and which batch.
+    """Transaction of one write for Delta's idempotent writes. app: id of the writer; version: number of the batch.
 
-    The id must come from the checkpoint: with a constant one, the first batches after a reset would be taken for
-    old ones and be left out in silence. Two processes that write the same batch at once, a killed attempt whose
-    last job still runs in the driver and its successor, conflict instead of both adding their rows.
+    The id must contain the checkpoint's query id: with a constant id, Delta would skip the first batches after a
+    reset of the checkpoint. Two processes that write the same batch at the same time, such as a killed attempt whose
+    last Spark job still runs and the next attempt, conflict instead of both adding rows.
 
-    That a transaction is known does not mean that it wrote what this one would write: a file may have come whole, or
-    the source may have moved on, since the attempt that was killed. So what is left out raises
-    `AlreadyCommittedError`, and the batch is computed again from the tables as they are now: a twin finds that nothing
-    is left, anything else is written in the next `turn`. (A hash of the rows in the id would let two twins with some
-    rows in common through.)
+    A known transaction may have written other rows than this one would, because files and sources change between two
+    attempts. So a skipped write raises `AlreadyCommittedError`, the batch is computed again from the current tables,
+    and what is left is written with the next `turn`. (With a hash of the rows as id, two attempts with some rows in
+    common would both write.)
     """
 
     app: str
@@ -68,16 +66,16 @@ class BatchTransaction:
     turn: int = 0
 
     def of(self, table: str) -> "BatchTransaction":
-        """The transaction of this batch's write to one of several tables."""
+        """Return the transaction of the write to one of several tables."""
         return replace(self, app=f"{self.app}:{table}")
 
     def again(self) -> "BatchTransaction":
-        """The transaction of what the batch still has to write after one was left out."""
+        """Return the transaction for the rest of the batch, after Delta skipped this one."""
         return replace(self, turn=self.turn + 1)
 
     @contextmanager
     def on(self, session: SparkSession) -> Iterator[None]:
-        """Set the pair on the batch's own session, the only way in which it reaches a MERGE; unset it after."""
+        """Set the transaction on the batch's session, since MERGE takes no options; unset it afterwards."""
         app = f"{self.app}:{self.turn}" if self.turn else self.app
         session.conf.set(_APP, app)
         session.conf.set(_VERSION, str(self.version))
@@ -92,20 +90,20 @@ class BatchTransaction:
 def _execute(merge: Any, session: SparkSession, once: BatchTransaction | None) -> None:
     """Run a merge.
 
-    Raises AlreadyCommittedError when Delta knows its transaction: then it gives back no row of figures.
+    Raises AlreadyCommittedError when Delta knows its transaction: then MERGE returns no row of metrics.
     """
     if once is None:
         merge.execute()
         return
     with once.on(session):
         figures = merge.execute()
-    # Runtimes that give back nothing at all do not tell: there a write that is left out stays unseen.
+    # A runtime whose MERGE returns None gives no information: there a skipped write is not detected.
     if figures is not None and figures.isEmpty():
         raise AlreadyCommittedError(f"transaction {once} is known")
 
 
 def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: BatchTransaction | None) -> None:
-    """Add rows through a handle, which needs no name: a merge that matches nothing is an append.
+    """Append rows through a table handle, by a merge that matches no row.
 
     Raises AlreadyCommittedError when the transaction is known.
     """
@@ -122,9 +120,9 @@ def apply(
     condition: str,
     once: BatchTransaction | None,
 ) -> Writes:
-    """Write what `difference` found, in one commit or, when there is nothing, in none.
+    """Write the result of `difference` in one commit; no commit for no rows.
 
-    condition: SQL on alias `t` that holds for every stored row that the changes can match. Raises
+    condition: SQL on alias `t`, true for every stored row that the changes can match. Raises
     AlreadyCommittedError when the transaction is known.
     """
     changes = changes.localCheckpoint()

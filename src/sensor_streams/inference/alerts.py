@@ -1,4 +1,4 @@
-"""Alert episodes: from scores and life estimates by window to what a person is told once."""
+"""Alert episodes: scores and life estimates by window become one row per episode."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from sensor_streams.features.windows import in_form
 from sensor_streams.fleet import AlertRule, Fleet
 from sensor_streams.table_spec import Columns
 
-# The magnitude of a peak, which is a score or hours of life: less than 1e-9 of either is nothing.
+# Magnitude of a peak, which is a score or hours of life: differences below 1e-9 do not count.
 PEAK = "1000D"
 
 
 def columns(_: Fleet) -> Columns:
-    """The columns of `alerts`."""
+    """Return the columns of `alerts`."""
     return [
         ("device_id", "string"),
         ("rule", "string"),
@@ -29,12 +29,12 @@ def columns(_: Fleet) -> Columns:
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
-    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    """Return the magnitudes of columns (see `incremental.difference`)."""
     return {"peak": PEAK}
 
 
 def signals(scores: DataFrame, life: DataFrame, fleet: Fleet) -> DataFrame:
-    """What each rule looks at: device_id, rule, window_start, value; one row per rule and window with a value.
+    """Return the watched values: device_id, rule, window_start, value; one row per rule and window with a value.
 
     scores: rows of `anomaly_scores` (score); life: rows of `remaining_life` (life_hours).
     """
@@ -57,19 +57,22 @@ def signals(scores: DataFrame, life: DataFrame, fleet: Fleet) -> DataFrame:
 
 
 def definitely_closed(fleet: Fleet) -> Column:
-    """True for a row (rule, value) after which no episode is open or about to open, whatever came before."""
+    """Return a column that is true for a row (rule, value) after which no episode is open or about to open."""
     return F.coalesce(_severity(fleet) < _by_rule(fleet, lambda rule: rule.close * _sign(rule)), F.lit(False))
 
 
 def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
-    """Episodes with hysteresis and least duration.
+    """Return episodes with hysteresis and a least duration.
 
-    In: device_id, rule, window_start, value (see `signals`), of each device and rule all since a row that is
-    definitely closed, or all. Out: opened_at (first of `least` windows in a row at or beyond `open`), state OPEN or
-    RESOLVED, peak (the worst value) and peak_at (its first window), resolved_at (first window beyond `close`, null
-    while open), windows (how many the episode lasted), opened_date.
-    The newest window of each device and rule is still filling and decides nothing. A value between `close` and
-    `open` keeps an open episode open and breaks a row of windows that has not opened one yet.
+    In: device_id, rule, window_start, value (see `signals`): all rows of a device and rule, or all since a definitely
+    closed row. Out, per device_id and rule:
+
+    - opened_at: first of `least` windows in a row at or beyond `open`; opened_date: its date.
+    - state: OPEN or RESOLVED; resolved_at: first window beyond `close`, null while open.
+    - peak: worst value; peak_at: its first window; windows: duration in windows.
+
+    The newest window of each device and rule is incomplete and decides nothing. A value between `close` and `open`
+    keeps an open episode open, and interrupts windows that have not opened one yet.
     """
     by = Window.partitionBy("device_id", "rule")
     in_time = by.orderBy("window_start")
@@ -80,7 +83,7 @@ def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
         .withColumn("severity", _severity(fleet))
         .withColumn("high", high)
         .withColumn("closed", definitely_closed(fleet))
-        # A closed row ends the stretch that it belongs to; the next row begins another.
+        # A closed row ends its stretch; the next row begins another one.
         .withColumn("stretch", F.sum(F.col("closed").cast("int")).over(in_time) - F.col("closed").cast("int"))
         .withColumn("run", F.sum((~F.col("high")).cast("int")).over(in_time))
     )
@@ -115,7 +118,7 @@ def _sign(rule: AlertRule) -> float:
 
 
 def _severity(fleet: Fleet) -> Column:
-    """The value so that more is worse, whichever way the rule looks."""
+    """Return the value with the sign that makes a greater value worse."""
     return F.col("value") * _by_rule(fleet, _sign)
 
 

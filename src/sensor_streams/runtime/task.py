@@ -1,4 +1,4 @@
-"""One task of a job: its tables, its checkpoints, its streams, from start to end."""
+"""One task of a job: checks at its start, tables, checkpoints and streams."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ log = logging.getLogger("sensor_streams.runtime")
 
 @dataclass(frozen=True)
 class TaskReport:
-    """How a task ended well: each stream's state (DONE, WAITING_FOR_MODEL), and why it waits where it does."""
+    """Result of a task without failure: state by stream (DONE, WAITING_FOR_MODEL), and the reasons for waiting."""
 
     states: Mapping[str, str]
     waits: Mapping[str, str] = field(default_factory=dict)
@@ -47,11 +47,12 @@ def run_task(
     on_batch: Callable[[BatchFigures], None] | None = None,
     on_start: Callable[[Sequence[Worker]], None] | None = None,
 ) -> TaskReport:
-    """Run streams (all eight, or those of the named tasks or names) until they are done, or for ever.
+    """Run streams (all, or those of the named tasks and streams) until all are done; continuous streams never are.
 
-    Returns when all are done. Raises StreamFailedError with every failure, CheckpointInUseError when another run is at
-    work, PreflightError, BindingError or TableError when names do not lead to the data that the checkpoints belong to,
-    FleetChangedError when tables were computed with other settings of sensors.yml, MachineError on Spark Connect
+    on_batch: called with the figures of each batch. on_start: called before the first query starts.
+    Raises StreamFailedError with every failure, and before any stream starts: CheckpointInUseError when another run
+    uses a checkpoint; PreflightError, BindingError or TableError when names point to other data than the checkpoints;
+    FleetChangedError when tables were computed with other settings of sensors.yml; MachineError on Spark Connect
     before Spark 4.3.
     """
     refuse_connect(spark)
@@ -106,7 +107,7 @@ def run_task(
 
 
 def _scored(catalog: Catalog, stream: Stream) -> Callable[[], list[str]]:
-    """The versions that rows of a stream's table name, looked up when that is asked for."""
+    """Return a function that returns the model versions in a stream's table."""
 
     def versions() -> list[str]:
         rows = catalog.read(stream.name).select("model_version").distinct().collect()
@@ -116,7 +117,7 @@ def _scored(catalog: Catalog, stream: Stream) -> Callable[[], list[str]]:
 
 
 def _progress_name(streams: Sequence[Stream]) -> str:
-    """A name that no other process has at the same time, since leases of streams exclude each other."""
+    """Return the name of the progress table: unique, since no two processes have the lease of one stream."""
     names = {stream.name for stream in streams}
     whole = [task for task in TASKS if names >= {stream.name for stream in STREAMS if stream.task == task}]
     if names == {stream.name for stream in STREAMS if stream.task in whole}:
@@ -125,10 +126,9 @@ def _progress_name(streams: Sequence[Stream]) -> str:
 
 
 def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequence[Stream]) -> None:
-    """Check what the checkpoints are bound to, then create or open every table and wait for those of others.
+    """Check the bindings of the checkpoints, then create or open own tables, then wait for the tables of other tasks.
 
-    The bindings first: a name that leads to other data must not be written at, not even to add a column. And all own
-    tables before any other: a stream that reads another one of the same task must not wait for what comes after it.
+    Bindings come first: a table that is not the one of the checkpoint must not be written, not even to add a column.
     """
 
     def identify(table: str) -> TableIdentity | None:
@@ -139,20 +139,22 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
         binding.check(identify)
     records = Records.of(settings, catalog, fleet)
     refuse_changes(records, streams)
-    there: dict[str, TableIdentity] = {}
+    found: dict[str, TableIdentity] = {}
     for stream in streams:
         for table in stream.tables(fleet):
-            there[table.name] = catalog.create(table)
+            found[table.name] = catalog.create(table)
     seconds = settings.table_deadline.total_seconds()
-    others = {name for stream in streams for name in stream.sources} - there.keys()
-    there |= {name: catalog.wait_for(name, seconds) for name in sorted(others)}
+    others = {name for stream in streams for name in stream.sources} - found.keys()
+    found |= {name: catalog.wait_for(name, seconds) for name in sorted(others)}
     for binding in bindings:
-        binding.write(there)
+        binding.write(found)
     for stream in streams:
         records.settle(stream.name)
-    for name, told in not_trained(records, streams).items():
+    for name, settings_changed in not_trained(records, streams).items():
         log.warning(
-            "stream %s: its model does not know of a change of %s: run `sensor-streams train`", name, ", ".join(told)
+            "stream %s: its model was trained before a change of %s: run `sensor-streams train`",
+            name,
+            ", ".join(settings_changed),
         )
 
 

@@ -1,4 +1,4 @@
-"""One stream inside a task: its query, its batches, and what is known of its end."""
+"""One stream inside a task: its query, its batches, and the reason for its end."""
 
 import json
 import logging
@@ -25,17 +25,21 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
 
-# How often a batch is worked out before a conflict with another writer is a failure.
+# Attempts at a batch before a conflict with another writer is a failure.
 _TURNS = 4
 
 
 class _ClosingError(Exception):
-    """The task is stopping: this batch is not begun."""
+    """The task is stopping, so this batch does not start."""
 
 
 @dataclass
 class Worker:
-    """Starts the query of one stream, runs its batches, remembers how it failed."""
+    """Query of one stream: starts it, runs its batches, records its failure.
+
+    waits: reason why it waits for a model. asked_to_stop: monotonic time when the supervisor stopped it; a later
+    failure is a consequence.
+    """
 
     stream: Stream
     settings: Settings
@@ -49,12 +53,10 @@ class Worker:
     query: StreamingQuery | None = None
     failure: StreamFailure | None = None
     state: str = "WAITING"
-    # Why it waits for a model, when it does.
     waits: str | None = None
     batch: int | None = None
     in_batch: bool = False
     last_sign: float = field(default_factory=time.monotonic)
-    # When the supervisor asked it to stop: what fails after that is a consequence.
     asked_to_stop: float | None = None
     _handles: Handles | None = None
     _outcomes: dict[int, tuple[Outcome, float]] = field(default_factory=dict)
@@ -64,13 +66,13 @@ class Worker:
 
     @property
     def folder(self) -> Path:
-        """Where the stream's checkpoint and its companions are; the path does not know the job's shape."""
+        """Folder of the stream's checkpoint; the path is the same in every job shape."""
         return Path(self.settings.checkpoints) / self.stream.name
 
     def start(self) -> None:
-        """Start the query. Raises what Spark raises when it cannot."""
+        """Start the query. Raises the errors of Spark."""
         self.state, self.waits = "RUNNING", None
-        # Each query has a session of its own.
+        # Each query has its own session.
         self._handles = None
         for warning in self.stream.scope.warnings(self.catalog, self.settings):
             log.warning("stream %s: %s", self.stream.name, warning)
@@ -94,10 +96,10 @@ class Worker:
         return self.query is not None and self.query.isActive
 
     def observe(self) -> None:
-        """Report the batches that ended since the last look, and see whether the query is still alive and moving."""
+        """Report the batches that ended since the last call; detect a query that ended or is stalled."""
         if self.query is None or self.state not in ("RUNNING", "STOPPING"):
             return
-        # Asked first: what a query that is over has done is all there to be fetched.
+        # Read before the progress: after the end of a query its progress is complete.
         active = self.query.isActive
         for entry in self._new_progress():
             self.last_sign = time.monotonic()
@@ -108,7 +110,7 @@ class Worker:
             self._stalled()
 
     def stop(self, seconds: float) -> bool:
-        """Stop the query; False when it did not end in time and is abandoned."""
+        """Stop the query. Return False when it did not end in time; it is abandoned."""
         if self.query is None or not self.query.isActive:
             return True
         thread = threading.Thread(target=self._stop_query, name=f"stop {self.stream.name}", daemon=True)
@@ -124,7 +126,7 @@ class Worker:
             log.warning("stream %s: stopping it failed: %s", self.stream.name, first_line(str(error)))
 
     def _run(self, rows: DataFrame, batch_id: int) -> None:
-        """One micro-batch. Whatever goes wrong is kept before Spark wraps it."""
+        """Run one micro-batch; record its error before Spark wraps it."""
         if self.closing.is_set():
             raise _ClosingError
         self.batch, self.in_batch = batch_id, True
@@ -132,30 +134,31 @@ class Worker:
         self.last_sign = begun
         try:
             self.lease.check()
-            outcome = self._undisturbed(rows, batch_id)
+            outcome = self._retried(rows, batch_id)
         except NoModelError as error:
-            # Its input is kept: the batch is not committed, and is the first one when there is a model.
+            # The batch is not committed, so its input comes again once a model exists.
             self.waits = str(error)
             raise
         except Exception as error:
-            # A query that is stopped because it hung ends with an interruption: that it hung is what counts.
+            # A stalled query that is stopped ends with an interruption: the stall is its failure.
             self.failure = self.failure or describe(self.stream.name, batch_id, error)
             raise
         finally:
             self.in_batch = False
         self._outcomes[batch_id] = (outcome, time.monotonic() - begun)
 
-    def _undisturbed(self, rows: DataFrame, batch_id: int) -> Outcome:
-        """The batch, worked out again where another writer was faster: each look is a fresh one at the tables.
+    def _retried(self, rows: DataFrame, batch_id: int) -> Outcome:
+        """Process the batch; again after a conflict, from the current tables.
 
-        No stream writes another's table, but maintenance rewrites files, and a batch that has read them conflicts.
+        No stream writes the table of another, but maintenance rewrites files, which conflicts with a batch that read
+        them.
         """
         for turn in range(1, _TURNS):
             try:
                 return self._process(rows, batch_id)
             except CONFLICTS as error:
                 log.warning(
-                    "stream %s, batch %d: another writer was faster (%s); looking again, %d of %d",
+                    "stream %s, batch %d: another writer was faster (%s); computing it again, %d of %d",
                     self.stream.name,
                     batch_id,
                     first_line(str(error)),
@@ -186,9 +189,9 @@ class Worker:
         )
 
     def _new_progress(self) -> list[dict[str, object]]:
-        """The query's progress events since the last look; an idle query has one every ten seconds, a sign of life.
+        """Return the query's progress events since the last call; an idle query has one every ten seconds.
 
-        From the newest backwards and by time stamp first: to fetch all that are kept, each time, costs a core.
+        Reads backwards from the newest event: reading all stored events at each call would use a whole core.
         """
         assert self.query is not None
         recent = self.query._jsq.recentProgress()
@@ -202,7 +205,7 @@ class Worker:
         return found[::-1]
 
     def _report(self, entry: dict[str, object]) -> None:
-        """Hand on the figures of a batch that ended."""
+        """Report the figures of a batch that ended."""
         batch = int(str(entry["batchId"]))
         outcome = self._outcomes.pop(batch, None)
         if outcome is None or batch <= self._reported:
@@ -235,11 +238,11 @@ class Worker:
             self.on_batch(figures)
 
     def _ended(self) -> None:
-        """The query is over: decide whether that is a failure."""
+        """Decide whether the end of the query is a failure."""
         assert self.query is not None
         error = self.query.exception()
         if self.asked_to_stop is not None and (self.failure is None or self.failure.at > self.asked_to_stop):
-            # A query that is stopped in the middle of something ends with an error, which is no failure of its own.
+            # A query that is stopped inside a batch ends with an error: a consequence, not a failure.
             self.state, self.failure = "STOPPED", None
             return
         self.state = "FAILED"
@@ -250,12 +253,12 @@ class Worker:
         elif self.settings.bounded:
             self.state = "DONE"
         else:
-            cause = "the query ended without an error, in a run that has no end"
+            cause = "the query ended without an error, in a continuous run"
             self.failure = StreamFailure(self.stream.name, self.batch, "SILENT_END", cause)
 
     def _stalled(self) -> None:
-        """Fail a query that has given no sign of life for too long, although a trigger or input is there."""
-        # Between two triggers nothing moves, however long the interval is.
+        """Fail a query without progress for too long while a trigger is active or input waits."""
+        # No progress is expected between two triggers.
         interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
         limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
         if self.query is None or time.monotonic() - self.last_sign < limit:
