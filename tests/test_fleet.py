@@ -1,4 +1,4 @@
-"""sensors.yml: three fleets, and mistakes that are told with line and field."""
+"""sensors.yml: the project's own, three others, and mistakes with line and field."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 
 from sensor_streams.errors import FleetError
 from sensor_streams.fleet import load_fleet, parse_fleet
+from tests.policies.golden import ROOT, read
+from tests.rows import FIXTURES
 
-ROOT = Path(__file__).parents[1]
 GOOD = """\
 windows: {short: 1 min, long: 5 min, lookback: 2}
 sensors:
@@ -19,8 +20,17 @@ alerts:
 """
 
 
+def test_the_sensors_yml_of_the_project_is_valid_and_every_job_reads_it() -> None:
+    load_fleet(ROOT / "sensors.yml")
+    bundle = read("prod")
+    for job in bundle.resources["jobs"].values():
+        for task in job["tasks"]:
+            sensors = Path(task["python_wheel_task"]["named_parameters"]["sensors"])
+            assert sensors == Path(bundle.sections["workspace"]["file_path"], "sensors.yml"), task["task_key"]
+
+
 def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
-    pump = load_fleet(ROOT / "sensors.yml")
+    pump = load_fleet(FIXTURES / "sensors.yml")
     turbofan = load_fleet(ROOT / "examples/fleets/turbofan.yml")
     trucks = load_fleet(ROOT / "examples/fleets/cold_chain.yml")
     assert pump.load_sensor("pump") == "power"

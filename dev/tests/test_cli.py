@@ -12,13 +12,19 @@ from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterruptedError
 from sensor_streams_dev import cli
 from sensor_streams_dev.homes import home_of_folder
+from tests.policies.golden import copy_bundle
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, list[str]]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `local.yml` of a copy of the project."""
+    return copy_bundle(tmp_path_factory.mktemp("project")) / "local.yml"
+
+
+@pytest.fixture
+def run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in a folder of its own, without a Java: (exit code, what it said on stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "no java"))
@@ -26,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def command(*words: str) -> tuple[int, list[str]]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.main([*words, "--local", str(ROOT / "local.yml")])
+            cli.main([*words, "--local", str(local)])
         code = ended.value.code
         assert isinstance(code, int)
         return code, capsys.readouterr().err.splitlines()
@@ -148,14 +154,13 @@ def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_command_for_changed_settings_is_about_the_same_tables(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise FleetChangedError("changed:\n  sensor-streams rebuild --changed --train")
 
     monkeypatch.setattr("sensor_streams_dev.watch.Watch.run", refuse)
-    (tmp_path / "sensors.yml").write_text((ROOT / "sensors.yml").read_text("utf-8"), "utf-8")
+    (tmp_path / "sensors.yml").write_bytes((local.parent / "sensors.yml").read_bytes())
     code, lines = run("stream", "readings", "--home", "my home", "--trigger", "10 s", "--sensors=sensors.yml")
-    local = ROOT / "local.yml"
     options = f"--home 'my home' --sensors sensors.yml --local {local}"
     assert (code, lines[-1]) == (1, f"  sensor-streams rebuild --changed {options} --train")

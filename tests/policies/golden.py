@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from dabs_lab.bundle import Bundle, load_bundle
+from tests.rows import FIXTURES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "golden"
@@ -25,8 +26,9 @@ def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
 
 
 def copy_bundle(folder: Path) -> Path:
-    """Copy the files of the bundle to a folder, with a file for each pattern of `sync.exclude`; return the folder."""
-    shutil.copy(ROOT / "databricks.yml", folder)
+    """Copy the bundle to a folder, with a fleet of the tests and a file for each pattern of `sync.exclude`."""
+    for file in (ROOT / "databricks.yml", ROOT / "local.yml", FIXTURES / "sensors.yml"):
+        shutil.copy(file, folder)
     shutil.copytree(ROOT / "resources", folder / "resources")
     (folder / "src").mkdir()
     (folder / "src" / "code.py").touch()

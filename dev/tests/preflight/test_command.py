@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from sensor_streams_dev import cli
 from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_as
 from sensor_streams_dev.preflight.job_settings import bound_of
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
+from tests.policies.golden import ROOT, copy_bundle
 
-ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/preflight.md").read_text("utf-8")
 PROJECT = {"catalog": "main", "principal": "app-id", "alert_email": "me@example.org"}
 ALL = [stream.name for stream in STREAMS]
@@ -38,9 +37,7 @@ def changed(tmp_path: Path) -> Project:
     """The project's bundle with a text of a job's file replaced."""
 
     def change(before: str, after: str) -> Path:
-        shutil.copytree(ROOT / "resources", tmp_path / "resources")
-        for name in ("databricks.yml", "local.yml", "sensors.yml"):
-            shutil.copy(ROOT / name, tmp_path)
+        copy_bundle(tmp_path)
         file = tmp_path / "resources" / "shared_cluster.job.yml"
         text = file.read_text("utf-8")
         assert before in text

@@ -15,25 +15,31 @@ from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Expected
 from sensor_streams_dev import cli
 from sensor_streams_dev.preflight.job_settings import bound_of
+from tests.policies.golden import copy_bundle
 
-ROOT = Path(__file__).parents[3]
 Told = tuple[int, dict[str, Any]]
 
 
 @pytest.fixture
-def meant() -> Expected:
-    """What the task of the job is bound to in dev, for the one who asks."""
-    bundle = load_bundle(ROOT, "dev", variables={"catalog": "main"}, user=PRINCIPAL)
-    (bound,) = bound_of(job_spec(bundle, "single_task"), str, lambda task: {})
-    return expected_of(bound.settings, bound.streams, load_fleet(ROOT / "sensors.yml"))
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's bundle."""
+    return copy_bundle(tmp_path)
 
 
 @pytest.fixture
-def asked(double: Double, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
+def meant(project: Path) -> Expected:
+    """What the task of the job is bound to in dev, for the one who asks."""
+    bundle = load_bundle(project, "dev", variables={"catalog": "main"}, user=PRINCIPAL)
+    (bound,) = bound_of(job_spec(bundle, "single_task"), str, lambda task: {})
+    return expected_of(bound.settings, bound.streams, load_fleet(project / "sensors.yml"))
+
+
+@pytest.fixture
+def asked(double: Double, project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
     """The command's exit code and its object."""
 
     def ask(*words: str) -> Told:
-        here = ["--local", str(ROOT / "local.yml"), "--target", "dev", "--var", "catalog=main"]
+        here = ["--local", str(project / "local.yml"), "--target", "dev", "--var", "catalog=main"]
         with pytest.raises(SystemExit) as ended:
             cli.main(["preflight", "single_task", "--workspace", "--json", *here, *words])
         said = capsys.readouterr()

@@ -9,10 +9,10 @@ import pytest
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
 from sensor_streams_dev.simulate import Simulation, simulate
+from tests.rows import FIXTURES
 
-ROOT = Path(__file__).parents[3]
 START = datetime(2026, 1, 1, tzinfo=UTC)
-FLEETS = ["sensors.yml", "examples/fleets/cold_chain.yml", "examples/fleets/turbofan.yml"]
+FLEETS = ["fixtures/sensors.yml", "examples/fleets/cold_chain.yml", "examples/fleets/turbofan.yml"]
 
 
 def lines(folder: Path) -> dict[str, bytes]:
@@ -22,7 +22,7 @@ def lines(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", FLEETS)
 def test_the_same_seed_gives_the_same_files_in_one_call_or_two(tmp_path: Path, name: str) -> None:
-    simulation = Simulation(load_fleet(ROOT / name), devices=2, origin=START)
+    simulation = Simulation(load_fleet(FIXTURES.parent / name), devices=2, origin=START)
     middle, end = START + timedelta(hours=12), START + timedelta(days=1)
     simulate(simulation, tmp_path / "one", START, end)
     simulate(simulation, tmp_path / "two", START, middle)
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_files_in_one_call_or_two(tmp_path: Path, n
 
 
 def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path) -> None:
-    simulation = Simulation(load_fleet(ROOT / "sensors.yml"), devices=4, origin=START)
+    simulation = Simulation(load_fleet(FIXTURES / "sensors.yml"), devices=4, origin=START)
     end = START + timedelta(days=7)
     report = simulate(
         simulation, tmp_path / "landing", START, end, failures=tmp_path / "failures.jsonl", truth=tmp_path / "truth"
@@ -56,7 +56,7 @@ def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path
 
 
 def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are() -> None:
-    fleet = load_fleet(ROOT / "sensors.yml")
+    fleet = load_fleet(FIXTURES / "sensors.yml")
 
     def names(count: int, *patterns: str) -> list[str]:
         kind = fleet.device_types["pump"].model_copy(update={"devices": patterns})
@@ -72,7 +72,7 @@ def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are
 
 
 def test_a_span_is_not_written_twice(tmp_path: Path) -> None:
-    simulation = Simulation(load_fleet(ROOT / "sensors.yml"), devices=1, origin=START)
+    simulation = Simulation(load_fleet(FIXTURES / "sensors.yml"), devices=1, origin=START)
     simulate(simulation, tmp_path, START, START + timedelta(hours=6))
     with pytest.raises(ConfigurationError, match="is there already"):
         simulate(simulation, tmp_path, START, START + timedelta(hours=6))

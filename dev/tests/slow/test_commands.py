@@ -13,8 +13,8 @@ import typer
 
 from sensor_streams_dev.cli import app
 from tests.plant import QUICK
+from tests.policies.golden import ROOT, copy_bundle
 
-ROOT = Path(__file__).parents[3]
 _COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?sensor-streams\s+(.*?)(?:\s+#.*|\s+//.*)?$", re.MULTILINE)
 _INLINE = re.compile(r"`(?:\.venv/bin/)?sensor-streams ([^`]+)`")
 
@@ -84,19 +84,18 @@ OTHER_ORDER = [
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that a small fleet has sent, and its failures."""
-    folder = tmp_path_factory.mktemp("landed")
-    words = ["simulate", "--days", "2", "--devices", "2", "--files-every", "12", "--landing", str(folder / "landing")]
-    words += ["--failures", str(folder / "failures.jsonl"), "--local", str(ROOT / "local.yml")]
-    done = command(words)
+    """A copy of the project, with the files that a small fleet has sent and its failures."""
+    folder = copy_bundle(tmp_path_factory.mktemp("landed"))
+    words = ["simulate", "--days", "2", "--devices", "2", "--files-every", "12", "--landing", "landing"]
+    done = command(folder, [*words, "--failures", "failures.jsonl"])
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def command(words: list[str]) -> "subprocess.CompletedProcess[str]":
+def command(folder: Path, words: list[str]) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
     whole = [sys.executable, "-m", "sensor_streams_dev.cli", *words]
-    return subprocess.run(whole, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=400, check=False)
+    return subprocess.run(whole, capture_output=True, text=True, cwd=folder, env=environment, timeout=400, check=False)
 
 
 @pytest.mark.slow
@@ -111,7 +110,7 @@ def test_every_command_works_in_a_process_of_its_own_in_any_order(
     there: set[str] = set()
     for name in order:
         words = [str(landed / word) if word.endswith(".jsonl") else word for word in name.split()]
-        done = command([*words, "--home", str(home)])
+        done = command(landed, [*words, "--home", str(home)])
         said = done.stdout + done.stderr
         missing = NEEDS.get(name, set()) - there
         assert "drop" not in said, name
