@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dev.tests.runtime.test_tables import SMALL
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import TableError
 from sensor_streams.table_spec import TableIdentity
 from sensor_streams.tables import Catalog
 from tests.plant import Plant
-from tests.runtime.test_tables import SMALL
 
 Break = Callable[[Path], None]
 
