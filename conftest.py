@@ -20,8 +20,14 @@ RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of processes first: they take minutes, and one that came last would leave the other worker idle."""
-    items.sort(key=lambda item: item.path.parent.name != "slow")
+    """Put slow tests first: a long test at the end leaves the other process idle. An xdist group keeps its order."""
+
+    def unit(item: pytest.Item) -> str:
+        group = item.get_closest_marker("xdist_group")
+        return str(group.args[0]) if group else item.nodeid
+
+    slow = {unit(item) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: unit(item) not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""sensors.yml: the project's own, three others, and mistakes with line and field."""
+"""sensors.yml: three fleets, and mistakes reported with line and field."""
 
 from pathlib import Path
 
