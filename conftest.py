@@ -1,4 +1,4 @@
-"""One Spark session per test process, Delta tables of the fixtures once, and what every test may ask for."""
+"""Fixtures for all tests: one Spark session, Delta tables and plants per test process."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +15,6 @@ from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import QUICK, Plant
 from tests.rows import FIXTURES, rows
 
-ROOT = Path(__file__).parents[0]
 RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
 
 
@@ -32,13 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The session of this test process: the settings of `dabs_lab.local_spark`, each with its reason there."""
-    # A name as users have them: a space and a letter that is not ASCII must do no harm anywhere.
+    """The session of this test process, with the settings of `dabs_lab.local_spark`."""
+    # Paths with a space and a non-ASCII letter must work everywhere.
     folder = tmp_path_factory.mktemp("spark and ü")
     session = local_session(
         "tests",
         folder / "spark.log",
-        # Most of the time goes into planning, which one core does: two test processes with a core each are faster.
+        # Planning takes most of the time and uses one core: two test processes with a core each are faster.
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
         java_options=QUICK,
@@ -49,15 +48,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def delta(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DataFrame]:
-    """name → the fixture of that name as a Delta table, written once per test session."""
+    """A function: name of a fixture → its rows as a Delta table, written once per test process."""
     folder = tmp_path_factory.mktemp("fixtures")
-    known: dict[str, str] = {}
+    paths: dict[str, str] = {}
 
     def table(name: str) -> DataFrame:
-        if name not in known:
-            known[name] = str(folder / name)
-            rows(spark, name).write.format("delta").save(known[name])
-        return spark.read.format("delta").load(known[name])
+        if name not in paths:
+            paths[name] = str(folder / name)
+            rows(spark, name).write.format("delta").save(paths[name])
+        return spark.read.format("delta").load(paths[name])
 
     return table
 
@@ -70,13 +69,13 @@ def fleet() -> Fleet:
 
 @pytest.fixture
 def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> Plant:
-    """An empty plant: a landing folder, a catalog, no tables yet."""
+    """A plant with a landing folder and a catalog, without tables."""
     return Plant(spark, fleet, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant that ran: features first, then trained, then all eight. Whoever asks for it is of the group `streams`."""
+    """A plant after features, training and inference. Tests that use it belong to the xdist group `streams`."""
     plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
     slow = fleet.model_copy(
         update={
@@ -90,7 +89,7 @@ def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPath
         slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
     )
     simulate(simulation, plant.landing, RUNNING_FROM, RUNNING_FROM + RUNNING_FOR)
-    simulation_failures = [
+    failures = [
         (device.name, datetime.fromtimestamp(end, UTC).isoformat())
         for device in simulation.all_devices()
         for _, end in device.lives(int((RUNNING_FROM + RUNNING_FOR).timestamp()))
@@ -100,7 +99,7 @@ def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPath
         "anomaly_scores": "WAITING_FOR_MODEL",
         "remaining_life": "WAITING_FOR_MODEL",
     }
-    plant.train(simulation_failures)
+    plant.train(failures)
     with (plant.folder / "batches.jsonl").open("w", encoding="utf-8") as lines, json_lines_to(lines):
         assert set(plant.run("inference").states.values()) == {"DONE"}
     return plant

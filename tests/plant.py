@@ -1,4 +1,4 @@
-"""A plant for tests: files land, streams or their batches run, tables are looked at."""
+"""A plant for tests: land files, run streams or single batches, read and verify tables."""
 
 import json
 import os
@@ -30,27 +30,26 @@ from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
 from tests.rows import FIXTURES
 
-# Little runs often enough to be worth the optimising compiler, which takes as much time as the tests do; and one thread
-# for garbage leaves the cores to the tests. Without that compiler there are 48 MB for compiled code, which a few tests
-# fill: from then on methods are thrown out and compiled again, and all takes much longer.
+# The optimising compiler costs more time than it saves in short tests, and parallel garbage collection takes cores from
+# other tests. Without that compiler the code cache is 48 MB: when it is full, the JVM recompiles methods all the time.
 QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
-# When files arrive unless a test says otherwise.
+# Default arrival time of files.
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
-# What a stream takes of a change: where to look.
-WHERE = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
-# Empty tables as their streams create them, made once: what they look like → folder, table id.
+# Columns of a source by which a stream finds what a change touches.
+SCOPE_COLUMNS = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
+# Empty tables, created once: repr of the TableSpec → folder, table id.
 _EMPTY: dict[str, tuple[Path, str]] = {}
 COMPUTED = ("sensor_features", "device_features", "device_sessions")
 
 
 def reading(device: str, sensor: str, time: str, value: object, **more: object) -> str:
-    """One line; `time` is of 2026-01-01 unless it holds a date."""
-    told = time if "T" in time else f"2026-01-01T{time}Z"
-    return json.dumps({"device_id": device, "sensor": sensor, "event_time": told, "value": value, **more})
+    """Return one line of a file; a `time` without a date is on 2026-01-01."""
+    event_time = time if "T" in time else f"2026-01-01T{time}Z"
+    return json.dumps({"device_id": device, "sensor": sensor, "event_time": event_time, "value": value, **more})
 
 
 class Plant:
-    """One catalog and landing folder below a folder of the test's own."""
+    """A catalog, a landing folder, checkpoints and models in one folder."""
 
     def __init__(self, spark: SparkSession, fleet: Fleet, folder: Path, fleet_file: Path | None = None) -> None:
         self.spark = spark
@@ -64,13 +63,13 @@ class Plant:
         )
         self.fleet_file = fleet_file or FIXTURES / "fleet.yml"
         self.figures: list[BatchFigures] = []
-        # The store of models, where it is another plant's.
+        # Settings of the model store, when it is another plant's.
         self.store: dict[str, object] = {}
         self._batch = 0
         self._seen: dict[tuple[str, str], int] = {}
 
     def settings(self, **more: object) -> Settings:
-        """The settings of this plant's runs."""
+        """Return the settings of a run on this plant."""
         store = f"sqlite:///{self.folder / 'models' / 'mlflow.db'}"
         return load_settings(
             {
@@ -84,7 +83,7 @@ class Plant:
                 "tracking_uri": store,
                 "registry_uri": store,
                 "artifacts": str(self.folder / "models" / "artifacts"),
-                # It has tests of its own: here it would only cost each start.
+                # Preflight has separate tests; here it would slow down each start.
                 "preflight": "off",
                 "table_deadline": "5 s",
                 "lease_timeout": "2 s",
@@ -94,19 +93,19 @@ class Plant:
         )
 
     def settings_file(self, **more: object) -> Path:
-        """The same settings as a file, for a process of its own."""
-        told = self.settings(**more).model_dump(by_alias=True, exclude={"run", "attempt"})
-        for name, value in told.items():
+        """Write the settings to a file, for another process; return its path."""
+        values = self.settings(**more).model_dump(by_alias=True, exclude={"run", "attempt"})
+        for name, value in values.items():
             if isinstance(value, timedelta):
-                told[name] = f"{value.total_seconds():.0f} s"
+                values[name] = f"{value.total_seconds():.0f} s"
         file = self.folder / "settings.yml"
-        file.write_text(yaml.safe_dump(told), encoding="utf-8")
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
         return file
 
     def as_parameters(self, named: Mapping[str, str], run: str = "1", attempt: int = 1) -> dict[str, str]:
-        """A deployed task's parameters with this plant's places, as the platform fills in its own."""
+        """Return a deployed task's parameters with the folders and names of this plant."""
         mine = self.settings()
-        here = {
+        own = {
             "catalog": mine.catalog,
             "schema": mine.schema_name,
             "landing": mine.landing,
@@ -115,10 +114,10 @@ class Plant:
             "run": run,
             "attempt": str(attempt),
         }
-        return {name: here.get(name, value) for name, value in named.items()}
+        return {name: own.get(name, value) for name, value in named.items()}
 
     def cluster_environment(self) -> dict[str, str]:
-        """The environment of a task's process here: what a cluster has of itself, what stands in for its catalog."""
+        """Return the environment of a task's process: Spark settings and catalog as a cluster provides them."""
         conf = self.folder / "conf"
         conf.mkdir(exist_ok=True)
         settings = {
@@ -130,11 +129,11 @@ class Plant:
             "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"
         )
         mine = self.settings()
-        given = {n: getattr(mine, n) for n in ("tables", "catalog_file", "tracking_uri", "registry_uri", "artifacts")}
-        told = {f"SENSOR_STREAMS_{name.upper()}": str(value) for name, value in given.items()}
+        names = ("tables", "catalog_file", "tracking_uri", "registry_uri", "artifacts")
+        variables = {f"SENSOR_STREAMS_{name.upper()}": str(getattr(mine, name)) for name in names}
         return {
             **os.environ,
-            **told,
+            **variables,
             "SENSOR_STREAMS_TABLE_DEADLINE": "120 s",
             "SENSOR_STREAMS_MODEL_INTERVAL": "2 s",
             "SPARK_CONF_DIR": str(conf),
@@ -144,16 +143,16 @@ class Plant:
 
     @property
     def registry(self) -> Registry:
-        """The model registry of this plant."""
+        """The plant's model registry."""
         return registry_of(self.settings())
 
     def land(self, name: str, lines: Iterable[str | bytes], arrival: datetime = ARRIVAL) -> Path:
-        """Let a file arrive, whole."""
+        """Write a file of lines to the landing folder in one step."""
         data = b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines)
         return self.land_bytes(name, data, arrival)
 
     def land_bytes(self, name: str, data: bytes, arrival: datetime = ARRIVAL) -> Path:
-        """Let a file of these bytes arrive."""
+        """Write a file of bytes to the landing folder in one step."""
         file = self.landing / name
         new = file.with_name(f".{file.name}")
         new.write_bytes(data)
@@ -162,17 +161,17 @@ class Plant:
         return file
 
     def run(self, *names: str, **settings: object) -> TaskReport:
-        """Run streams as a task does: real queries, real checkpoints, until their input is drained."""
+        """Run streams as a task does, with queries and checkpoints, until all input is processed."""
         return run_task(self.spark, self.settings(**settings), names, fleet=self.fleet, on_batch=self.figures.append)
 
     def create(self, *names: str) -> None:
-        """Create the tables of streams, without running them."""
+        """Create the tables of streams (all unless named) without a run."""
         for name in names or BY_NAME:
             for spec in BY_NAME[name].tables(self.fleet):
                 self._create(spec)
 
     def _create(self, spec: TableSpec) -> None:
-        """Create a table as its stream does; one that is the same as another plant's, by a copy of its empty folder."""
+        """Create a table as its stream does, or copy the empty folder of a table with the same spec: that is faster."""
         template = _EMPTY.get(repr(spec))
         assert self.catalog.root is not None
         place = Path(self.catalog.root) / spec.name
@@ -187,7 +186,7 @@ class Plant:
         shutil.copytree(template[0], place)
         name = f"{self.catalog.catalog}.{self.catalog.schema}.{spec.name}"
         CatalogFile(self.folder / "catalog.json").add(TableIdentity(name, f"file:{place}", template[1]))
-        assert self.catalog.exists(spec.name), "the session knows it from now on"
+        assert self.catalog.exists(spec.name), "registers the table in the session"
 
     def handles(self, name: str) -> Handles:
         """The handles that a batch of the stream has."""
@@ -199,19 +198,19 @@ class Plant:
         return stream.scope.process_batch(changes, Batch(stream, self.fleet, self.handles(name), once))
 
     def ingest(self, *files: str, once: BatchTransaction | None = None) -> Outcome:
-        """One batch of the named files (all of the landing folder unless given), as the stream hands it over."""
+        """Process one batch of files (all of the landing folder unless named) as the stream `readings` does."""
         self._batch += 1
         paths = [str(self.landing / name) for name in files] or [str(self.landing)]
         found = self.spark.read.format("binaryFile").load(paths).select("path", "modificationTime", "length")
         return ingest_batch(found, str(self.landing), self._batch, self.fleet, self.handles("readings"), once)
 
     def feed(self, table: str, since: int = 0) -> DataFrame:
-        """The table's change feed from a version on, as a stream reads it."""
+        """Return the table's change feed from a version on."""
         reader = self.spark.read.option("readChangeFeed", "true").option("startingVersion", since)
         return reader.table(self.catalog.full_name(table))
 
     def follow(self, *names: str) -> None:
-        """One batch of each computed stream: all that changed in its sources since it last looked."""
+        """Process one batch of each computed stream: the changes of its sources since its previous batch."""
         for name in names or COMPUTED:
             stream = BY_NAME[name]
             for source in stream.sources:
@@ -221,39 +220,39 @@ class Plant:
                     self.process(name, self.feed(source, since))
                     self._seen[name, source] = version
 
-    def start_anew(self, name: str) -> Outcome:
-        """The first batch of a computed stream whose checkpoint was lost: all rows that its sources have come again."""
+    def process_all(self, name: str) -> Outcome:
+        """Process all rows of a computed stream's sources, as its first batch does after a lost checkpoint."""
         changes: DataFrame | None = None
         for source in BY_NAME[name].sources:
             rows = self.read(source)
-            told = rows.select(*[c for c in WHERE if c in rows.columns])
-            changes = told if changes is None else changes.unionByName(told)
+            scope = rows.select(*[c for c in SCOPE_COLUMNS if c in rows.columns])
+            changes = scope if changes is None else changes.unionByName(scope)
         assert changes is not None
         return self.process(name, changes, BatchTransaction("a new checkpoint", 0))
 
     def version(self, table: str) -> int:
-        """The table's latest version."""
+        """Return the table's latest version."""
         row = self.catalog.handle(table).history(1).select("version").first()
         assert row is not None
         return int(row[0])
 
     def read(self, table: str) -> DataFrame:
-        """A table as it is now."""
+        """Return the rows of a table."""
         return self.catalog.read(table)
 
     def count(self, table: str, where: str = "true") -> int:
-        """How many rows of a table are so."""
+        """Return the number of rows that satisfy a condition."""
         return self.read(table).where(where).count()
 
     def train(self, failures: Sequence[tuple[str, str]]) -> TrainingReport:
-        """Train on what is there."""
+        """Train both models on the features; a failure is (device, ISO time)."""
         rows = self.spark.createDataFrame(
             [(d, datetime.fromisoformat(t)) for d, t in failures], "device_id string, failed_at timestamp"
         )
         return train(self.read("device_features"), rows, self.fleet, registry=self.registry, data_version="test")
 
     def verify(self, *only: str, low: datetime | None = None, high: datetime | None = None) -> list[Check]:
-        """Verify the tables that exist."""
+        """Verify the existing tables."""
 
         def load(kind: str, version: str) -> LoadedModel:
             return self.registry.load(self.spark, kind, version)
@@ -261,21 +260,21 @@ class Plant:
         return verify(self.catalog, self.fleet, load, low, high, only=only)
 
     def differing(self, *only: str) -> list[str]:
-        """What verify finds wrong, in words; empty when all is well."""
+        """Return a line for each table that differs from its recomputation."""
         return [f"{c.table}: {c.differing} {c.examples}" for c in self.verify(*only) if c.differing]
 
     def sums(self) -> tuple[int, int, int, int]:
-        """lines, accepted, rejected, duplicates over all files."""
+        """Return the sums over all files: lines, accepted, rejected, duplicates."""
         names = ("lines", "accepted", "rejected", "duplicates")
         row = self.read("ingested_files").agg(*[F.sum(n) for n in names]).first()
         assert row is not None
         return tuple(int(v or 0) for v in row)
 
     def reasons(self) -> dict[str, int]:
-        """reason → rejected lines."""
+        """Return reason → number of rejected lines."""
         return {r["reason"]: r["count"] for r in self.read("readings_rejected").groupBy("reason").count().collect()}
 
 
 def all_names() -> list[str]:
-    """The names of the eight streams."""
+    """Return the names of the eight streams."""
     return [stream.name for stream in STREAMS]

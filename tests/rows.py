@@ -1,4 +1,4 @@
-"""Readable rows of the folder `fixtures` as DataFrames and Delta tables."""
+"""Rows of text, from the folder `fixtures` or from a test, as DataFrames."""
 
 from pathlib import Path
 
@@ -9,16 +9,12 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def rows(spark: SparkSession, name: str) -> DataFrame:
-    """The rows of `fixtures/<name>.txt`: the first line holds names and types, empty cells are null."""
-    head, *lines = (FIXTURES / f"{name}.txt").read_text("utf-8").splitlines()
-    columns = [tuple(cell.split()) for cell in head.split("|")]
-    values = [tuple(cell.strip() or None for cell in line.split("|")) for line in lines]
-    text = spark.createDataFrame(values, ", ".join(f"{column} string" for column, _ in columns))
-    return text.select(*[F.col(column).cast(kind).alias(column) for column, kind in columns])
+    """Return the rows of `fixtures/<name>.txt`."""
+    return frame(spark, (FIXTURES / f"{name}.txt").read_text("utf-8"))
 
 
 def frame(spark: SparkSession, text: str) -> DataFrame:
-    """Rows written in a test, in the same form."""
+    """Return the rows of a text: names and types in the first line, cells between `|`, empty cells are null."""
     head, *lines = [line.strip() for line in text.strip().splitlines()]
     columns = [tuple(cell.split()) for cell in head.split("|")]
     values = [tuple(cell.strip() or None for cell in line.split("|")) for line in lines]

@@ -31,8 +31,8 @@ def told(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFac
         missing = [(name, kind) for name, kind in columns if name not in given.columns]
         given = given.select("*", *[F.lit(None).cast(kind).alias(name) for name, kind in missing])
         append(plant.catalog.handle(table), given.select(*[name for name, _ in columns]), columns, None)
-    plant.start_anew("alerts")
-    plant.start_anew("alert_events")
+    plant.process_all("alerts")
+    plant.process_all("alert_events")
     return plant
 
 
@@ -49,10 +49,10 @@ def test_an_episode_that_vanished_while_a_checkpoint_was_lost_goes_and_is_withdr
     # The feed of a new checkpoint begins with the rows that are there: none of it tells of those that went before.
     for table in ("anomaly_scores", "remaining_life"):
         told.catalog.handle(table).delete("device_id = 'b'")
-    told.start_anew("alerts")
+    told.process_all("alerts")
     assert told.count("alerts", "device_id = 'b'") == 0
     assert told.count("alerts") == 3
-    told.start_anew("alert_events")
+    told.process_all("alert_events")
     assert told.count("alert_events", "kind = 'WITHDRAWN' AND device_id = 'b'") == 3
     assert told.count("alert_events", "kind = 'WITHDRAWN'") == 3
     assert told.differing("alerts", "alert_events") == []

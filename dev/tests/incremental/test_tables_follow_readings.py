@@ -98,7 +98,7 @@ def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_m
     columns = BY_NAME["sensor_features"].columns(followed.fleet)
     row = followed.read("sensor_features").where("minute(window_start) = 9 AND sensor = 'power'")
     append(table, row.withColumn("window_start", F.expr("window_start + interval 9 hours")), columns, None)
-    assert followed.start_anew("sensor_features").writes == Writes(deleted=1), "as after a lost checkpoint"
+    assert followed.process_all("sensor_features").writes == Writes(deleted=1), "as after a lost checkpoint"
     append(table, row, columns, None)
     check = followed.verify("sensor_features")[0]
     assert (check.rows, check.differing) == (61, 1)
