@@ -1,4 +1,4 @@
-"""The command line: exit codes, and one clear line for what is not our bug. Nothing here starts Spark."""
+"""Exit codes and one-line error messages of the command line. Nothing here starts Spark."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,13 +19,13 @@ Run = Callable[..., tuple[int, list[str]]]
 
 @pytest.fixture
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `local.yml` of a copy of the project."""
+    """Return the `local.yml` of a copy of the project."""
     return copy_bundle(tmp_path_factory.mktemp("project")) / "local.yml"
 
 
 @pytest.fixture
 def run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in a folder of its own, without a Java: (exit code, what it said on stderr)."""
+    """Return a function that runs a command in an empty folder without Java: exit code, lines of stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "no java"))
 
@@ -44,29 +44,29 @@ def run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     ("words", "message"),
     [
         ("stream nosuch", "no stream or task is called nosuch"),
-        ("stream --trigger parsecs", "setting trigger (command line): 'parsecs' is no duration"),
+        ("stream --trigger parsecs", "setting trigger (command line): 'parsecs'"),
         ("stream --attempt=-1", "setting attempt (command line): Input should be greater"),
         ("stream --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("verify --settings a-file", "no such setting"),
-        ("verify --from garbage", "--from 'garbage' is no time"),
+        ("verify --from garbage", "--from 'garbage'"),
         ("verify --from 2026-02-01 --to 2026-01-01", "is not after"),
         ("verify --only nosuch", "no stream is called nosuch"),
         ("rebuild nosuch", "nosuch cannot be rebuilt: no stream has this name"),
         ("rebuild readings", "readings cannot be rebuilt: it only adds to its table"),
         ("rebuild", "rebuild takes the name of a stream, or --changed"),
         ("rebuild alerts --changed", "rebuild takes the name of a stream, or --changed"),
-        ("rebuild alerts --train", "goes with --changed"),
+        ("rebuild alerts --train", "go with --changed"),
         ("rebuild --changed --from 2026-01-01", "--changed takes no --from"),
         ("erase --device pump-1", "give --yes to do it"),
         ("erase --device pump-1 --from 2026-02-01 --to 2026-01-01 --yes", "is not after"),
         ("train --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("failures x --settings nosuch.yml", "nosuch.yml: cannot be read"),
-        ("simulate --landing a-file", "a-file is no folder"),
-        ("simulate --landing in --files-every 0", "it takes a second at least"),
-        ("simulate --landing in --days nan", "--days nan leads to no time"),
-        ("simulate --landing in --days 1e12", "leads to no time"),
-        ("simulate --landing in --files-every inf", "--files-every inf leads to no time"),
-        ("simulate --landing in --start 2025-12-01 --origin 2026-01-01", "the fleet begins to run at 2026-01-01"),
+        ("simulate --landing a-file", "a-file is not a folder"),
+        ("simulate --landing in --files-every 0", "the minimum is one second"),
+        ("simulate --landing in --days nan", "--days nan: the resulting time is out of range"),
+        ("simulate --landing in --days 1e12", "the resulting time is out of range"),
+        ("simulate --landing in --files-every inf", "--files-every inf: the resulting time is out of range"),
+        ("simulate --landing in --start 2025-12-01 --origin 2026-01-01", "the fleet starts at 2026-01-01"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2_before_spark_starts(
@@ -80,7 +80,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2_before_spark_starts(
     assert not (tmp_path / "in").exists()
 
 
-def test_what_the_machine_lacks_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
+def test_a_problem_of_the_machine_is_one_line_and_exit_code_3(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a-file").touch()
     code, (line,) = run("stream", "--checkpoints", "a-file/x")
     assert (code, line) == (3, f"error: {tmp_path}/a-file/x: Not a directory")
@@ -90,14 +90,14 @@ def test_what_the_machine_lacks_is_one_line_and_exit_code_3(run: Run, tmp_path: 
     assert (tmp_path / "[/x]").is_dir()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line_and_exit_code_3(run: Run) -> None:
     words = ["--landing", "in", "--days", "12", "--devices", "1", "--files-every", "200"]
     code, lines = run("simulate", *words, "--failures", "/dev/full")
     assert (code, lines[-1]) == (3, "error: the disk: No space left on device")
 
 
-def test_names_with_brackets_and_colons_are_printed_as_they_are(run: Run) -> None:
+def test_names_with_brackets_and_colons_are_printed_unchanged(run: Run) -> None:
     name = "[a]/[/x]/:bug:.yml"
     assert run("simulate", "--sensors", name)[1][0].startswith("error: ")
     assert name in run("simulate", "--sensors", name)[1][0]
@@ -109,15 +109,15 @@ def test_an_interrupted_command_ends_with_130(run: Run, monkeypatch: pytest.Monk
     assert run("stream")[0] == 130
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("of ours"), KeyError("x")])
-def test_a_bug_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("internal"), KeyError("x")])
+def test_an_internal_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(streams, "streams_of", raising(error))
     with pytest.raises(type(error)):
         cli.main(["stream"])
 
 
 def raising(error: BaseException) -> Callable[[object], None]:
-    """A function that raises."""
+    """Return a function that raises."""
 
     def function(_: object) -> None:
         raise error
@@ -125,12 +125,12 @@ def raising(error: BaseException) -> Callable[[object], None]:
     return function
 
 
-def test_a_rebuild_beside_the_running_stream_is_refused_and_told_who_runs(
+def test_a_rebuild_during_a_run_of_its_stream_is_refused_with_the_name_of_the_run(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "home/volumes/checkpoints/sensor_features"
     running = Lease([folder], this_process("nightly", 3), timedelta(seconds=0.4))
-    # Not even with the same name of the run: a rebuild takes over from nobody.
+    # Even with the same run id: a rebuild never takes over a lease.
     monkeypatch.setenv("SENSOR_STREAMS_RUN", "nightly")
     monkeypatch.setenv("SENSOR_STREAMS_LEASE_TIMEOUT", "10 s")
     running.acquire()
@@ -140,12 +140,12 @@ def test_a_rebuild_beside_the_running_stream_is_refused_and_told_who_runs(
         running.release()
     assert code == 1
     assert "in use by run nightly, attempt 3" in line
-    # Free again, it goes on (to where it finds no Java), and leaves the lease free.
+    # With the lease free, it continues until it needs Java, and releases the lease.
     assert run("rebuild", "sensor_features", "--home", "home")[0] == 3
     assert not (folder / "holder.json").exists()
 
 
-def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_with_the_same_name_have_different_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     homes = {home_of_folder(tmp_path / name / "readings") for name in ("a", "b")}
     assert len(homes) == 2
     monkeypatch.chdir(tmp_path)
@@ -153,7 +153,7 @@ def test_two_folders_of_one_name_are_two_homes(tmp_path: Path, monkeypatch: pyte
     assert home_of_folder(Path("b/../a/readings")) in homes
 
 
-def test_the_command_for_changed_settings_is_about_the_same_tables(
+def test_the_command_in_an_error_selects_the_same_tables(
     run: Run, local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

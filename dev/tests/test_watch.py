@@ -1,4 +1,4 @@
-"""What one sees: texts of the data are printed as they are."""
+"""Console output prints texts of the data unchanged."""
 
 import io
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from sensor_streams_dev.demo_report import _alerts
 from sensor_streams_dev.local_home import LocalHome
-from sensor_streams_dev.picture import _alerts
 from sensor_streams_dev.watch import Watch
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ NAMES = ["pump[/x]", "/tmp/[a]/b", "[red]x"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_text_with_brackets_is_said_as_it_is(name: str) -> None:
+def test_a_text_with_brackets_is_printed_unchanged(name: str) -> None:
     out = io.StringIO()
     watch = Watch(Console(file=out, width=200), LocalHome.open(ROOT / "local.yml"))
     watch.say(f" {name}", "[bold]stream[/bold]")
@@ -29,7 +29,7 @@ def test_a_text_with_brackets_is_said_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_device_with_brackets_in_its_name_stands_in_the_picture(name: str) -> None:
+def test_the_demo_report_prints_a_device_with_brackets_in_its_name(name: str) -> None:
     out = io.StringIO()
     begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     rows = [{"device_id": name, "rule": "unusual", "opened_at": pd.Timestamp(begin), "resolved_at": pd.NaT}]

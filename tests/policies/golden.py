@@ -1,4 +1,4 @@
-"""The resolved jobs of each target, kept so that a review shows what a change deploys: `make golden` renews them."""
+"""Golden files of the resolved bundle, so that a review shows what a change deploys. `make golden` rewrites them."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from tests.rows import FIXTURES
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "golden"
 TARGETS = ("dev", "staging", "prod")
-# Values for what has no default: those of nobody.
+# Values for the variables without a default.
 GIVEN = {
     "catalog": "plant",
     "principal": "00000000-0000-0000-0000-000000000000",
@@ -19,8 +19,8 @@ GIVEN = {
 
 
 def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
-    """The project's bundle for a target, as somebody with the above values deploys it."""
-    # What dev fills in by itself stays as it fills it in.
+    """Return the project's bundle for a target, with the values above."""
+    # Target dev has defaults for the other variables.
     given = {"catalog": GIVEN["catalog"]} if target == "dev" else GIVEN
     return load_bundle(folder, target, variables=given, user="somebody@example.org", strict=strict)
 
@@ -37,12 +37,12 @@ def copy_bundle(folder: Path) -> Path:
 
 
 def text(bundle: Bundle) -> str:
-    """What is kept of a resolved bundle."""
+    """Return the content of the golden file of a bundle."""
     return json.dumps(bundle.resources, indent=2, sort_keys=True) + "\n"
 
 
 def main() -> None:
-    """Write the files anew."""
+    """Write the golden files."""
     FOLDER.mkdir(exist_ok=True)
     for target in TARGETS:
         (FOLDER / f"{target}.json").write_text(text(read(target)), encoding="utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from py4j.protocol import Py4JError
@@ -23,15 +23,21 @@ from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE
 from sensor_streams.durations import parse_time
 from sensor_streams.errors import ConfigurationError, FleetChangedError, MachineError, SensorStreamsError
+from sensor_streams_dev.command_options import (
+    AsJson,
+    Home,
+    Landing,
+    LoadHistory,
+    Local,
+    Sensors,
+    SettingsFile,
+    open_home,
+)
 from sensor_streams_dev.homes import DEMO, home_of_folder
-from sensor_streams_dev.options import AsJson, Home, Landing, Local, Sensors, SettingsFile, opened
 from sensor_streams_dev.preflight.command import preflight
 from sensor_streams_dev.run_command import run
-from sensor_streams_dev.spark_errors import broken
+from sensor_streams_dev.spark_errors import explain_spark_error
 from sensor_streams_dev.table_commands import erase, maintain, rebuild, reread, verify
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -45,7 +51,7 @@ app.command()(reread)
 app.command()(maintain)
 app.command()(erase)
 
-# What is printed holds names and paths of the user: no `:word:` in them becomes a picture, no [word] a colour.
+# Names and paths of the user are printed unchanged: `:word:` is not an emoji, [word] is not a colour.
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
 
@@ -54,40 +60,40 @@ def _say(text: str) -> None:
     say(console, text)
 
 
-def _plus(begin: datetime, option: str, days: float = 0, hours: float = 0) -> datetime:
+def _later(begin: datetime, option: str, days: float = 0, hours: float = 0) -> datetime:
     try:
         return begin + timedelta(days=days, hours=hours)
     except (ValueError, OverflowError):
-        raise ConfigurationError(f"{option} {days or hours} leads to no time that there is") from None
+        raise ConfigurationError(f"{option} {days or hours}: the resulting time is out of range") from None
 
 
 @app.command()
 def simulate(
     days: Annotated[float, typer.Option(help="how many days of readings")] = 3.0,
     start: Annotated[str, typer.Option(help="when the first file lands, ISO 8601")] = "2026-01-01",
-    origin: Annotated[str | None, typer.Option(help="when the fleet began to run; the start unless given")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="devices of each type")] = 12,
+    origin: Annotated[str | None, typer.Option(help="when the fleet began to run; default: --start")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="devices per type")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same fleet")] = 1,
-    files_every: Annotated[float, typer.Option(help="hours between two files")] = 6.0,
-    truth: Annotated[Path | None, typer.Option(help="folder for what no real fleet tells")] = None,
-    failures: Annotated[Path | None, typer.Option(help="file for the failures that are known")] = None,
+    files_every: Annotated[float, typer.Option(help="hours per file")] = 6.0,
+    truth: Annotated[Path | None, typer.Option(help="folder for the simulator's ground truth")] = None,
+    failures: Annotated[Path | None, typer.Option(help="file for the known failures (JSON lines)")] = None,
     landing: Landing = None,
     sensors: Sensors = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """Write files of a simulated fleet: wear, faults, drop-outs, a day offline, a wrong clock, broken lines."""
+    """Write files of a simulated fleet with wear, faults, gaps, a day offline, a wrong clock and malformed lines."""
     from sensor_streams_dev.simulate import Simulation
     from sensor_streams_dev.simulate import simulate as write
 
     begin = parse_time(start, "--start")
-    end = _plus(begin, "--days", days=days)
-    workspace = opened(local, {"landing": landing, "sensors": sensors})
+    end = _later(begin, "--days", days=days)
+    workspace = open_home(local, {"landing": landing, "sensors": sensors})
     simulation = Simulation(
         workspace.fleet,
         seed=seed,
         origin=begin if origin is None else parse_time(origin, "--origin"),
         devices=devices,
-        files_every=_plus(begin, "--files-every", hours=files_every) - begin,
+        files_every=_later(begin, "--files-every", hours=files_every) - begin,
     )
     target = Path(workspace.settings.landing)
     with console.status("simulating"):
@@ -102,10 +108,10 @@ def failures(
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """Add failures that are known to the table that training reads."""
+    """Add known failures to the table that training reads."""
     from sensor_streams.failures import load_failures
 
-    workspace = opened(local, None, settings, home)
+    workspace = open_home(local, None, settings, home)
     writes = load_failures(workspace.catalog, file)
     _say(f"{writes.inserted} new failures, {writes.updated} corrected")
 
@@ -118,8 +124,8 @@ def train(
     local: Local = LOCAL_FILE,
     as_json: AsJson = False,
 ) -> None:
-    """Train both models on what the tables hold, and set the alias champion."""
-    workspace = opened(local, {"sensors": sensors}, settings, home)
+    """Train both models on the tables and set the alias champion."""
+    workspace = open_home(local, {"sensors": sensors}, settings, home)
     report = workspace.train()
     if as_json:
         print(json.dumps(asdict(report)))
@@ -134,22 +140,20 @@ def train(
 
 @app.command()
 def stream(
-    names: Annotated[list[str] | None, typer.Argument(help="tasks or streams; all eight unless given")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="tasks or streams; default: all eight")] = None,
     trigger: Annotated[str | None, typer.Option(help="available-now, or an interval such as 30 s")] = None,
     landing: Landing = None,
     checkpoints: Annotated[str | None, typer.Option(help="folder of the checkpoints")] = None,
     sensors: Sensors = None,
-    max_files: Annotated[int | None, typer.Option(help="files that one batch takes at most")] = None,
-    load_history: Annotated[
-        bool | None, typer.Option("--load-history", help="take readings of any age: for a load of old files")
-    ] = None,
+    max_files: Annotated[int | None, typer.Option(help="maximum number of files per batch")] = None,
+    load_history: LoadHistory = None,
     run: Annotated[str | None, typer.Option(help="id of the run")] = None,
     attempt: Annotated[int | None, typer.Option(help="attempt of the run")] = None,
     settings: SettingsFile = None,
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """Run streams here: until their input is drained, or for ever with a trigger of processing time."""
+    """Run streams on this machine until their input is processed; with an interval as trigger, until stopped."""
     from sensor_streams.streams import streams_of
     from sensor_streams_dev.watch import Watch
 
@@ -163,31 +167,31 @@ def stream(
         "run": run,
         "attempt": attempt,
     }
-    # All that can be wrong with what was asked for is told before Spark starts.
+    # Wrong arguments fail before Spark starts.
     streams_of(names or [])
-    workspace = opened(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
+    workspace = open_home(local, arguments, settings, home, log_name=f"stream-{os.getpid()}")
     Path(workspace.settings.checkpoints).mkdir(parents=True, exist_ok=True)
     Watch(console, workspace).run(names or [], ", ".join(names or ["all eight"]))
 
 
 @app.command()
 def demo(
-    folder: Annotated[Path | None, typer.Option("--input", help="your own files of readings")] = None,
+    folder: Annotated[Path | None, typer.Option("--input", help="folder of your own readings")] = None,
     sensors: Sensors = None,
-    known: Annotated[Path | None, typer.Option("--failures", help="failures that are known of your own fleet")] = None,
+    known: Annotated[Path | None, typer.Option("--failures", help="known failures of your own fleet")] = None,
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """A simulated fleet through all eight streams, or your own files with --input and --sensors."""
+    """Run all eight streams on a simulated fleet, or on your own files with --input and --sensors."""
     from sensor_streams_dev.demo import Demo
 
     if folder is None:
-        workspace = opened(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
+        workspace = open_home(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
         Demo(workspace, console).simulated()
     else:
         own = {"landing": str(folder), "sensors": sensors}
         where = home or home_of_folder(folder)
-        Demo(opened(local, own, home=where, log_name="demo"), console).own(known)
+        Demo(open_home(local, own, home=where, log_name="demo"), console).own(known)
 
 
 @app.command()
@@ -197,7 +201,7 @@ def cmapss(
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
-    """NASA's turbofan engines through the eight streams, with the error of the life estimates at the end."""
+    """Run all eight streams on NASA's turbofan engines and print the error of the life estimates."""
     from sensor_streams_dev.cmapss import Turbofan
 
     where = home or Path(".local/cmapss") / name
@@ -205,8 +209,8 @@ def cmapss(
 
 
 @app.command()
-def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is well")] = False) -> None:
-    """Start Spark with Delta once and say what there is."""
+def doctor(quiet: Annotated[bool, typer.Option(help="print nothing on success")] = False) -> None:
+    """Start Spark with Delta once and print the versions of Python, Java and Spark."""
     from dabs_lab.local_spark import local_session
 
     spark = local_session("doctor", Path(".local/log/doctor.log"), cores=1, memory="1g")
@@ -221,20 +225,20 @@ def doctor(quiet: Annotated[bool, typer.Option(help="say nothing when all is wel
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run a command. Only here is an error turned into an exit code.
+    """Run a command and turn its errors into an exit code.
 
-    0 success, 1 it failed (verify: rows differ; preflight: findings), 2 wrong usage, 3 the machine, 4 preflight could
-    not check something, 130 interrupted. What nobody but us can have caused is raised as it is.
+    0 success, 1 failure (verify: rows differ; preflight: findings), 2 wrong usage, 3 problem of the machine,
+    4 preflight could not check something, 130 interrupted. Internal errors keep their traceback.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    # It also speaks by the root logger, with a traceback, when a driver that is stopped does not answer any more.
+    # py4j also logs a traceback to the root logger when a stopped driver no longer answers.
     for handler in logging.getLogger().handlers:
         handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
     try:
         app(words)
     except FleetChangedError as error:
-        options = _options(sys.argv[1:] if words is None else words)
+        options = _table_options(sys.argv[1:] if words is None else words)
         _end(str(error).replace(error.COMMAND, error.COMMAND + options), error.exit_code)
     except (SensorStreamsError, DabsLabError) as error:
         _end(str(error), error.exit_code)
@@ -244,14 +248,14 @@ def main(words: Sequence[str] | None = None) -> None:
         where = "the disk" if error.filename is None else error.filename
         _end(f"{where}: {error.strerror}", MachineError.exit_code)
     except (Py4JError, PySparkException) as error:
-        told = broken(error)
-        if told is None:
+        explained = explain_spark_error(error)
+        if explained is None:
             raise
-        _end(str(told), told.exit_code)
+        _end(str(explained), explained.exit_code)
 
 
-def _options(words: Sequence[str]) -> str:
-    """Return the options of a command that say which tables it is about, for another command on them."""
+def _table_options(words: Sequence[str]) -> str:
+    """Return the options of a command that select its tables, to repeat them in another command."""
     found: dict[str, str] = {}
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name, equals, value = word.partition("=")

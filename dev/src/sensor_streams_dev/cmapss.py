@@ -1,4 +1,4 @@
-"""NASA's C-MAPSS turbofan data (Saxena et al. 2008) through the same eight streams."""
+"""The eight streams on NASA's C-MAPSS turbofan data (Saxena et al. 2008)."""
 
 import os
 from pathlib import Path
@@ -10,29 +10,29 @@ from rich.console import Console
 
 from sensor_streams.errors import InputError, SensorStreamsError
 from sensor_streams.failures import load_failures
+from sensor_streams_dev.demo_report import show
 from sensor_streams_dev.local_home import LocalHome
-from sensor_streams_dev.picture import show
 from sensor_streams_dev.watch import Watch
 
-# A cycle is an hour; engines begin to run here.
+# One cycle counts as one hour. The engines start here.
 _BEGIN = np.datetime64("2000-01-01T00:00:00")
 _SETS = ("FD001", "FD002", "FD003", "FD004")
 CHANNELS = [f"setting_{i}" for i in (1, 2, 3)] + [f"sensor_{i:02d}" for i in range(1, 22)]
-CAP = 125
-_UNITS_A_FILE = 10
+CAP = 125  # cycles; longer remaining life counts as this
+_UNITS_PER_FILE = 10
 
 
 class Turbofan:
-    """One of the four sets: train engines run to failure, test engines are cut off before it."""
+    """One of the four data sets: train engines run to failure, test engines stop before it."""
 
     def __init__(self, data: Path, name: str, home: Path, local: Path, console: Console) -> None:
         if name not in _SETS:
-            raise InputError(f"there is no set {name!r}; there are: {', '.join(_SETS)}")
+            raise InputError(f"--set {name!r} is unknown: choose one of {', '.join(_SETS)}")
         self.files = {part: data / f"{part}_{name}.txt" for part in ("train", "test", "RUL")}
         for file in self.files.values():
             if not file.is_file():
                 raise InputError(
-                    f"{file}: there is no such file: give the folder of NASA's C-MAPSS data set as DATA=… "
+                    f"{file} not found: give the folder of NASA's C-MAPSS data set as DATA=… "
                     "(it is public; search for 'C-MAPSS Turbofan Engine Degradation Simulation')"
                 )
         self.name = name
@@ -45,7 +45,7 @@ class Turbofan:
         self.watch = Watch(console, self.workspace)
 
     def run(self) -> float:
-        """Stream the train engines, train, stream the test engines, verify; the RMSE at their last cycle (cycles).
+        """Stream and train on the train engines, then stream the test engines; return the RMSE at their last cycle.
 
         Raises SensorStreamsError when a row is not accounted for or verify finds a difference.
         """
@@ -64,7 +64,7 @@ class Turbofan:
         self._account(rows)
         differing = sum(check.differing for check in checks)
         if differing:
-            raise SensorStreamsError(f"verify found {differing} rows that differ from what the readings make of them")
+            raise SensorStreamsError(f"verify found {differing} rows that differ from those computed from the readings")
         figure = self._error(test)
         self.watch.say(f"done in {self.watch.elapsed():.0f} s")
         self.watch.console.print(f"RMSE {figure:.2f}", highlight=False)
@@ -75,18 +75,18 @@ class Turbofan:
             rows = pd.read_csv(self.files[part], sep=r"\s+", header=None)
             rows.columns = pd.Index(["unit", "cycle", *CHANNELS])
         except ValueError as error:
-            raise InputError(f"{self.files[part]}: not in the form of the data set (26 columns): {error}") from None
+            raise InputError(f"{self.files[part]}: does not have the 26 columns of the data set: {error}") from None
         return rows
 
     def _land(self, part: str, rows: pd.DataFrame) -> None:
-        """Write the engines' rows as readings, some engines a file, once."""
+        """Write the engines' rows as readings, a few engines per file; existing files stay."""
         self.landing.mkdir(parents=True, exist_ok=True)
         units = sorted(rows["unit"].unique())
-        for at in range(0, len(units), _UNITS_A_FILE):
+        for at in range(0, len(units), _UNITS_PER_FILE):
             file = self.landing / f"{part}-{at:04d}.json"
             if file.exists():
                 continue
-            chosen = rows[rows["unit"].isin(units[at : at + _UNITS_A_FILE])]
+            chosen = rows[rows["unit"].isin(units[at : at + _UNITS_PER_FILE])]
             times = np.datetime_as_string(_BEGIN + chosen["cycle"].to_numpy().astype("timedelta64[h]"), unit="s")
             lines = []
             for channel in CHANNELS:
@@ -102,7 +102,7 @@ class Turbofan:
             new.rename(file)
 
     def _failures(self, train: pd.DataFrame) -> Path:
-        """The train engines fail after their last cycle."""
+        """Write the failures of the train engines, each at its last cycle; return the file."""
         last = train.groupby("unit")["cycle"].max()
         lines = [
             f'{{"device_id": "train-{unit:03d}", "failed_at": "{_BEGIN + np.timedelta64(int(cycle), "h")}Z", '
@@ -118,13 +118,13 @@ class Turbofan:
         row = files.agg(F.sum("lines"), F.sum("accepted"), F.sum("rejected"), F.sum("duplicates")).first()
         lines, *parts = (0, 0, 0, 0) if row is None else tuple(int(v or 0) for v in row)
         if lines != rows or sum(parts) != rows:
-            raise SensorStreamsError(f"{rows} readings were written, {lines} lines came in, {parts} are accounted for")
+            raise SensorStreamsError(f"{rows} readings, {lines} ingested: accepted, rejected, duplicates = {parts}")
         self.watch.say(
             f"{rows:,} readings in = {parts[0]:,} accepted + {parts[1]:,} rejected + {parts[2]:,} duplicates"
         )
 
     def _error(self, test: pd.DataFrame) -> float:
-        """Root mean square error of the estimates at each test engine's last cycle, life capped at 125."""
+        """Return the RMSE of the estimates at each test engine's last cycle (cycles, life capped at 125)."""
         left = pd.read_csv(self.files["RUL"], header=None)[0].clip(upper=CAP)
         truth = dict(zip([f"test-{unit:03d}" for unit in sorted(test["unit"].unique())], left, strict=True))
         life = self.workspace.catalog.read("remaining_life").where(F.col("device_id").startswith("test-"))

@@ -1,4 +1,4 @@
-"""The demo: a simulated fleet, or one's own files, through all eight streams, and a picture of what came out."""
+"""The demo: all eight streams on a simulated fleet or on your own files, and a report."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,12 +9,12 @@ from rich.console import Console
 from sensor_streams.errors import InputError, SensorStreamsError
 from sensor_streams.failures import load_failures
 from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams_dev.demo_report import Truth, show
 from sensor_streams_dev.local_home import LocalHome
-from sensor_streams_dev.picture import Truth, show
 from sensor_streams_dev.simulate import Simulation, simulate
 from sensor_streams_dev.watch import Watch
 
-# The fleet begins here; simulated time goes on from run to run.
+# Start of the simulated fleet. Each run continues where the last one ended.
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST = timedelta(days=12)
 SECOND = timedelta(days=4)
@@ -23,23 +23,23 @@ NEXT = timedelta(days=3)
 
 @dataclass
 class Demo:
-    """One run of the demo in a workspace of its own."""
+    """One run of the demo in its own local home."""
 
     workspace: LocalHome
     console: Console
 
     def simulated(self) -> None:
-        """The first time: train on the first part, stream the rest. Every time: go on, verify, show."""
+        """Simulate, stream, verify and report; the first run also trains, on its first part."""
         home = self.workspace.local.home
         state = read_json(home / "demo.json") or {}
         watch = Watch(self.console, self.workspace)
-        watch.say(f"tables, models and Spark's log are kept under {_short(home)}")
+        watch.say(f"tables, models and Spark's log are in {_short(home)}")
         until = datetime.fromisoformat(str(state["until"])) if "until" in state else ORIGIN
         if until == ORIGIN:
             until = self._simulate(watch, home, until, FIRST)
             write_json(home / "demo.json", {"until": until.isoformat()})
         if self.workspace.registry.champion("anomaly") is None:
-            watch.run(["feature_extraction"], "features of the first part, for training")
+            watch.run(["feature_extraction"], "features of the first part, to train on")
             load_failures(self.workspace.catalog, home / "failures.jsonl")
             watch.train()
             until = self._simulate(watch, home, until, SECOND)
@@ -51,10 +51,10 @@ class Demo:
         self._finish(watch, Truth.read(home / "truth"), until)
 
     def own(self, failures: Path | None) -> None:
-        """A user's own files: stream, train on what failures are known, score, verify, show."""
+        """Stream the user's own files, train on the known failures, score, verify and report."""
         landing = Path(self.workspace.settings.landing)
         if not landing.is_dir():
-            raise InputError(f"{landing}: there is no such folder: give the one that your files of readings lie in")
+            raise InputError(f"{landing} is not a folder: give the folder of your readings with --input")
         watch = Watch(self.console, self.workspace)
         watch.run(["feature_extraction"], "features")
         if failures is not None:
@@ -80,7 +80,7 @@ class Demo:
         )
         watch.say(
             f"simulated {start:%Y-%m-%d} to {end:%Y-%m-%d}: {report.files} files, {report.lines:,} lines "
-            f"({report.duplicates} duplicates, {report.malformed} broken, {report.ahead} of a clock that runs ahead), "
+            f"({report.duplicates} duplicates, {report.malformed} malformed, {report.ahead} with a future time), "
             f"{report.failures} failures so far"
         )
         return end
@@ -91,7 +91,7 @@ class Demo:
         differing = sum(check.differing for check in checks)
         watch.say(f"done in {watch.elapsed():.0f} s")
         if differing:
-            raise SensorStreamsError(f"verify found {differing} rows that differ from what the readings make of them")
+            raise SensorStreamsError(f"verify found {differing} rows that differ from those computed from the readings")
 
 
 def _short(path: Path) -> str:

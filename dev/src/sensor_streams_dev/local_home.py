@@ -1,4 +1,4 @@
-"""What the commands share on this machine: settings, fleet, a Spark session when it is needed."""
+"""Settings, fleet, tables, models and Spark session that the commands share on this machine."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from sensor_streams.verify import Check, verify
 
 
 def settings_of(local: LocalConfig) -> dict[str, object]:
-    """Return the settings that follow from `local.yml`, for `load_settings(defaults=…)`."""
+    """Return the settings of `local.yml`, for `load_settings(defaults=…)`."""
     volumes = {name: str(path) for name, path in local.volumes.items() if name in Settings.model_fields}
     environment = {
         name.removeprefix(PREFIX).lower(): value for name, value in local.environment.items() if name.startswith(PREFIX)
@@ -32,7 +32,7 @@ def settings_of(local: LocalConfig) -> dict[str, object]:
 
 @dataclass
 class LocalHome:
-    """This machine in the place of a workspace."""
+    """Local replacement of a Databricks workspace."""
 
     local: LocalConfig
     settings: Settings
@@ -47,9 +47,9 @@ class LocalHome:
         home: Path | None = None,
         log_name: str = "spark",
     ) -> "LocalHome":
-        """Read `local.yml` and the settings; `home`: keep everything under that folder instead.
+        """Read `local.yml` and the settings; `home` replaces the home folder of `local.yml`.
 
-        Paths that are not absolute begin in the present folder. Raises ConfigurationError.
+        Relative paths start at the current folder. Raises ConfigurationError.
         """
         local = load_local(file)
         if home is not None:
@@ -61,45 +61,45 @@ class LocalHome:
 
     @cached_property
     def fleet(self) -> Fleet:
-        """The fleet of sensors.yml."""
+        """Fleet of sensors.yml."""
         return load_fleet(self.settings.sensors)
 
     @property
     def log_file(self) -> Path:
-        """Where Spark's own messages go."""
+        """Log file of Spark."""
         return self.local.log / f"{self.log_name}.log"
 
     @cached_property
     def spark(self) -> SparkSession:
-        """The session, started when it is first asked for."""
+        """Spark session, started at first use."""
         return local_session("sensor-streams", self.log_file, warehouse=self.local.warehouse)
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The tables."""
+        """Tables of the streams."""
         return catalog_of(self.spark, self.settings)
 
     @cached_property
     def registry(self) -> Registry:
-        """The models."""
+        """Model registry."""
         return registry_of(self.settings)
 
     @property
     def landing(self) -> str:
-        """The folder that the stream `readings` last read, so that it need not be given again; else the settings'."""
+        """Folder that the stream `readings` last read; the setting `landing` if it never ran."""
         bound = read_binding(Path(self.settings.checkpoints) / "readings")
         return self.settings.landing if bound is None or bound.landing is None else bound.landing
 
     def load_model(self, kind: str, version: str) -> LoadedModel:
-        """A version of a model, ready for the workers. Raises ModelError when it cannot be used."""
+        """Return a version of a model, ready for the workers. Raises ModelError if it cannot be used."""
         return self.registry.load_for_command(self.spark, kind, version)
 
     def champion(self, kind: str) -> LoadedModel | None:
-        """The version with the alias champion, ready for the workers; None when there is none."""
+        """Return the version with the alias champion, ready for the workers, or None."""
         return self.registry.load_champion(self.spark, kind)
 
     def train(self) -> TrainingReport:
-        """Train on what the tables hold now. Raises TableError when there are no features yet, or of other settings."""
+        """Train on the current tables. Raises TableError if features are missing or computed with other settings."""
         check_features(self.records)
         report = train_on_tables(self.catalog, self.fleet, self.registry)
         record_training(self.records, [version.name for version in report.versions])
@@ -107,9 +107,9 @@ class LocalHome:
 
     @property
     def records(self) -> Records:
-        """The settings that the tables were computed with."""
+        """Records of the settings that the tables were computed with."""
         return Records.of(self.settings, self.catalog, self.fleet)
 
     def verify(self) -> list[Check]:
-        """Verify everything."""
+        """Verify all tables."""
         return verify(self.catalog, self.fleet, self.load_model, landing=self.landing)

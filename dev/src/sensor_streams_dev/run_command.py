@@ -1,4 +1,4 @@
-"""The command `run`: a job of the bundle on this machine, as Databricks' Jobs service would run it."""
+"""The command `run`: run a job of the bundle on this machine as the Databricks Jobs service would."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(
     job: options.Job,
     target: options.Target = None,
-    folder: Annotated[Path | None, typer.Option("--input", help="folder of your own files of readings")] = None,
+    folder: Annotated[Path | None, typer.Option("--input", help="folder of your own readings")] = None,
     lasting: options.Lasting = None,
     until: options.Until = None,
     live: options.Live = False,
@@ -29,14 +29,14 @@ def run(
     home: options.Home = None,
     local: options.Local = LOCAL_FILE,
 ) -> None:
-    """Run a job of the bundle here: its own file, real Spark, one JVM for each cluster, one Python for each task.
+    """Run a job of the bundle here with real Spark: one JVM per cluster, one Python process per task.
 
-    Exit code: 0 success, 1 the job failed, 2 wrong use, 3 a problem of the machine, 130 interrupted.
+    Exit code: 0 success, 1 the job failed, 2 wrong usage, 3 problem of the machine, 130 interrupted.
     """
     config = chosen_home(load_local(local), home, folder)
     if folder is not None:
         if not folder.is_dir():
-            raise ConfigurationError(f"--input {folder}: there is no such folder")
+            raise ConfigurationError(f"--input {folder} is not a folder")
         config = config.with_volume("landing", absolute(folder))
     raise typer.Exit(
         options.run_with(config, job, target, lasting, until, live, var, param, as_json, resolved, _policies)
@@ -44,7 +44,7 @@ def run(
 
 
 def _policies(bundle: "Bundle") -> Sequence[str]:
-    """Return the policies of this project that the bundle breaks, one line each."""
+    """Return one line for each policy of this project that the bundle breaks."""
     from sensor_streams_dev.policies.job_files import broken_policies
 
     return [f"policy: {line}" for line in broken_policies(bundle)]

@@ -1,4 +1,4 @@
-"""Errors of Spark that are about this machine or its files, and not about our code: each in one line."""
+"""One-line explanations of Spark errors that the machine or a missing file causes."""
 
 import re
 
@@ -8,11 +8,10 @@ _DISK_FULL = "No space left on device"
 _UNREADABLE = re.compile(r"\[FAILED_READ_FILE\.(?P<why>\w+)\] .*? reading file (?P<file>.+?)\.(?: |$)", re.MULTILINE)
 
 
-def broken(error: Exception) -> SensorStreamsError | None:
-    """What an error of Spark says of the machine; None where it says nothing of it.
+def explain_spark_error(error: Exception) -> SensorStreamsError | None:
+    """Return the project's error for a full disk or an unreadable data file, None for any other error.
 
-    A file that a table lists and that is gone comes as a Java error without a condition of its own, so the text is
-    what there is to look at (seen with Spark 4.1.4).
+    Spark reports a missing data file as a Java error without an error class, so its text is parsed (Spark 4.1.4).
     """
     text = str(error)
     if _DISK_FULL in text:
@@ -20,8 +19,8 @@ def broken(error: Exception) -> SensorStreamsError | None:
     found = _UNREADABLE.search(text)
     if found is None:
         return None
-    what = "is gone" if found["why"] == "FILE_NOT_EXIST" else "cannot be read"
+    what = "is missing" if found["why"] == "FILE_NOT_EXIST" else "cannot be read"
     return TableError(
-        f"{found['file']} {what}, and its table lists it still: bring it back from a copy; where there is none, "
-        "docs/storage.md says under `A data file is lost` how its rows are computed again"
+        f"{found['file']} {what}, but its table still lists it: restore it from a copy. Without a copy, compute its "
+        "rows again: docs/storage.md, section `A data file is lost`"
     )

@@ -1,4 +1,4 @@
-"""The simulator: the same seed gives the same fleet, and its truth is what it wrote."""
+"""The simulator writes the same files for the same seed, and a ground truth that matches them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 FLEETS = ["fixtures/sensors.yml", "examples/fleets/cold_chain.yml", "examples/fleets/turbofan.yml"]
 
 
-def lines(folder: Path) -> dict[str, bytes]:
-    """file → content."""
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return file name → content."""
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
@@ -27,19 +27,19 @@ def test_the_same_seed_gives_the_same_files_in_one_call_or_two(tmp_path: Path, n
     simulate(simulation, tmp_path / "one", START, end)
     simulate(simulation, tmp_path / "two", START, middle)
     simulate(simulation, tmp_path / "two", middle, end)
-    assert lines(tmp_path / "one") == lines(tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
     other = Simulation(simulation.fleet, seed=2, devices=2, origin=START)
     simulate(other, tmp_path / "three", START, end)
-    assert lines(tmp_path / "three") != lines(tmp_path / "one")
+    assert contents(tmp_path / "three") != contents(tmp_path / "one")
 
 
-def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path) -> None:
+def test_the_files_have_all_kinds_of_lines_and_match_the_ground_truth(tmp_path: Path) -> None:
     simulation = Simulation(load_fleet(FIXTURES / "sensors.yml"), devices=4, origin=START)
     end = START + timedelta(days=7)
     report = simulate(
         simulation, tmp_path / "landing", START, end, failures=tmp_path / "failures.jsonl", truth=tmp_path / "truth"
     )
-    written = b"".join(lines(tmp_path / "landing").values()).split(b"\n")[:-1]
+    written = b"".join(contents(tmp_path / "landing").values()).split(b"\n")[:-1]
     assert report.lines == len(written)
     assert min(report.duplicates, report.conflicts, report.malformed, report.ahead, report.failures) > 0
     counts = json.loads((tmp_path / "truth/counts.json").read_text("utf-8"))
@@ -47,15 +47,15 @@ def test_a_fleet_has_all_that_real_ones_have_and_its_truth_beside(tmp_path: Path
     failures = [json.loads(line) for line in (tmp_path / "failures.jsonl").read_text("utf-8").splitlines()]
     assert all(START.isoformat() <= f["failed_at"].replace("Z", "+00:00") < end.isoformat() for f in failures)
     assert (tmp_path / "truth/faults.jsonl").read_text("utf-8").strip()
-    # The first device was offline on the third day and sent it all in the file of the fourth day's first hours.
+    # The first device was offline on day 3 and sent its readings in the first file of day 4.
     fourth = (tmp_path / "landing/readings-20260104T000000.json").read_bytes().decode("utf-8", "replace").splitlines()
     assert sum('"pump-01"' in line and "2026-01-03" in line for line in fourth) > 1000
     for file in (tmp_path / "landing").iterdir():
-        told = datetime.strptime(file.name, "readings-%Y%m%dT%H%M%S.json").replace(tzinfo=UTC)
-        assert file.stat().st_mtime == (told + timedelta(hours=6)).timestamp(), "a file's time is its arrival"
+        begin = datetime.strptime(file.name, "readings-%Y%m%dT%H%M%S.json").replace(tzinfo=UTC)
+        assert file.stat().st_mtime == (begin + timedelta(hours=6)).timestamp(), "time of arrival"
 
 
-def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are() -> None:
+def test_devices_are_named_by_the_patterns_of_their_type_and_too_few_names_are_refused() -> None:
     fleet = load_fleet(FIXTURES / "sensors.yml")
 
     def names(count: int, *patterns: str) -> list[str]:
@@ -67,12 +67,12 @@ def test_devices_have_the_names_that_their_type_lists_and_no_more_than_there_are
     assert names(2, "pump-??") == ["pump-01", "pump-02"]
     assert names(3, "north", "south", "p?") == ["north", "south", "p1"]
     assert names(3, "pump-01", "pump-*") == ["pump-01", "pump-02", "pump-03"]
-    with pytest.raises(ConfigurationError, match="device type pump names 2 devices, and 3 are to be simulated"):
+    with pytest.raises(ConfigurationError, match="device type pump has names for 2 devices, but 3 are requested"):
         names(3, "north", "south")
 
 
-def test_a_span_is_not_written_twice(tmp_path: Path) -> None:
+def test_a_span_that_was_simulated_before_is_refused(tmp_path: Path) -> None:
     simulation = Simulation(load_fleet(FIXTURES / "sensors.yml"), devices=1, origin=START)
     simulate(simulation, tmp_path, START, START + timedelta(hours=6))
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="was simulated before"):
         simulate(simulation, tmp_path, START, START + timedelta(hours=6))

@@ -1,1 +1,1 @@
-"""Policies on the job files of this project, checked before a deploy: which settings each job must have."""
+"""Policies on the job files of this project: settings that each job must have before a deploy."""

@@ -1,24 +1,24 @@
-"""What the shapes promise together: one of them is live, and all of them share one folder of checkpoints."""
+"""Policies across shapes: at most one is live, and all use the same checkpoint folder."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sensor_streams_dev.policies.stream_tasks import Broken, parameters, streams_of_task, tasks
+from sensor_streams_dev.policies.stream_tasks import Finding, parameters, streams_of_task, tasks
 
 SHAPES = ("single_task", "shared_cluster", "cluster_per_task")
 
 
 def _shaped(jobs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each job that runs streams, with its shape: a shape may be several jobs, which the tag `shape` says."""
+    """Yield each job that runs streams and its shape: the tag `shape`, by default the key of the job."""
     for key in [*(shape for shape in SHAPES if shape in jobs), *(key for key in jobs if key not in SHAPES)]:
         job = jobs[key]
         if any(streams_of_task(task) for _, task in tasks(job)):
             yield key, str((job.get("tags") or {}).get("shape", key))
 
 
-def one_live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
-    """At most one shape runs by itself, and the variable `live` says which."""
-    said = live if isinstance(live, Mapping) else {}
+def single_live_shape(jobs: Mapping[str, Any], live: object) -> Iterator[Finding]:
+    """Yield pause statuses that differ from the variable `live`, and a second live shape."""
+    expected = live if isinstance(live, Mapping) else {}
     running: dict[str, str] = {}
     for key, shape in _shaped(jobs):
         trigger = next((kind for kind in ("continuous", "schedule", "trigger") if jobs[key].get(kind)), None)
@@ -27,39 +27,34 @@ def one_live(jobs: Mapping[str, Any], live: object) -> Iterator[Broken]:
         status = jobs[key][trigger].get("pause_status")
         if status != "PAUSED":
             running.setdefault(shape, key)
-        if status != said.get(shape):
+        if status != expected.get(shape):
             yield (
                 ("jobs", key, trigger, "pause_status"),
-                f"job {key}: pause_status is {status} where the variable live says {said.get(shape)}: write "
-                f"${{var.live.{shape}}}; a literal UNPAUSED runs in every target, dev too",
+                f"job {key}: pause_status is {status}, but the variable live has {expected.get(shape)}: write "
+                f"${{var.live.{shape}}}; a literal UNPAUSED starts the job in every target, also dev",
             )
     if len(running) > 1:
         yield (
             ("jobs", list(running.values())[1]),
-            f"{' and '.join(running)} are live at once on the same checkpoints: the variable live may name one",
+            f"{' and '.join(running)} are live at once on the same checkpoints: unpause only one in the variable live",
         )
 
 
-def one_checkpoint_folder(jobs: Mapping[str, Any]) -> Iterator[Broken]:
-    """One folder of checkpoints for all shapes, so that each goes on where another stopped."""
+def single_checkpoint_folder(jobs: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield checkpoint folders that differ, so that each shape continues where another stopped."""
     places: dict[str, list[tuple[str, str]]] = {}
     for key, shape in _shaped(jobs):
         for path, task in tasks(jobs[key]):
+            name = f"job {key}, task {task['task_key']}"
             folder = parameters(task).get("checkpoints", "")
-            here = ("jobs", key, *path, "python_wheel_task", "named_parameters", "checkpoints")
-            # Names of one's own may be parts of longer ones, a user's or a volume's.
+            checkpoints_path = ("jobs", key, *path, "python_wheel_task", "named_parameters", "checkpoints")
+            # Whole path parts only: a user or a volume may have a longer name that contains these.
             own = {shape, task["task_key"]}.intersection(folder.split("/"))
             for word in dict.fromkeys((*SHAPES, "{{", *sorted(own))):
                 if word in folder:
-                    yield (
-                        here,
-                        f"job {key}, task {task['task_key']}: checkpoint path {folder} holds {word!r}: another shape "
-                        "or run would begin anew",
-                    )
+                    what = f"checkpoint path {folder} contains {word!r}: remove it, or other shapes start from scratch"
+                    yield checkpoints_path, f"{name}: {what}"
             places.setdefault(folder, []).append((key, task["task_key"]))
             if len(places) > 1 and len(places[folder]) == 1:
                 first = next(iter(places))
-                yield (
-                    here,
-                    f"job {key}, task {task['task_key']}: checkpoint path is {folder} and not {first} as elsewhere",
-                )
+                yield checkpoints_path, f"{name}: checkpoint path is {folder}, elsewhere {first}: write the same"

@@ -1,4 +1,4 @@
-"""Policies on names: what Unity Catalog and the tasks take, and what each target and each developer has alone."""
+"""Policies on names: valid names and settings, and no shared schema between targets or developers."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,33 +9,36 @@ from dabs_lab.bundle.problems import BundleError
 from dabs_lab.bundle.reader import Bundle
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.settings import catalog_name, load_settings
-from sensor_streams_dev.policies.stream_tasks import PACKAGE, Broken, Path, of_ours, parameters, tasks
+from sensor_streams_dev.policies.stream_tasks import PACKAGE, Finding, Path, parameters, project_jobs, tasks
 
 _Place = tuple[str, Path, str]
 
 STATUSES = ("PAUSED", "UNPAUSED")
-# A user that no bundle names: what does not change with the user is shared by all.
+# The bundle is read again for this user: names that stay the same are shared by all developers.
 _SOMEBODY_ELSE = "another-developer-7f3a@example.org"
 _RESOURCE = re.compile(r"\$\{resources\.(\w+)\.([A-Za-z0-9_-]+)\.(\w+)\}")
 _MISSING = re.compile(r"no value assigned to required variable (\w+)")
-# Known to a run only; nothing that is checked here depends on them.
+# Known only during a run.
 _OF_THE_RUN = ("run", "attempt")
 
 
-def live_statuses(live: object) -> Iterator[tuple[Path, str]]:
-    """Yield each value of the variable `live` that is neither PAUSED nor UNPAUSED, by its place in the variable.
+def invalid_live(live: object) -> Iterator[tuple[Path, str]]:
+    """Yield each value of the variable `live` that is neither PAUSED nor UNPAUSED, with its path in the variable.
 
-    The CLI takes an empty text as not written, and a trigger without a pause status is on.
+    The CLI treats an empty text as missing, and a trigger without a pause status is active.
     """
     if not isinstance(live, Mapping):
         return
     for shape, status in live.items():
         if status not in STATUSES:
-            yield ("live", shape), f"variable live: {shape} is {status!r}: write PAUSED or UNPAUSED; empty means on"
+            yield (
+                ("live", shape),
+                f"variable live: {shape} is {status!r}: write PAUSED or UNPAUSED; empty means UNPAUSED",
+            )
 
 
-def names(bundle: Bundle) -> Iterator[Broken]:
-    """Yield names that Unity Catalog would refuse, and settings with which a task would end at once."""
+def invalid_names(bundle: Bundle) -> Iterator[Finding]:
+    """Yield names that Unity Catalog refuses, and settings with which a task fails at its start."""
     for kind, fields in (("schemas", ("catalog_name", "name")), ("volumes", ("catalog_name", "schema_name", "name"))):
         for key, found in (bundle.written.get(kind) or {}).items():
             for field in fields:
@@ -51,11 +54,11 @@ def names(bundle: Bundle) -> Iterator[Broken]:
 
 def _settings(
     bundle: Bundle, key: str, job: Mapping[str, Any], path: Path, task: Mapping[str, Any]
-) -> Iterator[Broken]:
+) -> Iterator[Finding]:
     given: dict[str, object] = {}
     for name, text in parameters(task).items():
         value = _known(bundle, str(text))
-        # What only a run or a workspace knows is taken as right, whatever it will be.
+        # Values that only a run or a workspace knows count as valid.
         unknown = name in _OF_THE_RUN or "{{" in value or "${" in value
         if name not in ("streams", "settings") and not (unknown and name not in _NEEDED):
             given[name] = "unknown" if unknown else value
@@ -69,15 +72,15 @@ def _settings(
             if "no such setting" in line:
                 # Reported as a parameter that the entry point does not take.
                 continue
-            where = ("jobs", key, *path, "python_wheel_task", "named_parameters", name)
-            yield where, f"job {key}, task {task.get('task_key')}: {line}: the task would end at once"
+            parameter = ("jobs", key, *path, "python_wheel_task", "named_parameters", name)
+            yield parameter, f"job {key}, task {task.get('task_key')}: {line}: correct it, or the task fails at start"
 
 
 _NEEDED = ("catalog", "schema", "landing", "checkpoints")
 
 
-def apart(bundle: Bundle) -> Iterator[Broken]:
-    """Yield what two developers, or two targets, would share: a schema, or the checkpoints of the streams."""
+def shared_names(bundle: Bundle) -> Iterator[Finding]:
+    """Yield schemas and checkpoint or table folders that two developers or two targets share."""
     mine = _places(bundle)
     if not mine:
         return
@@ -90,18 +93,18 @@ def apart(bundle: Bundle) -> Iterator[Broken]:
         for path, what in _shared(mine, other):
             yield (
                 path,
-                f"{what} is the same in the targets {bundle.target} and {name}: they would write the same tables, or "
-                "refuse each other's checkpoints. Give each target a schema of its own, or another catalog and folder",
+                f"{what} is the same in the targets {bundle.target} and {name}: both would write the same tables or "
+                "checkpoints. Give each target its own schema, or its own catalog and folder",
             )
 
 
 def _shared(mine: list[_Place], other: Bundle) -> Iterator[tuple[Path, str]]:
-    """Yield those of the places that the other bundle has too: path in the resources, words for it."""
+    """Yield the places that the other bundle also uses: path in the resources, description."""
     theirs = {place for place, _, _ in _places(other)}
     yield from ((path, what) for place, path, what in mine if place in theirs)
 
 
-def _between_developers(bundle: Bundle, mine: list[_Place]) -> Iterator[Broken]:
+def _between_developers(bundle: Bundle, mine: list[_Place]) -> Iterator[Finding]:
     try:
         other = bundle.read_again(user=_SOMEBODY_ELSE)
     except BundleError:
@@ -109,48 +112,47 @@ def _between_developers(bundle: Bundle, mine: list[_Place]) -> Iterator[Broken]:
     for path, what in _shared(mine, other):
         yield (
             path,
-            f"{what} does not hold the user's name, and target {bundle.target} is for development: two developers "
-            "would share it. Take out skip_name_prefix_for_schema, or put ${workspace.current_user.short_name} into "
-            "the name",
+            f"{what} does not contain the user's name, and target {bundle.target} is for development: two developers "
+            "would share it. Remove skip_name_prefix_for_schema, or add ${workspace.current_user.short_name} to the "
+            "name",
         )
 
 
 def _places(bundle: Bundle) -> list[_Place]:
-    """Where the streams of a bundle keep their tables and checkpoints: place, path in the resources, words for it."""
+    """Return schemas, checkpoint and table folders of the streams: place, path in the resources, description."""
     found: dict[str, _Place] = {}
 
     def keep(place: str, path: Path, what: str) -> None:
-        # Unity Catalog keeps names in lower case.
+        # Unity Catalog ignores case.
         found.setdefault(place.lower(), (place.lower(), path, what))
 
     for key, _, path, task in _stream_tasks(bundle):
-        told = {name: _known(bundle, str(text)).rstrip("/") for name, text in parameters(task).items()}
+        values = {name: _known(bundle, str(text)).rstrip("/") for name, text in parameters(task).items()}
         here: Path = ("jobs", key, *path, "python_wheel_task", "named_parameters")
-        if told.get("catalog") and told.get("schema"):
-            name = f"{told['catalog']}.{told['schema']}"
+        if values.get("catalog") and values.get("schema"):
+            name = f"{values['catalog']}.{values['schema']}"
             keep(f"schema {name}", (*here, "schema"), f"schema {name}")
-        if told.get("checkpoints"):
-            keep(
-                f"folder {told['checkpoints']}", (*here, "checkpoints"), f"folder of checkpoints {told['checkpoints']}"
-            )
-        if told.get("tables"):
-            keep(f"folder {told['tables']}", (*here, "tables"), f"folder of tables {told['tables']}")
-        elif told.get("tables_root") and told.get("schema"):
-            # Two catalogs may have schemas of one name; below one root these would be one folder.
-            folder = f"{told['tables_root']}/{told['schema']}"
+        if values.get("checkpoints"):
+            folder = values["checkpoints"]
+            keep(f"folder {folder}", (*here, "checkpoints"), f"folder of checkpoints {folder}")
+        if values.get("tables"):
+            keep(f"folder {values['tables']}", (*here, "tables"), f"folder of tables {values['tables']}")
+        elif values.get("tables_root") and values.get("schema"):
+            # Schemas with the same name in two catalogs share one folder below the same root.
+            folder = f"{values['tables_root']}/{values['schema']}"
             keep(f"folder {folder}", (*here, "tables_root"), f"folder of tables {folder}")
     return list(found.values())
 
 
 def _stream_tasks(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any], Path, Mapping[str, Any]]]:
-    for key, job in of_ours(bundle.written.get("jobs") or {}).items():
+    for key, job in project_jobs(bundle.written.get("jobs") or {}).items():
         for path, task in tasks(job):
             if (task.get("python_wheel_task") or {}).get("package_name") == PACKAGE:
                 yield key, job, path, task
 
 
 def _known(bundle: Bundle, text: str) -> str:
-    """A text with the names of other resources of the bundle put in."""
+    """Return a text with the names of other resources of the bundle filled in."""
 
     def name(match: re.Match[str]) -> str:
         resource = (bundle.written.get(match[1]) or {}).get(match[2]) or {}
@@ -168,7 +170,7 @@ def _targets(bundle: Bundle) -> list[str]:
 
 
 def _read_other(bundle: Bundle, target: str) -> Bundle | None:
-    """The bundle for another target; None where that cannot be read. Its own missing variables get values of nobody."""
+    """Return the bundle for another target, with invented values for missing variables; None if it is invalid."""
     more: dict[str, str] = {}
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Tasks that run this project's wheel: policies apply to them, and not to other jobs of the same bundle."""
+"""Tasks that run this project's wheel. The policies apply only to them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 from sensor_streams.streams import BY_NAME, TASKS
 
 PACKAGE = "sensor_streams"
-# A task that hands these over means this wheel, whatever its package is called by mistake.
+# A task with these parameters runs this wheel, even if its package_name is wrong.
 _OWN_PARAMETERS = {"catalog", "schema", "checkpoints"}
 
 Path = tuple[str | int, ...]
-Broken = tuple[Path, str]
+# Path of the value in the resources, and the message.
+Finding = tuple[Path, str]
 
 
 def parameters(task: Mapping[str, Any]) -> Mapping[str, str]:
@@ -25,19 +26,19 @@ def streams_of_task(task: Mapping[str, Any]) -> list[str]:
 
 
 def tasks(job: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield the tasks of a job that run this project's wheel, with their place; others are free."""
+    """Yield the tasks of a job that run this project's wheel, with their path in the job."""
     for at, task in enumerate(job.get("tasks") or []):
-        if _is_ours(task):
+        if _runs_wheel(task):
             yield ("tasks", at), task
 
 
-def of_ours(jobs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the jobs that have at least one such task."""
+def project_jobs(jobs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the jobs with at least one task that runs this project's wheel."""
     return {key: job for key, job in jobs.items() if job and any(True for _ in tasks(job))}
 
 
-def _is_ours(task: Mapping[str, Any]) -> bool:
+def _runs_wheel(task: Mapping[str, Any]) -> bool:
     wheel = task.get("python_wheel_task") or {}
-    told = parameters(task)
-    means_ours = told.keys() >= _OWN_PARAMETERS or not {*BY_NAME, *TASKS}.isdisjoint(streams_of_task(task))
-    return wheel.get("package_name") == PACKAGE or means_ours
+    if wheel.get("package_name") == PACKAGE or parameters(task).keys() >= _OWN_PARAMETERS:
+        return True
+    return not {*BY_NAME, *TASKS}.isdisjoint(streams_of_task(task))

@@ -1,4 +1,4 @@
-"""A simulated fleet: readings as files that land, failures that are known, and the truth beside."""
+"""Simulated fleet: files of readings, known failures, ground truth."""
 
 from sensor_streams_dev.simulate.files import Simulation, SimulationReport, simulate
 

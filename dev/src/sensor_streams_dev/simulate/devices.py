@@ -1,4 +1,4 @@
-"""One simulated device: its lives, faults, drop-outs and readings, each a function of seed, device and time."""
+"""One simulated device. Its lives, faults, gaps and readings depend only on seed, device and time."""
 
 from dataclasses import dataclass
 from zlib import crc32
@@ -17,7 +17,7 @@ WEEK = 7 * DAY
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong with a sensor's readings for a while; times in seconds since 1970."""
+    """Period in which a sensor's readings are wrong; times in seconds since 1970."""
 
     device: str
     sensor: str
@@ -28,18 +28,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings of one device and sensor: true time, the time that the device says, when they arrive, value."""
+    """Readings of one device and sensor: true time, time by the device's clock, time of arrival, value."""
 
     sensor: str
     time: Ints
-    told: Ints
+    clock: Ints
     arrival: Ints
     value: Floats
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device of a fleet that began to run at `origin` (seconds since 1970), the `number`th of its type."""
+    """The `number`th device of its type, in a fleet that starts at `origin` (seconds since 1970)."""
 
     fleet: Fleet
     seed: int
@@ -54,7 +54,7 @@ class Device:
         return np.random.default_rng([self.seed, *words])
 
     def lives(self, until: int) -> list[tuple[int, int]]:
-        """(begin, failure) of each life that begins before `until`; the device is repaired and starts anew."""
+        """Return (begin, failure) of each life that begins before `until`; a repair starts the next life."""
         random = self._random("lives")
         begin = self.origin - int(random.uniform(0.0, 0.6) * self.mean_life)
         found = []
@@ -65,7 +65,7 @@ class Device:
         return found
 
     def faults(self, low: int, high: int) -> list[Fault]:
-        """The faults that touch a span of time: about one a week, on a sensor with the role anomaly."""
+        """Return the faults that overlap a time span: about one a week, on a sensor with the role anomaly."""
         names = [s for s in self.fleet.device_types[self.kind].sensors if "anomaly" in self.fleet.sensors[s].roles]
         found = []
         for week in range((low - WEEK) // WEEK, high // WEEK + 1):
@@ -78,7 +78,7 @@ class Device:
         return found
 
     def offline(self, low: int, high: int) -> list[tuple[int, int]]:
-        """Spans in which the device keeps its readings to itself, to send them all at once at the end."""
+        """Return the spans (begin, end) in which the device is offline; it sends their readings at the end."""
         found = []
         for week in range((low - WEEK) // WEEK, high // WEEK + 1):
             random = self._random("offline", week)
@@ -90,7 +90,7 @@ class Device:
         return [(a, b) for a, b in found if a >= self.origin and a < high and b > low]
 
     def clock_error(self, time: Ints) -> Ints:
-        """How far the device's clock runs ahead, in seconds: the second device for half a day, the third a little."""
+        """Return the seconds by which the clock is ahead: many for half a day on device 1, a few on device 2."""
         ahead = int(self.fleet.accept.ahead.total_seconds())
         if self.number == 1:
             bad = (time >= self.origin + DAY + DAY // 2) & (time < self.origin + 2 * DAY)
@@ -98,7 +98,7 @@ class Device:
         return np.full(len(time), ahead // 2 if self.number == 2 else 0, dtype=np.int64)
 
     def day(self, day: int) -> list[Readings]:
-        """All readings of one day (number of days since 1970), by sensor."""
+        """Return the readings of a day (days since 1970), one item per sensor."""
         low = max(day * DAY, self.origin)
         high = (day + 1) * DAY
         lives = self.lives(high)
@@ -117,13 +117,13 @@ class Device:
             arrival = time + delay
             for begin, end in offline:
                 arrival = np.where((time >= begin) & (time < end), end + delay, arrival)
-            told = time + self.clock_error(time)
-            found.append(Readings(name, time[kept], told[kept], arrival[kept], value[kept]))
+            clock = time + self.clock_error(time)
+            found.append(Readings(name, time[kept], clock[kept], arrival[kept], value[kept]))
         return found
 
     @staticmethod
     def _dropped(random: np.random.Generator, time: Ints) -> npt.NDArray[np.bool_]:
-        """One in a hundred readings is lost, and on some days a stretch of an hour."""
+        """Return which readings are lost: one in a hundred, and on some days a whole hour."""
         lost = random.random(len(time)) < 0.01
         if random.random() < 0.15 and len(time):
             begin = time[0] + int(random.uniform(0, DAY - 3600))
@@ -168,7 +168,7 @@ class Device:
         return result
 
     def _running(self, time: Ints) -> npt.NDArray[np.bool_]:
-        """Two shifts a day, each begun and ended at times of the device's own."""
+        """Return when the device runs: two shifts a day, at times that differ by device."""
         random = self._random("shifts")
         first, second = random.uniform(4, 8) * 3600, random.uniform(13, 16) * 3600
         second_of_day = time % DAY

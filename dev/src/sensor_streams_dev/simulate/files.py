@@ -1,4 +1,4 @@
-"""Simulated readings as files that land, with what real ones bring: duplicates, conflicts, broken lines."""
+"""Files of simulated readings, with the faults of real files: duplicates, conflicts, malformed lines."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import Fleet
 from sensor_streams_dev.simulate.devices import DAY, Device
 
-_LATER = DAY  # a repeated reading comes again this much later
+_REPEAT_DELAY = DAY
 _KINDS = 14
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What is simulated: fleet, seed, when the fleet began, devices per type, how often a file lands."""
+    """Input of the simulator. `duplicates`, `conflicts` and `malformed` are shares of all readings."""
 
     fleet: Fleet
     seed: int = 1
@@ -33,7 +33,7 @@ class Simulation:
     malformed: float = 0.002
 
     def all_devices(self) -> list[Device]:
-        """The devices, named by the patterns of their type. Raises ConfigurationError when these have too few names."""
+        """Return the devices, named by the patterns of their type. Raises ConfigurationError if names are too few."""
         life = self.mean_life or (self.fleet.life.cap or timedelta(days=6)) * 1.2
         return [
             Device(
@@ -53,15 +53,15 @@ class Simulation:
         names = list(islice(_names(patterns), self.devices))
         if len(names) < self.devices:
             raise ConfigurationError(
-                f"device type {kind} names {len(names)} devices, and {self.devices} are to be simulated: "
-                "ask for fewer devices, or give it a pattern with *"
+                f"device type {kind} has names for {len(names)} devices, but {self.devices} are requested: "
+                "reduce --devices, or add a pattern with * to the type"
             )
         return names
 
 
 @dataclass
 class SimulationReport:
-    """What was written: files, lines and what kinds of lines they are."""
+    """Counts of files and lines written, in total and by file."""
 
     files: int = 0
     lines: int = 0
@@ -97,21 +97,23 @@ def simulate(
     truth: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SimulationReport:
-    """Write the files that arrive from `start` up to `end` (UTC), each with the time of its arrival as its own time.
+    """Write the files that arrive from `start` up to `end` (UTC); a file's modification time is its arrival.
 
-    A later call that begins where this one ended goes on as if there had been one call. failures: a file of JSON
-    lines (device_id, failed_at, kind) of all failures up to `end`, input for training. truth: a folder for what no
-    real fleet tells (faults, lives, spans offline, counts by file). Raises ConfigurationError when a file is there
-    already, the landing folder is none, the fleet begins after `start`, or `end` is not after it.
+    Several calls that follow each other write the same files as one call. failures: a file of JSON lines (device_id,
+    failed_at, kind) with all failures up to `end`, input for training. truth: a folder for the ground truth (faults,
+    lives, spans offline, counts by file). Raises ConfigurationError if a file exists, the landing folder is not a
+    folder, the fleet starts after `start`, or `end` is not after `start`.
     """
     if end <= start:
         raise ConfigurationError(f"nothing to simulate: the end {end} is not after the start {start}")
     if start < simulation.origin:
-        raise ConfigurationError(f"the fleet begins to run at {simulation.origin}, after the start {start}")
+        raise ConfigurationError(
+            f"the fleet starts at {simulation.origin}, after the start {start}: give an earlier --origin"
+        )
     if simulation.files_every < timedelta(seconds=1):
-        raise ConfigurationError(f"a file every {simulation.files_every}: it takes a second at least")
+        raise ConfigurationError(f"a file every {simulation.files_every}: the minimum is one second")
     if landing.exists() and not landing.is_dir():
-        raise ConfigurationError(f"{landing} is no folder: give the one in which files are to arrive")
+        raise ConfigurationError(f"{landing} is not a folder: give the folder in which files arrive with --landing")
     report = SimulationReport(end=end)
     landing.mkdir(parents=True, exist_ok=True)
     devices = simulation.all_devices()
@@ -143,33 +145,35 @@ def simulate(
 
 
 def _day_of(device: Device, day: int, simulation: Simulation, block: _Block, low: int) -> None:
-    """Add the lines that the device's readings of one day make, with their times of arrival."""
+    """Add the lines of the device's readings of one day, with their times of arrival."""
     if (day + 1) * DAY <= device.origin:
         return
     random = np.random.default_rng([simulation.seed, day, device.number, 99])
     unit = {name: sensor.unit for name, sensor in device.fleet.sensors.items()}
     bad_from = int(device.fleet.accept.ahead.total_seconds())
     for readings in device.day(day):
-        if readings.arrival.max(initial=0) + _LATER < low:
+        if readings.arrival.max(initial=0) + _REPEAT_DELAY < low:
             continue
-        times = np.datetime_as_string(readings.told.astype("datetime64[s]"))
-        told_unit = unit[readings.sensor]
-        tail = f', "unit": "{told_unit}"}}\n' if told_unit is not None else "}\n"
+        times = np.datetime_as_string(readings.clock.astype("datetime64[s]"))
+        sensor_unit = unit[readings.sensor]
+        tail = f', "unit": "{sensor_unit}"}}\n' if sensor_unit is not None else "}\n"
         head = f'{{"device_id": "{device.name}", "sensor": "{readings.sensor}", "event_time": "'
         chance = random.random((len(times), 3))
-        ahead = (readings.told - readings.time) > bad_from
+        ahead = (readings.clock - readings.time) > bad_from
         for i, (time, value) in enumerate(zip(times.tolist(), readings.value.tolist(), strict=True)):
             arrival = int(readings.arrival[i])
             line = f'{head}{time}Z", "value": {value}{tail}'.encode()
             block.add(arrival, line, "ahead" if ahead[i] else "reading")
             if chance[i, 0] < simulation.duplicates:
-                later = arrival if chance[i, 1] < 0.5 else arrival + _LATER
+                later = arrival if chance[i, 1] < 0.5 else arrival + _REPEAT_DELAY
                 block.add(later, line, "ahead_again" if ahead[i] else "duplicate")
             if chance[i, 1] < simulation.conflicts and not ahead[i]:
                 block.add(arrival, f'{head}{time}Z", "value": {_other(value)}{tail}'.encode(), "conflict")
             if chance[i, 2] < simulation.malformed:
                 block.add(
-                    arrival, _broken(int(chance[i, 0] * 1e9) % _KINDS, head, time, value, device.name), "malformed"
+                    arrival,
+                    _malformed_line(int(chance[i, 0] * 1e9) % _KINDS, head, time, value, device.name),
+                    "malformed",
                 )
 
 
@@ -177,8 +181,8 @@ def _other(value: float) -> float:
     return round(value * 0.999 + 0.01, 4)
 
 
-def _broken(kind: int, head: str, time: str, value: float, device: str) -> bytes:
-    """One of the kinds of lines that real gateways send."""
+def _malformed_line(kind: int, head: str, time: str, value: float, device: str) -> bytes:
+    """Return a malformed line of the given kind, as real gateways send them."""
     whole = f'{head}{time}Z", "value": {value}}}'
     lines = (
         whole[:-8],
@@ -201,7 +205,7 @@ def _broken(kind: int, head: str, time: str, value: float, device: str) -> bytes
 
 
 def _write(block: _Block, begin: int, until: int, landing: Path, report: SimulationReport) -> _Block:
-    """Write the lines that arrive in the span as one file; what arrives later is handed back."""
+    """Write the lines that arrive in the span as one file; return the lines that arrive later."""
     arrival = np.array(block.arrival, dtype=np.int64)
     now = np.flatnonzero((arrival >= begin) & (arrival < until))
     rest = _Block()
@@ -213,7 +217,7 @@ def _write(block: _Block, begin: int, until: int, landing: Path, report: Simulat
     name = f"readings-{datetime.fromtimestamp(begin, UTC):%Y%m%dT%H%M%S}.json"
     file, new = landing / name, landing / f".{name}.new"
     if file.exists():
-        raise ConfigurationError(f"{file} is there already: this span was simulated before; go on after it")
+        raise ConfigurationError(f"{file} exists: this span was simulated before; give a later --start")
     new.write_bytes(b"".join(block.lines[i] for i in order))
     os.utime(new, (until, until))
     new.rename(file)
@@ -273,16 +277,16 @@ def _iso(seconds: int) -> str:
 
 
 def _names(patterns: Sequence[str]) -> Iterator[str]:
-    """Names that fit the patterns, each once: `pump-*` gives pump-01, pump-02, …; `fan-??` fan-01 to fan-99."""
-    told: set[str] = set()
+    """Yield names that match the patterns, each once: `pump-*` gives pump-01, pump-02, …; `fan-??` fan-01 to fan-99."""
+    seen: set[str] = set()
     for pattern in patterns:
-        for name in _fitting(pattern):
-            if name not in told:
-                told.add(name)
+        for name in _matching(pattern):
+            if name not in seen:
+                seen.add(name)
                 yield name
 
 
-def _fitting(pattern: str) -> Iterator[str]:
+def _matching(pattern: str) -> Iterator[str]:
     if "*" in pattern:
         for number in count(1):
             yield pattern.replace("*", f"{number:02d}", 1).replace("*", "").replace("?", "0")

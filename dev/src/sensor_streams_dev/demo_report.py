@@ -1,4 +1,4 @@
-"""The picture at the end of a demo: rows and sums, alerts beside known faults, remaining life."""
+"""Report at the end of a demo: rows and line counts, alerts with the simulated faults, remaining life."""
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
@@ -23,14 +23,14 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Truth:
-    """What the simulator knows: faults (device_id, sensor, begin, end) and lives (device_id, begin, failed_at)."""
+    """Ground truth of the simulator: faults (device_id, sensor, begin, end), lives (device_id, begin, failed_at)."""
 
     faults: pd.DataFrame
     lives: pd.DataFrame
 
     @classmethod
     def read(cls, folder: Path) -> "Truth":
-        """Read what the simulator wrote."""
+        """Read the files that the simulator wrote."""
         return cls(
             _rows(folder / "faults.jsonl", ["begin", "end"]), _rows(folder / "lives.jsonl", ["begin", "failed_at"])
         )
@@ -46,9 +46,9 @@ def _rows(file: Path, times: list[str]) -> pd.DataFrame:
 def show(
     console: Console, workspace: LocalHome, checks: Sequence[Check], truth: Truth | None, until: datetime | None
 ) -> None:
-    """Print rows per stream, the sums of the lines, alerts by device and life estimates."""
+    """Print rows per stream, line counts, alerts by device and life estimates."""
     _streams(console, checks)
-    _sums(console, workspace)
+    _line_counts(console, workspace)
     if not workspace.catalog.exists("alerts"):
         return
     alerts = workspace.catalog.read("alerts").toPandas()
@@ -79,7 +79,7 @@ def _streams(console: Console, checks: Sequence[Check]) -> None:
             console.print(f"  {check.table}: {example}", markup=False, highlight=False)
 
 
-def _sums(console: Console, workspace: LocalHome) -> None:
+def _line_counts(console: Console, workspace: LocalHome) -> None:
     files = workspace.catalog.read("ingested_files")
     row = files.agg(
         *[F.sum(name).alias(name) for name in ("lines", "accepted", "rejected", "duplicates")],
@@ -96,13 +96,13 @@ def _sums(console: Console, workspace: LocalHome) -> None:
         soft_wrap=True,
     )
     reasons = workspace.catalog.read("readings_rejected").groupBy("reason").count().orderBy(F.desc("count")).limit(8)
-    told = ", ".join(f"{r['reason']} {r['count']:,}" for r in reasons.collect())
-    if told:
-        say(console, f"rejected for: {told}")
+    counts = ", ".join(f"{r['reason']} {r['count']:,}" for r in reasons.collect())
+    if counts:
+        say(console, f"rejected for: {counts}")
 
 
 def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: datetime, high: datetime) -> None:
-    """A line per device: what was told (█ unusual, ▄ wearing out) above what was so (▒ fault, ✕ failure)."""
+    """Print two lines per device: its alerts (█ unusual, ▄ others) and the truth (▒ fault, ✕ failure)."""
     console.print(f"\n[bold]Alerts[/bold] from {low:%Y-%m-%d} to {high:%Y-%m-%d}", highlight=False, soft_wrap=True)
     devices = sorted(set(alerts["device_id"]) | (set() if truth is None else set(truth.lives["device_id"])))
     for device in devices[:16]:
@@ -110,20 +110,20 @@ def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: da
         for _, row in alerts[alerts["device_id"] == device].iterrows():
             end = high if pd.isna(row["resolved_at"]) else _utc(row["resolved_at"])
             _mark(line, low, high, _utc(row["opened_at"]), end, "█" if row["rule"] == "unusual" else "▄")
-        say(console, f"  {device:<12} told  │{''.join(line)}│")
+        say(console, f"  {device:<12} alerts │{''.join(line)}│")
         if truth is not None:
             line = [" "] * _WIDTH
             for _, row in truth.faults[truth.faults["device_id"] == device].iterrows():
                 _mark(line, low, high, row["begin"], row["end"], "▒")
             for _, row in truth.lives[truth.lives["device_id"] == device].iterrows():
                 _mark(line, low, high, row["failed_at"], row["failed_at"] + timedelta(seconds=1), "✕")
-            console.print(f"  {'':<12} was   │{''.join(line)}│", highlight=False, soft_wrap=True)
-    console.print("  told: █ unusual, ▄ wearing out or another rule" + ("; was: ▒ fault, ✕ failure" if truth else ""))
+            console.print(f"  {'':<12} truth  │{''.join(line)}│", highlight=False, soft_wrap=True)
+    console.print("  alerts: █ unusual, ▄ other rules" + ("; truth: ▒ fault, ✕ failure" if truth else ""))
     if truth is not None and len(truth.faults):
-        seen = truth.faults[(truth.faults["begin"] >= low) & (truth.faults["end"] <= high)]
-        found = sum(_overlaps(alerts, fault) for fault in seen.to_dict("records"))
+        inside = truth.faults[(truth.faults["begin"] >= low) & (truth.faults["end"] <= high)]
+        found = sum(_overlaps(alerts, fault) for fault in inside.to_dict("records"))
         console.print(
-            f"  faults in this span: {len(seen)}, with an alert on the device at the time: {found}",
+            f"  faults in this span: {len(inside)}, of which with an alert on the device: {found}",
             highlight=False,
             soft_wrap=True,
         )
@@ -147,11 +147,11 @@ def _mark(line: list[str], low: datetime, high: datetime, begin: datetime, end: 
 
 
 def _life(console: Console, workspace: LocalHome, truth: Truth | None) -> None:
-    """Three devices' estimates over time, the last one in figures."""
+    """Print the estimates of the three devices with the shortest remaining life."""
     life = workspace.catalog.read("remaining_life").toPandas()
     if life.empty:
         return
-    console.print("\n[bold]Remaining life[/bold], three devices", highlight=False, soft_wrap=True)
+    console.print("\n[bold]Remaining life[/bold], shortest three", highlight=False, soft_wrap=True)
     last = life.sort_values("window_start").groupby("device_id").tail(1).sort_values("life_hours")
     for _, row in last.head(3).iterrows():
         own = life[life["device_id"] == row["device_id"]].sort_values("window_start")
@@ -164,7 +164,7 @@ def _life(console: Console, workspace: LocalHome, truth: Truth | None) -> None:
             at = _utc(row["window_start"])
             lives = truth.lives[(truth.lives["device_id"] == row["device_id"]) & (truth.lives["failed_at"] > at)]
             if len(lives):
-                was = f"; really {(lives['failed_at'].min() - at).total_seconds() / 3600:.0f} h"
+                was = f"; in truth {(lives['failed_at'].min() - at).total_seconds() / 3600:.0f} h"
         console.print(
             f"  {row['device_id']:<12} {bars:<{_WIDTH}} {row['life_hours']:.0f} h "
             f"({row['low_hours']:.0f} to {row['high_hours']:.0f}){was}",
@@ -175,7 +175,7 @@ def _life(console: Console, workspace: LocalHome, truth: Truth | None) -> None:
 
 
 def _utc(time: datetime) -> datetime:
-    """A time as Spark hands it over: without a zone it is UTC in a frame, local time in a row."""
+    """Return a time of Spark in UTC. Without a zone it is UTC in a data frame, local time in a row."""
     if isinstance(time, pd.Timestamp):
         return time.tz_localize(UTC).to_pydatetime() if time.tzinfo is None else time.to_pydatetime()
     return time.astimezone(UTC)

@@ -1,0 +1,32 @@
+"""Options that the commands share, and the local home that they open."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sensor_streams_dev.local_home import LocalHome
+
+Local = Annotated[Path, typer.Option("--local", help="file that maps names of the deployment to this machine")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="file of settings (YAML)")]
+Landing = Annotated[str | None, typer.Option(help="folder in which the files arrive")]
+Sensors = Annotated[str | None, typer.Option(help="file that describes the fleet")]
+Home = Annotated[Path | None, typer.Option(help="keep tables, models and checkpoints under this folder")]
+LoadHistory = Annotated[bool | None, typer.Option("--load-history", help="accept readings of any age")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def open_home(
+    local: Path,
+    arguments: Mapping[str, object] | None = None,
+    settings: Path | None = None,
+    home: Path | None = None,
+    log_name: str = "spark",
+) -> "LocalHome":
+    """Return the local home with the settings of the command line. Raises ConfigurationError."""
+    # MLflow and scikit-learn take seconds to import; `run` and `--help` need neither.
+    from sensor_streams_dev.local_home import LocalHome
+
+    return LocalHome.open(local, arguments, settings, home, log_name)
