@@ -59,6 +59,7 @@ def run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         ("rebuild --changed --from 2026-01-01", "--changed takes no --from"),
         ("erase --device pump-1", "give --yes to do it"),
         ("erase --device pump-1 --from 2026-02-01 --to 2026-01-01 --yes", "is not after"),
+        ("demo --load-history", "--load-history needs --input"),
         ("train --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("failures x --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("simulate --landing a-file", "a-file is not a folder"),
@@ -88,6 +89,16 @@ def test_a_problem_of_the_machine_is_one_line_and_exit_code_3(run: Run, tmp_path
     assert code == 3
     assert lines[-1].startswith("error: Java 17 or 21 is needed")
     assert (tmp_path / "[/x]").is_dir()
+
+
+def test_demo_passes_load_history_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    monkeypatch.setattr("sensor_streams_dev.demo.Demo.own", lambda demo, _: loads.append(demo.workspace.settings))
+    words = ["demo", "--input", str(tmp_path), "--local", str(ROOT / "local.yml"), "--home", str(tmp_path / "home")]
+    for more in ([], ["--load-history"]):
+        with pytest.raises(SystemExit):
+            cli.main([*words, *more])
+    assert [settings.load_history for settings in loads] == [False, True]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -179,6 +179,7 @@ def demo(
     folder: Annotated[Path | None, typer.Option("--input", help="folder of your own readings")] = None,
     sensors: Sensors = None,
     known: Annotated[Path | None, typer.Option("--failures", help="known failures of your own fleet")] = None,
+    load_history: LoadHistory = None,
     home: Home = None,
     local: Local = LOCAL_FILE,
 ) -> None:
@@ -186,10 +187,12 @@ def demo(
     from sensor_streams_dev.demo import Demo
 
     if folder is None:
+        if load_history:
+            raise ConfigurationError("--load-history needs --input, the folder of your own readings")
         workspace = open_home(local, {"sensors": sensors}, home=home or Path(".local/demo"), log_name="demo")
         Demo(workspace, console).simulated()
     else:
-        own = {"landing": str(folder), "sensors": sensors}
+        own = {"landing": str(folder), "sensors": sensors, "load_history": load_history}
         where = home or home_of_folder(folder)
         Demo(open_home(local, own, home=where, log_name="demo"), console).own(known)
 

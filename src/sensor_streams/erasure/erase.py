@@ -53,8 +53,8 @@ class Erased:
             )
         if self.missing:
             lines.append(
-                f"{len(self.missing)} files with its readings are neither in the landing folder nor in an archive, such "
-                f"as {self.missing[0]}: if another folder has them, erase there too (--archive)"
+                f"{len(self.missing)} files with its readings are neither in the landing folder nor in an archive, "
+                f"such as {self.missing[0]}: if another folder has them, erase there too (--archive)"
             )
         lines.append(
             "Old versions of the tables and their change feeds contain the rows until VACUUM removes them: run the "
