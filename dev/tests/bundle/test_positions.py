@@ -62,6 +62,7 @@ def test_what_nobody_wrote_is_at_the_nearest_thing_that_someone_did() -> None:
     [
         ("environments: {}\n", "databricks.yml:3:1: both 'environments' and 'targets' are specified"),
         ("resources:\n", 'databricks.yml:3:1: expected a map at "resources", found nil: fill the section'),
+        ("resources: '${resources.jobs.j.id}'\n", '3:12: expected a map at "resources", found a reference'),
         ("workspace: {host: 'https://${var.h}'}\n", "databricks.yml:3:19: workspace.host: Variable interpolation"),
         ("include: ['[']\n", "databricks.yml:3:11: syntax error in pattern"),
         ("sync: {paths: [gone]}\n", "databricks.yml:3:16: cannot list files: stat gone: no such file"),

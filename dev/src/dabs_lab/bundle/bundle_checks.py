@@ -94,7 +94,11 @@ def _check_workspace(root: Node) -> None:
 
 
 def check_references(root: Node) -> None:
-    """Refuse references to fields of resources that only the former Terraform engine had. Raises BundleError."""
+    """Refuse references to fields that only the Terraform engine has, and as section resources. Raises BundleError."""
+    section = root.get("resources")
+    if section is not None and section.kind == "string":
+        what = 'expected a map at "resources", found a reference'
+        raise refuse(what, "write the resources themselves", positions=section.positions[:1])
     wrong = []
     for _, node in root.walk():
         for match in REFERENCE.finditer(node.text):
