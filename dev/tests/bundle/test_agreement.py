@@ -1,4 +1,4 @@
-"""Every sample bundle, read here, is what the real CLI made of it, target by target."""
+"""The reader agrees with the recorded output of the CLI for every sample bundle and target."""
 
 import json
 import re
@@ -11,10 +11,10 @@ import pytest
 from dabs_lab.bundle import Bundle, BundleError, load_bundle
 
 CASES = Path(__file__).parent / "cases"
-# What the CLI adds to every job to say that it manages it.
-OWN_ADDITIONS = ("deployment", "edit_mode", "format")
+# Fields that the CLI adds to the resources that it manages.
+CLI_FIELDS = ("deployment", "edit_mode", "format")
 PROBLEM = re.compile(r"^(Error|Warning|Recommendation): ", re.MULTILINE)
-# Where this reader words a mistake otherwise than the CLI.
+# Errors whose text differs from that of the CLI.
 REWORDED = {
     "24-error-yaml": "expected ',' or '}'",
     "54-host-by-variable": "Variable interpolation is not supported for fields that configure authentication",
@@ -32,7 +32,7 @@ REWORDED = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What the CLI printed: the exit code, and the texts of errors, warnings and recommendations."""
+    """Output of the CLI: the exit code, and the texts of errors, warnings and recommendations."""
 
     exit_code: int
     problems: dict[str, list[str]]
@@ -52,7 +52,7 @@ def lines(file: Path) -> list[str]:
 
 
 def read(case: Path, target: str) -> Bundle:
-    # `none` says that no target was given, but one case has a target of that name.
+    # A file named `none` means no target, except in one case that has a target of that name.
     declared = target != "none" or case.name == "07-development-mode"
     return load_bundle(
         case,
@@ -66,7 +66,7 @@ def cli_resources(printed: dict[str, Any]) -> dict[str, Any]:
     resources: dict[str, Any] = printed["resources"]
     for kind in ("jobs", "pipelines"):
         for resource in resources.get(kind, {}).values():
-            for name in OWN_ADDITIONS:
+            for name in CLI_FIELDS:
                 resource.pop(name, None)
     return resources
 
@@ -94,5 +94,5 @@ def test_the_reader_agrees_with_the_cli(case: Path, target: str) -> None:
     assert [str(problem) for problem in bundle.recommendations] == expected.problems["Recommendation"]
 
 
-def test_every_case_is_tried() -> None:
+def test_every_case_has_an_expected_output() -> None:
     assert {param.values[0] for param in ALL} == set(CASES.iterdir())

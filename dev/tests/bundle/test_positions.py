@@ -1,4 +1,4 @@
-"""A value is traced to where it was written, through merging, sorting and references; and so are mistakes."""
+"""Values and errors have positions in the files, also after merging, sorting and references."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,9 @@ WORKSPACE_FILE = "spark_python_task: {python_file: /Workspace/x.py}, existing_cl
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def write(root: str | bytes = ROOT, **more: str) -> Path:
+    def write(root: str | bytes = ROOT, **files: str) -> Path:
         (tmp_path / "databricks.yml").write_bytes(root.encode() if isinstance(root, str) else root)
-        for name, text in more.items():
+        for name, text in files.items():
             (tmp_path / f"{name}.yml").write_text(text, "utf-8")
         return tmp_path
 
@@ -43,14 +43,14 @@ def test_positions_survive_merging_and_sorting() -> None:
     assert bundle.position(("jobs", "j", "job_clusters", 0, "new_cluster", "spark_version")).file == "resources/j.yml"
 
 
-def test_a_substituted_value_is_where_its_reference_stands() -> None:
+def test_a_substituted_value_has_the_position_of_its_reference() -> None:
     bundle = load_bundle(CASES / "02-complex-variables", "t", environment={})
     where = bundle.position(("jobs", "j", "job_clusters", 0, "new_cluster"))
     text = (CASES / "02-complex-variables" / where.file).read_text("utf-8").splitlines()[where.line - 1]
     assert text[where.column - 1 :] == "${var.cluster}"
 
 
-def test_what_nobody_wrote_is_at_the_nearest_thing_that_someone_did() -> None:
+def test_a_default_has_the_position_of_the_nearest_value_around_it() -> None:
     bundle = load_bundle(CASES / "10-odd-values", "t", environment={})
     assert bundle.position(("jobs", "j", "queue", "enabled")) == bundle.position(("jobs", "j"))
     with pytest.raises(KeyError):
@@ -66,10 +66,13 @@ def test_what_nobody_wrote_is_at_the_nearest_thing_that_someone_did() -> None:
         ("workspace: {host: 'https://${var.h}'}\n", "databricks.yml:3:19: workspace.host: Variable interpolation"),
         ("include: ['[']\n", "databricks.yml:3:11: syntax error in pattern"),
         ("sync: {paths: [gone]}\n", "databricks.yml:3:16: cannot list files: stat gone: no such file"),
-        ("resources: {jobs: {j: {name: '${secrets.x.y}'}}}\n", "databricks.yml:3:30: ${secrets.x.y} is no reference"),
+        (
+            "resources: {jobs: {j: {name: '${secrets.x.y}'}}}\n",
+            "databricks.yml:3:30: ${secrets.x.y} is not a supported",
+        ),
         ("resources: {jobs: {j: {name: '${bundle.nome}'}}}\n", "reference does not exist: ${bundle.nome}: did you"),
         ("resources: {jobs: {j: }}\n", "databricks.yml:3:20: resources.jobs.j: job j is not defined"),
-        ("resources: {jobs: {j: !made {name: a}}}\n", "databricks.yml:3:23: the tag !made is not read here"),
+        ("resources: {jobs: {j: !made {name: a}}}\n", "databricks.yml:3:23: the tag !made is not supported"),
         ("variables: {x: {default: &a {b: *a}}}\n", "databricks.yml:3:26: cyclic reference to an anchor"),
         ("run_as: {user_name: a, service_principal_name: b}\n", "3:9: run_as section cannot specify both"),
         ("permissions: [{level: CAN_BIND, user_name: a}]\n", "3:23: invalid permission level: CAN_BIND"),
@@ -85,33 +88,33 @@ def test_what_nobody_wrote_is_at_the_nearest_thing_that_someone_did() -> None:
         ("include: ['*.txt']\nresources: [\n", "databricks.yml:5:1: not valid YAML"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name_and_position(write: Write, text: str, message: str) -> None:
+def test_an_error_names_the_value_and_its_position(write: Write, text: str, message: str) -> None:
     assert message in refusal(write(ROOT + text))
 
 
-def test_files_that_are_none_are_refused(write: Write, tmp_path: Path) -> None:
+def test_missing_and_invalid_root_files_are_refused(write: Write, tmp_path: Path) -> None:
     assert "databricks.yml not found in" in refusal(tmp_path)
     assert refusal(write(b"bundle: {name: b}\n# \xff\n")).startswith("databricks.yml:2:1: is not UTF-8 text")
     assert refusal(write("- a\n")).startswith("databricks.yml:1:1: expected map, found sequence")
     assert "databricks.yml:1:1: bundle name not defined" in refusal(write("targets: {t: {}}\n"))
 
 
-def test_a_few_lines_of_aliases_cannot_fill_the_memory(write: Write) -> None:
+def test_nested_aliases_with_too_many_values_are_refused(write: Write) -> None:
     rows = ["  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert "too many values" in refusal(write(ROOT + "definitions:\n" + "\n".join(rows)))
 
 
-def test_complex_variables_that_hold_each_other_are_refused(write: Write) -> None:
+def test_complex_variables_that_contain_each_other_are_refused(write: Write) -> None:
     variables = "variables:\n  a: {default: {x: '${var.b}'}}\n  b: {default: {x: '${var.a}'}}\n"
-    assert "lead back to themselves" in refusal(write(ROOT + variables))
+    assert "form a cycle" in refusal(write(ROOT + variables))
 
 
-def test_an_unknown_target_is_told_with_those_there_are(write: Write) -> None:
+def test_an_unknown_target_is_reported_with_the_available_targets(write: Write) -> None:
     assert "nope: no such target. Available targets: t" in refusal(write(), "nope")
 
 
-def test_a_missing_field_is_told_with_file_and_line_by_the_models(write: Write) -> None:
+def test_the_job_models_report_file_and_line_of_a_missing_field(write: Write) -> None:
     wheel = "{task_key: a, existing_cluster_id: c,\n  python_wheel_task: {package_name: p}}"
     bundle = load_bundle(write(ROOT + f"resources: {{jobs: {{j: {{tasks: [{wheel}]}}}}}}\n"), environment={})
     assert [problem.summary for problem in bundle.warnings] == ['required field "entry_point" is not set']
@@ -119,7 +122,7 @@ def test_a_missing_field_is_told_with_file_and_line_by_the_models(write: Write) 
         _ = bundle.jobs
 
 
-def test_a_wrong_enum_is_told_with_file_and_line_by_the_models(write: Write) -> None:
+def test_the_job_models_report_file_and_line_of_an_invalid_enum_value(write: Write) -> None:
     bundle = load_bundle(
         write(ROOT + "resources:\n  jobs:\n    j: {continuous: {pause_status: STOPPED}}\n"), environment={}
     )
@@ -127,7 +130,7 @@ def test_a_wrong_enum_is_told_with_file_and_line_by_the_models(write: Write) -> 
         _ = bundle.jobs
 
 
-def test_jobs_are_typed_models() -> None:
+def test_jobs_are_parsed_into_typed_models() -> None:
     job = load_bundle(CASES / "04-target-merge", "over", environment={}).jobs["j"]
     assert [(task.task_key, task.max_retries) for task in job.tasks] == [("a", 3), ("b", 5), ("c", None)]
 
@@ -138,12 +141,12 @@ def test_strict_makes_a_warning_an_error(write: Write) -> None:
     assert refusal(folder, strict=True) == "databricks.yml:3:24: resources.jobs.j: unknown field: naem"
 
 
-def test_a_recommendation_is_no_warning() -> None:
+def test_a_recommendation_is_not_an_error_in_strict_mode() -> None:
     bundle = load_bundle(CASES / "08-production-mode", "prod", environment={}, strict=True)
     assert len(bundle.recommendations) == 1
 
 
-def test_wheels_stay_paths_of_this_machine_until_they_are_built(write: Write, tmp_path: Path) -> None:
+def test_wheels_keep_local_paths(write: Write, tmp_path: Path) -> None:
     (tmp_path / "resources").mkdir()
     text = "resources:\n  jobs:\n    j:\n      tasks:\n        - task_key: a\n          existing_cluster_id: c\n"
     (tmp_path / "resources" / "j.yml").write_text(f"{text}          libraries: [{{whl: ../dist/*.whl}}]\n", "utf-8")
@@ -153,7 +156,7 @@ def test_wheels_stay_paths_of_this_machine_until_they_are_built(write: Write, tm
     assert bundle.sections["artifacts"]["wheel"]["path"] == str(tmp_path.resolve())
 
 
-def test_shell_variables_of_commands_are_left_alone(write: Write) -> None:
+def test_shell_variables_in_commands_are_not_resolved(write: Write) -> None:
     artifacts = "artifacts: {wheel: {type: whl, build: 'echo ${HOME} ${a.b} ${bundle.name}', path: .}}\n"
     built = load_bundle(write(ROOT + artifacts), environment={}).sections["artifacts"]["wheel"]["build"]
     assert built == "echo ${HOME} ${a.b} b"

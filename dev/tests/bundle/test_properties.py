@@ -1,4 +1,4 @@
-"""What holds for any bundle: no traceback for a user's mistake, and one order of precedence for variables."""
+"""Properties of any bundle: invalid content raises BundleError only, and variables have one order of precedence."""
 
 import contextlib
 import json
@@ -23,9 +23,9 @@ ODD: list[Any] = [None, "", 0, -1, 1.5, True, [], {}, [None], {"a": None}, "${va
 SOURCES = ("flag", "environment", "file", "target", "default")
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(found for key, below in pairs for found in places(below, (*path, key)))]
+    return [path, *(found for key, below in pairs for found in paths(below, (*path, key)))]
 
 
 def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
@@ -38,10 +38,10 @@ def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
 
 @settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_wrong_value_anywhere_is_no_traceback(data: st.DataObject) -> None:
+def test_invalid_values_raise_no_other_error_than_bundle_error(data: st.DataObject) -> None:
     content = data.draw(st.sampled_from(SAMPLES))
     for _ in range(2):
-        content = replaced(content, data.draw(st.sampled_from(places(content))), data.draw(st.sampled_from(ODD)))
+        content = replaced(content, data.draw(st.sampled_from(paths(content))), data.draw(st.sampled_from(ODD)))
     with TemporaryDirectory() as folder:
         (Path(folder) / "databricks.yml").write_text(yaml.safe_dump(content), "utf-8")
         with contextlib.suppress(BundleError):
@@ -52,7 +52,7 @@ def test_a_wrong_value_anywhere_is_no_traceback(data: st.DataObject) -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(given_by=st.sets(st.sampled_from(SOURCES), min_size=1))
-def test_the_strongest_source_of_a_variable_wins(given_by: set[str]) -> None:
+def test_the_source_with_the_highest_precedence_sets_a_variable(given_by: set[str]) -> None:
     root: dict[str, Any] = {"bundle": {"name": "b"}, "variables": {"v": {}}, "targets": {"t": {}}}
     if "default" in given_by:
         root["variables"]["v"]["default"] = "default"
@@ -95,7 +95,7 @@ def test_the_strongest_source_of_a_variable_wins(given_by: set[str]) -> None:
         ("0x", "0x"),
     ],
 )
-def test_unquoted_scalars_are_read_as_the_cli_does(text: str, value: object) -> None:
+def test_unquoted_scalars_follow_the_rules_of_the_cli(text: str, value: object) -> None:
     found = scalar(text)
     assert found == value
     assert isinstance(found, bool) == isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Databricks Asset Bundles, read as the CLI reads them: `load_bundle` is the way in."""
+"""Reader of Databricks Asset Bundles that agrees with the CLI. Start with `load_bundle`."""
 
 from dabs_lab.bundle.problems import BundleError, Position, Problem
 from dabs_lab.bundle.reader import Bundle, load_bundle

@@ -1,12 +1,12 @@
-"""What the CLI checks before and after it has made a bundle of the files."""
+"""Checks of the CLI on a bundle as a whole: sections, references, runtimes, sync, clusters, grants, tasks."""
 
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from dabs_lab.bundle.problems import BundleError, Path, Problem, path_text, refuse
-from dabs_lab.bundle.type_checks import REFERENCE, Warn, quoted
+from dabs_lab.bundle.problems import Path, Problem, Report, path_text, raise_if_any, refuse
+from dabs_lab.bundle.type_checks import REFERENCE, quoted
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 _JOB: Path = ("resources", "jobs", ANY_KEY)
@@ -16,7 +16,7 @@ _VERSION = r"(\d+\.\d+\.\d+(-\w+)?|\d+\.\d+.\*|\d+\.\*)"
 _CONSTRAINT = re.compile(rf"(>=|<=|>|<|!=)? ?{_VERSION}(, (>=|<=|>|<|!=)? {_VERSION})?", re.ASCII)
 _COMPUTE = ("job_cluster_key", "environment_key", "existing_cluster_id", "new_cluster")
 _NEEDS_COMPUTE = ("python_wheel_task", "dbt_task", "spark_jar_task", "spark_submit_task", "spark_python_task")
-# Fields that a reference may name with the former engine only, by kind.
+# Fields by kind that a reference can name only with the Terraform engine.
 _TERRAFORM_ONLY: dict[str, tuple[str, ...]] = {
     "alerts": ("purge_on_delete",),
     "apps": ("no_compute",),
@@ -47,17 +47,16 @@ are correctly set in the cluster specification:
   """
 
 
-def check_settings(root: Node, warn: Warn) -> None:
-    """The section bundle, empty resources, scripts.
+def check_settings(root: Node, warn: Report) -> None:
+    """Check the sections bundle, workspace and scripts, and that no resource or artifact is empty.
 
-    Raises BundleError for what the CLI refuses, and for source-linked deployment, which needs a workspace.
+    Raises BundleError where the CLI does, and for source-linked deployment, which needs a workspace.
     """
     wrong = []
     for path, node in root.find(("resources", ANY_KEY, ANY_KEY)):
         if node.kind == "nil":
             what = f"{str(path[1]).removesuffix('s')} {path[2]} is not defined"
-            places = (node.key,) if node.key else node.positions
-            wrong.append(Problem(what, path_text(path), places, remedy="fill it, or remove its key"))
+            wrong.append(Problem(what, path_text(path), node.key_positions, remedy="fill it, or remove its key"))
     for path, node in root.find(("artifacts", ANY_KEY)):
         if node.kind == "nil":
             what = "Artifact not properly configured"
@@ -72,20 +71,19 @@ def check_settings(root: Node, warn: Warn) -> None:
             wrong.append(Problem(f"Script {path[1]} has no content", path_text(path), node.positions))
         elif found := REFERENCE.search(content.text):
             what = f"Found {found[0]} in script {path[1]}.content. Interpolation syntax ${{...}} is not supported in"
-            remedy = "put it into the script's env, and use $NAME"
+            remedy = "set it in the script's env, and use $NAME"
             wrong.append(Problem(f"{what} script content", path_text(path), content.positions, remedy=remedy))
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(wrong)
     _check_workspace(root)
     _check_bundle(root.get("bundle") or Node({}), warn)
     linked = root.get("presets", "source_linked_deployment")
     if linked is not None and linked.data is True:
-        what = "source-linked deployment is not read here: it works in a workspace only"
-        raise refuse(what, "take it out", at=("presets", "source_linked_deployment"), positions=linked.positions[:1])
+        what = "source-linked deployment is not supported: it works in a workspace only"
+        raise refuse(what, "remove it", at=("presets", "source_linked_deployment"), positions=linked.positions[:1])
 
 
 def _check_workspace(root: Node) -> None:
-    """The fields by which the CLI logs in are needed before variables are known. Raises BundleError for the host."""
+    """Refuse a host with a reference: the CLI logs in before it knows variables. Raises BundleError."""
     host = root.get("workspace", "host")
     if host is not None and REFERENCE.search(host.text):
         what = "Variable interpolation is not supported for fields that configure authentication"
@@ -107,44 +105,44 @@ def check_references(root: Node) -> None:
                 what = f'"{match[1]}": Terraform-only field; cross-resource references to Terraform-only fields are not'
                 what += " supported by the direct engine"
                 wrong.append(Problem(what, "", node.positions[:1], remedy="use another field"))
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(wrong)
 
 
 def check_runtimes(root: Node) -> None:
-    """Local libraries of wheel tasks need runtime 13.3 or later. Raises BundleError."""
+    """Refuse local libraries of wheel tasks on a runtime before 13.3. Raises BundleError."""
     if root.is_true("experimental", "python_wheel_wrapper"):
         return
     wrong = []
     for path, task in root.find(_TASK):
-        libraries = [one.text_at(kind) for one in (task.get("libraries") or Node(())).items for kind in ("whl", "jar")]
-        if "python_wheel_task" not in task.children or not any(_is_on_this_machine(text) for text in libraries):
+        libraries = (task.get("libraries") or Node(())).items
+        files = [library.text_at(kind) for library in libraries for kind in ("whl", "jar")]
+        if "python_wheel_task" not in task.children or not any(map(_is_local, files)):
             continue
         key = task.text_at("job_cluster_key")
         clusters = (root.get(*path[:3], "job_clusters") or Node(())).items
-        shared = [one for one in clusters if key and one.text_at("job_cluster_key") == key]
-        found = [(f"task {task.text_at('task_key')} uses cluster with", task.get("new_cluster"))]
-        found += [(f"job cluster {key} uses", one.get("new_cluster")) for one in shared]
+        shared = [cluster for cluster in clusters if key and cluster.text_at("job_cluster_key") == key]
         existing = task.text_at("existing_cluster_id").removeprefix("${resources.clusters.").removesuffix(".id}")
-        found.append(
-            (f"task {task.text_at('task_key')} uses cluster with", root.get("resources", "clusters", existing))
-        )
-        for words, cluster in found:
+        user = f"task {task.text_at('task_key')} uses cluster with"
+        used = [
+            (user, task.get("new_cluster")),
+            *((f"job cluster {key} uses", cluster.get("new_cluster")) for cluster in shared),
+            (user, root.get("resources", "clusters", existing)),
+        ]
+        for words, cluster in used:
             version = cluster.text_at("spark_version") if cluster is not None else ""
-            if _is_older(version):
+            if _is_before_13_3(version):
                 what = f"{words} incompatible DBR version {version}"
-                remedy = "use runtime 13.3 or later: before it, wheel tasks take no local libraries"
+                remedy = "use runtime 13.3 or later: wheel tasks on older ones cannot use local libraries"
                 wrong.append(Problem(what, path_text(path), task.positions[:1], remedy=remedy))
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(wrong)
 
 
-def _is_on_this_machine(library: str) -> bool:
+def _is_local(library: str) -> bool:
     return bool(library) and not library.startswith(("/", "${")) and "://" not in library and "dbfs:" not in library
 
 
-def _is_older(version: str) -> bool:
-    """True for a runtime before 13.3; false where the version does not say."""
+def _is_before_13_3(version: str) -> bool:
+    """Return whether a runtime is older than 13.3; False for a version without a number."""
     found = re.match(r"(\d+)\.(\d+|x)\b", version.removeprefix("custom:"))
     if found is None:
         return False
@@ -152,20 +150,20 @@ def _is_older(version: str) -> bool:
     return (int(found[1]), minor) < (13, 3)
 
 
-def check_sync(root: Node, folder: FilePath, warn: Warn) -> None:
-    """Warn of patterns of the section sync that match no file. Raises BundleError for a folder that is not there."""
+def check_sync(root: Node, folder: FilePath, warn: Report) -> None:
+    """Warn of sync patterns that match no file. Raises BundleError for a folder that does not exist."""
     for _, node in root.find(("sync", "paths", ANY_INDEX)):
         if not (folder / node.text).exists():
             what = f"cannot list files: stat {node.text}: no such file or directory"
             raise refuse(what, "remove it from sync.paths", positions=node.positions[:1])
     unmatched = [
-        (path, node, _matches(node.text.removeprefix("!")))
+        (path, node, _as_regex(node.text.removeprefix("!")))
         for section in ("exclude", "include")
         for path, node in root.find(("sync", section, ANY_INDEX))
     ]
-    # A project may have many files that are not its own (.venv): the walk ends when nothing is left to find.
+    # A folder may hold many other files (.venv), so the loop stops early.
     for name in _files(folder):
-        unmatched = [one for one in unmatched if not one[2].fullmatch(name)]
+        unmatched = [entry for entry in unmatched if not entry[2].fullmatch(name)]
         if not unmatched:
             break
     for path, node, _ in unmatched:
@@ -173,7 +171,7 @@ def check_sync(root: Node, folder: FilePath, warn: Warn) -> None:
 
 
 def _files(folder: FilePath) -> Iterator[str]:
-    """Yield the names of the files below a folder; those in hidden folders come last."""
+    """Yield the names of all files in a folder; those in hidden folders come last."""
     for top, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in (".git", ".databricks")]
         folders.sort(key=lambda name: name.startswith("."))
@@ -181,8 +179,8 @@ def _files(folder: FilePath) -> Iterator[str]:
         yield from ((here / name).as_posix() for name in files)
 
 
-def _matches(pattern: str) -> re.Pattern[str]:
-    """Return the expression for a pattern of a .gitignore file: it matches a file, or one of its folders."""
+def _as_regex(pattern: str) -> re.Pattern[str]:
+    """Return a .gitignore pattern as a regular expression, which matches a file or one of its folders."""
     anchored = "/" in pattern.rstrip("/")
     body = re.escape(pattern.strip("/")).replace(r"\*\*/", "(?:.*/)?").replace(r"/\*\*", "(?:/.*)")
     body = body.replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
@@ -192,7 +190,7 @@ def _matches(pattern: str) -> re.Pattern[str]:
     return re.compile(f"{start}{body}{end}")
 
 
-def _check_bundle(bundle: Node, warn: Warn) -> None:
+def _check_bundle(bundle: Node, warn: Report) -> None:
     name, engine = bundle.get("name") or Node(""), bundle.get("engine") or Node("")
     version = bundle.get("databricks_cli_version") or Node("")
     if REFERENCE.search(name.text):
@@ -205,7 +203,7 @@ def _check_bundle(bundle: Node, warn: Warn) -> None:
         warn(Problem(what, "bundle.name", name.positions))
     if engine.text not in ("", "direct", "terraform"):
         what = f'invalid value {quoted(engine.text)} for bundle.engine (expected "terraform" or "direct")'
-        raise refuse(what, "write one of these", positions=engine.positions[:1])
+        raise refuse(what, "use one of these", positions=engine.positions[:1])
     if engine.text == "terraform":
         what = "the terraform deployment engine is deprecated and will stop working in a future version of the CLI"
         see = "https://docs.databricks.com/aws/en/dev-tools/bundles/direct"
@@ -213,13 +211,12 @@ def _check_bundle(bundle: Node, warn: Warn) -> None:
         warn(Problem(what, "", engine.positions[:1], detail))
     if version.text and not _CONSTRAINT.fullmatch(version.text):
         what = f"invalid version constraint {quoted(version.text)} specified"
-        raise refuse(what, "write (>=) 0.0.0(, <= 1.0.0)", positions=version.positions[:1])
+        raise refuse(what, "write it like `>= 0.0.0, <= 1.0.0`", positions=version.positions[:1])
 
 
-def check_single_nodes(root: Node, warn: Warn) -> None:
-    """Warns of clusters without workers that are not set up as a single node."""
-    jobs = [(*_JOB, "job_clusters", ANY_INDEX), _TASK, _INNER]
-    for pattern in jobs:
+def check_single_nodes(root: Node, warn: Report) -> None:
+    """Warn of clusters without workers that are not configured as a single node."""
+    for pattern in ((*_JOB, "job_clusters", ANY_INDEX), _TASK, _INNER):
         for path, node in root.find((*pattern, "new_cluster")):
             workers = node.get("num_workers")
             if workers is None or workers.kind != "int" or workers.data not in range(-(2**63), 1):
@@ -234,19 +231,18 @@ def check_single_nodes(root: Node, warn: Warn) -> None:
 
 
 def check_grants(root: Node) -> None:
-    """A grant needs a principal and privileges. Raises BundleError."""
+    """Refuse grants without a principal or privileges. Raises BundleError."""
     wrong = []
     for path, node in root.find(("resources", ANY_KEY, ANY_KEY, "grants", ANY_INDEX)):
         for name in ("principal", "privileges"):
             value = node.get(name)
             if value is None or value.data in ("", ()):
-                wrong.append(Problem(f"grant {name} is required", path_text(path), node.positions, remedy="write it"))
-    if wrong:
-        raise BundleError(sorted(wrong, key=lambda one: (one.summary, one.positions)))
+                wrong.append(Problem(f"grant {name} is required", path_text(path), node.positions, remedy="set it"))
+    raise_if_any(sorted(wrong, key=lambda problem: (problem.summary, problem.positions)))
 
 
-def check_tasks(root: Node, warn: Warn) -> None:
-    """Every task has compute, and every job cluster that a task names is there (a warning, as in the CLI).
+def check_tasks(root: Node, warn: Report) -> None:
+    """Check that every task has compute; warn of job clusters that are not defined.
 
     Raises BundleError for tasks without compute.
     """
@@ -254,7 +250,7 @@ def check_tasks(root: Node, warn: Warn) -> None:
     for pattern in (_TASK, _INNER):
         for path, task in root.find(pattern):
             job = root.get(*path[:3]) or Node({})
-            known = {one.text_at("job_cluster_key") for _, one in job.find(("job_clusters", ANY_INDEX))}
+            known = {cluster.text_at("job_cluster_key") for _, cluster in job.find(("job_clusters", ANY_INDEX))}
             key = task.get("job_cluster_key")
             if key is not None and key.text and key.text not in known:
                 at = path_text((*path, "job_cluster_key"))
@@ -264,10 +260,9 @@ def check_tasks(root: Node, warn: Warn) -> None:
                 detail += f"Specify one of the following fields: {', '.join(_COMPUTE)}."
                 what = "Missing required cluster or environment settings"
                 wrong.append(Problem(what, path_text(path), task.positions, detail))
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(wrong)
 
 
 def _needs_compute(task: Node) -> bool:
-    """A notebook can do without: it runs on serverless compute."""
+    """Return whether a task must name compute; a notebook runs on serverless compute without it."""
     return "notebook_task" not in task.children and any(name in task.children for name in _NEEDS_COMPUTE)

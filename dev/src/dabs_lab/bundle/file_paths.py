@@ -1,4 +1,4 @@
-"""Turns paths on this machine, each relative to the file in which it stands, into those that the CLI makes of them."""
+"""Translate local paths, relative to the YAML file that contains them, to the workspace paths of the CLI."""
 
 import fnmatch
 import posixpath
@@ -37,11 +37,11 @@ _PATTERNS: dict[Path, Mode] = {
     (*_PIPELINE, "environment", "dependencies", ANY_INDEX): "dependency",
     ("resources", "apps", ANY_KEY, "source_code_path"): "folder",
 }
-# Files that stay on this machine: their content becomes part of the resource.
+# Files whose content becomes part of the resource; they are not uploaded.
 _CONTENTS: tuple[Path, ...] = tuple(
     ("resources", kind, ANY_KEY, "file_path") for kind in ("dashboards", "genie_spaces", "alerts")
 )
-# Signs of a pattern in a path.
+# Characters that make a path a pattern.
 GLOB = "*?["
 _PIP_FLAG = re.compile(r"(-[re]) (.*)", re.DOTALL)
 _ANY_PIP_FLAG = re.compile(r"(^|\s+)--?[a-zA-Z0-9-]+(([\s|=]+)|$)")
@@ -51,7 +51,7 @@ _SNAPSHOT = "${workspace.snapshot_path}/files"
 
 
 def normalise_paths(root: Node) -> Node:
-    """Paths relative to the bundle's folder instead of the file in which they stand."""
+    """Return the bundle with paths relative to its folder instead of to the YAML file that contains them."""
     for pattern, mode in _PATTERNS.items():
 
         def relative(path: Path, node: Node, mode: Mode = mode, root: Node = root) -> Node:
@@ -59,28 +59,28 @@ def normalise_paths(root: Node) -> Node:
                 return node
             flag = _PIP_FLAG.fullmatch(node.text) if mode == "dependency" else None
             if flag and _is_local(flag[2].strip()):
-                return node.with_data(f"{flag[1]} {_from_here(node, flag[2].strip())}")
+                return node.with_data(f"{flag[1]} {_local_path(node, flag[2].strip())}")
             if mode == "dependency" and not _is_local_library(node.text):
                 return node
-            return node.with_data(_from_here(node, node.text))
+            return node.with_data(_local_path(node, node.text))
 
         root = root.change(pattern, relative)
     for pattern in (*_CONTENTS, ("artifacts", ANY_KEY, "path")):
-        root = root.change(pattern, lambda _, node: node.with_data(_from_here(node, node.text)))
+        root = root.change(pattern, lambda _, node: node.with_data(_local_path(node, node.text)))
     return root
 
 
 def expand_pipeline_globs(root: Node, folder: FilePath) -> Node:
-    """Return the bundle with one library of a pipeline for each file that its pattern matches."""
+    """Replace pipeline libraries that have a pattern by one library per matching file."""
 
-    def expanded(_path: Path, node: Node) -> Node:
+    def expand(_path: Path, node: Node) -> Node:
         if node.kind != "sequence":
             return node
         found: list[Node] = []
         for library in node.items:
             kind = next((kind for kind in ("notebook", "file") if library.text_at(kind, "path")), None)
             text = library.text_at(kind, "path") if kind else ""
-            names = sorted(matching(folder, text)) if text and not _is_elsewhere(text) else []
+            names = sorted(find_matching(folder, text)) if text and not _is_remote(text) else []
             for name in names:
                 path = library.get(kind or "", "path") or library
                 found.append(library.put((kind or "", "path"), path.with_data(name)))
@@ -88,11 +88,11 @@ def expand_pipeline_globs(root: Node, folder: FilePath) -> Node:
                 found.append(library)
         return node.with_data(tuple(found))
 
-    return root.change((*_PIPELINE, "libraries"), expanded)
+    return root.change((*_PIPELINE, "libraries"), expand)
 
 
-def matching(folder: FilePath, pattern: str) -> list[str]:
-    """Return the names that match, part by part: `*` and `**` stand for one folder, as in the CLI."""
+def find_matching(folder: FilePath, pattern: str) -> list[str]:
+    """Return the matching names. As in the CLI, `**` matches one folder, like `*`."""
     names = [""]
     for part in pattern.split("/"):
         if part in ("", "."):
@@ -100,37 +100,37 @@ def matching(folder: FilePath, pattern: str) -> list[str]:
         below: list[str] = []
         for name in names:
             here = folder / name
-            if part == ".." or not any(sign in part for sign in GLOB):
+            if part == ".." or not any(character in part for character in GLOB):
                 below += [f"{name}{part}/"] if (here / part).exists() else []
             elif here.is_dir():
-                sign = part.replace("[^", "[!")
-                below += [f"{name}{one.name}/" for one in here.iterdir() if fnmatch.fnmatchcase(one.name, sign)]
+                glob = part.replace("[^", "[!")
+                below += [f"{name}{file.name}/" for file in here.iterdir() if fnmatch.fnmatchcase(file.name, glob)]
         names = below
     return [name.rstrip("/") for name in names]
 
 
 def translate_paths(root: Node, folder: FilePath) -> Node:
-    """Files and notebooks as paths of the workspace; libraries stay here, until they are built and uploaded.
+    """Return the bundle with workspace paths of files and notebooks; libraries keep local paths until the upload.
 
-    Raises BundleError for what is not there, or a notebook where a file should be and the other way round.
+    Raises BundleError for a missing file, and for a notebook in the place of a file or the reverse.
     """
-    up, remote = sync_level(root, folder), root.text_at("workspace", "file_path")
+    level, remote = sync_level(root, folder), root.text_at("workspace", "file_path")
     if is_immutable(root):
-        # The folder of the snapshot is known when the deployment has uploaded it.
+        # The deployment sets the snapshot's path after the upload.
         remote = _SNAPSHOT
-    here = "" if folder == up else folder.relative_to(up).as_posix()
+    here = "" if folder == level else folder.relative_to(level).as_posix()
 
-    def translated(path: Path, node: Node, mode: Mode) -> str:
+    def translate(path: Path, node: Node, mode: Mode) -> str:
         text, flag = node.text, None
         if mode == "dependency":
             flag = _PIP_FLAG.fullmatch(text)
             if flag and _is_local(flag[2].strip()):
-                return f"{flag[1]} {_remote(path, node, flag[2].strip(), 'file')}"
+                return f"{flag[1]} {to_remote(path, node, flag[2].strip(), 'file')}"
             if not _is_local_library(text):
                 return text
-        return text if _is_elsewhere(text) else _remote(path, node, text, mode)
+        return text if _is_remote(text) else to_remote(path, node, text, mode)
 
-    def _remote(path: Path, node: Node, text: str, mode: Mode) -> str:
+    def to_remote(path: Path, node: Node, text: str, mode: Mode) -> str:
         local = posixpath.normpath(posixpath.join(here, text))
         if mode == "library":
             return local
@@ -138,29 +138,29 @@ def translate_paths(root: Node, folder: FilePath) -> Node:
             return local if local.startswith(".") else f"./{local}"
         if local.startswith("../"):
             what = f"path {text} is not contained in sync root path"
-            raise refuse(what, "name its folder in sync.paths", at=path, positions=node.positions[:1])
+            raise refuse(what, "add its folder to sync.paths", at=path, positions=node.positions[:1])
         _check(folder / text, text, mode, path, node)
         bare = without_extension(local) if mode == "notebook" else local
         return posixpath.normpath(posixpath.join(remote, bare))
 
     for pattern, mode in _PATTERNS.items():
 
-        def one(path: Path, node: Node, mode: Mode = mode, root: Node = root) -> Node:
+        def change(path: Path, node: Node, mode: Mode = mode, root: Node = root) -> Node:
             if _from_git(root, path) or node.kind != "string":
                 return node
-            return node.with_data(translated(path, node, mode))
+            return node.with_data(translate(path, node, mode))
 
-        root = root.change(pattern, one)
+        root = root.change(pattern, change)
     return root
 
 
 def is_immutable(root: Node) -> bool:
-    """True when the files of a deployment go to a folder of their own, which never changes."""
+    """Return whether each deployment uploads its files to a new folder that never changes."""
     return root.is_true("experimental", "immutable_folder")
 
 
 def sync_level(root: Node, folder: FilePath) -> FilePath:
-    """The folder that is uploaded: the bundle's, or one above it when sync.paths leads there."""
+    """Return the folder that is uploaded: the bundle's, or a parent of it that sync.paths needs."""
     level = folder
     for _, node in root.find(("sync", "paths", ANY_INDEX)):
         path = posixpath.normpath(node.text)
@@ -171,11 +171,9 @@ def sync_level(root: Node, folder: FilePath) -> FilePath:
 
 
 def sync_paths(root: Node) -> Node:
-    """The section sync with paths relative to the bundle's folder, and this folder where it names none."""
+    """Return the bundle with sync paths relative to its folder; the default of sync.paths is this folder."""
     for name in ("paths", "include", "exclude"):
-        root = root.change(
-            ("sync", name, ANY_INDEX), lambda _, node: node.with_data(posixpath.join(_folder(node), node.text))
-        ).change(("sync", name, ANY_INDEX), lambda _, node: node.with_data(posixpath.normpath(node.text)))
+        root = root.change(("sync", name, ANY_INDEX), lambda _, node: node.with_data(_from_folder(node, node.text)))
     if root.get("sync", "paths") is None:
         root = root.put(("sync", "paths"), Node((Node("."),)))
     return root
@@ -192,12 +190,12 @@ def _check(file: FilePath, text: str, mode: Mode, path: Path, node: Node) -> Non
             raise wrong(f"{text} is not a directory", "name a folder")
     elif mode == "file":
         if not file.exists():
-            raise wrong(f"file {text} not found", "paths are relative to the file in which they stand")
+            raise wrong(f"file {text} not found", "paths are relative to the YAML file that contains them")
         if _is_notebook(file, wrong, "not a notebook"):
             what = f'expected a file for "{path_text(path)}" but got a notebook: file at {text} is a notebook'
             raise wrong(what, "use a notebook_task")
     elif not file.exists():
-        raise wrong(f"notebook {text} not found", "paths are relative to the file in which they stand")
+        raise wrong(f"notebook {text} not found", "paths are relative to the YAML file that contains them")
     elif not _is_notebook(file, wrong, "a notebook"):
         what = f'expected a notebook for "{path_text(path)}" but got a file: file at {text} is not a notebook'
         raise wrong(what, "its first line must be `# Databricks notebook source`")
@@ -210,12 +208,14 @@ def _is_notebook(file: FilePath, wrong: Callable[[str, str], BundleError], kind:
         raise wrong(f"unable to determine if {file} is {kind}: {error}", "name a notebook or a file") from None
 
 
-def _folder(node: Node) -> str:
-    return posixpath.dirname(node.positions[0].file) if node.positions else ""
+def _from_folder(node: Node, text: str) -> str:
+    """Return a path, relative to the file of a node, as one relative to the bundle's folder."""
+    file = node.positions[0].file if node.positions else ""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), text))
 
 
-def _from_here(node: Node, text: str) -> str:
-    return text if _is_elsewhere(text) else posixpath.normpath(posixpath.join(_folder(node), text))
+def _local_path(node: Node, text: str) -> str:
+    return text if _is_remote(text) else _from_folder(node, text)
 
 
 def _scheme(text: str) -> str:
@@ -225,7 +225,7 @@ def _scheme(text: str) -> str:
         return ""
 
 
-def _is_elsewhere(text: str) -> bool:
+def _is_remote(text: str) -> bool:
     return text.startswith("/") or bool(_scheme(text))
 
 

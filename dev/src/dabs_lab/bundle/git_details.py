@@ -1,4 +1,4 @@
-"""Branch, commit and origin of the git repository of a bundle, read from the git folder."""
+"""Read branch, commit and origin of a bundle's repository from its git folder."""
 
 import re
 from pathlib import Path as FilePath
@@ -9,7 +9,7 @@ _ORIGIN = re.compile(r'\[remote "origin"\][^\[]*?^\s*url\s*=\s*(.+?)\s*$', re.MU
 
 
 def set_git(root: Node, folder: FilePath) -> Node:
-    """Return the bundle with `bundle.git`; values that are written there stay."""
+    """Return the bundle with the missing fields of `bundle.git`."""
     found = _details(folder)
     git = root.get("bundle", "git") or Node({})
     git = git if git.kind == "map" else Node({})
@@ -21,8 +21,8 @@ def set_git(root: Node, folder: FilePath) -> Node:
 
 
 def _details(folder: FilePath) -> dict[str, str]:
-    """Return branch, commit, origin_url and bundle_root_path; empty texts where git does not say."""
-    top = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+    """Return branch, commit, origin_url and bundle_root_path; unknown ones are empty texts."""
+    top = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
     if top is None:
         return {"bundle_root_path": "."}
     path = folder.relative_to(top).as_posix()
@@ -40,18 +40,18 @@ def _details(folder: FilePath) -> dict[str, str]:
     }
 
 
-def _directories(place: FilePath) -> tuple[FilePath, FilePath]:
-    """Return the git folder of this work tree, and the one that all its work trees share."""
-    if place.is_dir():
-        return place, place
-    directory = (place.parent / _read(place).removeprefix("gitdir:").strip()).resolve()
+def _directories(git: FilePath) -> tuple[FilePath, FilePath]:
+    """Return the git folder of this work tree, and the git folder that all work trees share."""
+    if git.is_dir():
+        return git, git
+    directory = (git.parent / _read(git).removeprefix("gitdir:").strip()).resolve()
     common = _read(directory / "commondir")
     return directory, (directory / common).resolve() if common else directory
 
 
 def _commit(reference: str, directory: FilePath, common: FilePath) -> str:
-    for place in (directory, common):
-        commit = _read(place / reference)
+    for git in (directory, common):
+        commit = _read(git / reference)
         if commit:
             return commit
     packed = re.search(rf"^([0-9a-f]{{40}}) {re.escape(reference)}$", _read(common / "packed-refs"), re.MULTILINE)

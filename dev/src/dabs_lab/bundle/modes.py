@@ -1,4 +1,4 @@
-"""What a target's mode and presets make of resources, and what they ask of the bundle."""
+"""Apply the mode and presets of a target to resources, and check the rules of the mode."""
 
 from dabs_lab.bundle import resource_kinds as kinds
 from dabs_lab.bundle.problems import Problem, refuse
@@ -12,20 +12,20 @@ _TRIGGERS = ("schedule", "continuous", "trigger")
 
 
 def set_presets(root: Node) -> Node:
-    """The bundle with the presets that development mode brings, where the target has none of its own."""
+    """Return the bundle with the presets of development mode, except those that the bundle sets."""
     if root.text_at("bundle", "mode") != DEVELOPMENT:
         return root
     user = root.text_at("workspace", "current_user", "short_name")
     presets = root.get("presets") or Node({})
-    own: dict[str, str | int] = {
+    defaults: dict[str, str | int] = {
         "name_prefix": f"[dev {user}] ",
         "jobs_max_concurrent_runs": _DEVELOPMENT_RUNS,
         "trigger_pause_status": "PAUSED",
         "pipelines_development": True,
     }
-    for name, value in own.items():
-        now = presets.get(name)
-        if now is None or (not now.data and name != "pipelines_development"):
+    for name, value in defaults.items():
+        written = presets.get(name)
+        if written is None or (not written.data and name != "pipelines_development"):
             presets = presets.put((name,), Node(value))
     if presets.get("tags", "dev") is None:
         presets = presets.put(("tags", "dev"), Node(user))
@@ -36,15 +36,15 @@ def set_presets(root: Node) -> Node:
 
 
 def apply_presets(root: Node) -> Node:
-    """Name prefix, tags, numbers of runs and paused triggers, each where the resource does not say otherwise.
+    """Apply name prefix, tags, concurrent runs and paused triggers to resources that do not set them.
 
-    Raises BundleError for a pause status that there is not.
+    Raises BundleError for an invalid pause status.
     """
     presets = root.get("presets") or Node({})
     pause = presets.get("trigger_pause_status") or Node("")
     if pause.text not in ("", "PAUSED", "UNPAUSED"):
         what = "Invalid value for trigger_pause_status, should be PAUSED or UNPAUSED"
-        raise refuse(what, "write one of these", positions=pause.positions[:1])
+        raise refuse(what, "use one of these", positions=pause.positions[:1])
     prefix = presets.text_at("name_prefix")
     root = root.change(("resources", "jobs", ANY_KEY), lambda _, job: _job(job, presets, prefix, pause.text))
     if not root.is_true("experimental", "skip_name_prefix_for_schema"):
@@ -70,26 +70,26 @@ def _job(job: Node, presets: Node, prefix: str, pause: str) -> Node:
 
 
 def set_defaults(root: Node) -> Node:
-    """What the CLI sets where nothing is written."""
+    """Set the CLI's defaults of volumes, jobs and other kinds."""
     volume = {"volume_type": "MANAGED"}
     root = root.change(("resources", "volumes", ANY_KEY), lambda _, node: kinds.defaulted(node, volume))
 
     def job(_path: object, node: Node) -> Node:
         node = kinds.defaulted(node, {"name": "Untitled", "max_concurrent_runs": 1, "queue": {"enabled": True}})
         for trigger in _TRIGGERS:
-            node = node.change((trigger,), lambda _, one: kinds.defaulted(one, {"pause_status": "UNPAUSED"}))
+            node = node.change((trigger,), lambda _, entry: kinds.defaulted(entry, {"pause_status": "UNPAUSED"}))
         return node.change(
             ("job_clusters", -1, "new_cluster", "workload_type", "clients"),
-            lambda _, one: kinds.defaulted(one, kinds.CLIENTS),
+            lambda _, clients: kinds.defaulted(clients, kinds.CLIENTS),
         )
 
     return kinds.set_defaults(root.change(("resources", "jobs", ANY_KEY), job))
 
 
 def check_mode(root: Node, target_root: Node | None, user: str) -> list[Problem]:
-    """Holds the rules of the mode; returns recommendations. `target_root` is the root path of the target itself.
+    """Check the rules of the mode and return recommendations. `target_root` is the root path in the target.
 
-    Raises BundleError for a mode that there is not, and for what it forbids.
+    Raises BundleError for an unknown mode, and for a setting that the mode forbids.
     """
     mode = root.get("bundle", "mode")
     if mode is None or not mode.text:
@@ -99,7 +99,7 @@ def check_mode(root: Node, target_root: Node | None, user: str) -> list[Problem]
         return []
     if mode.text != PRODUCTION:
         what = f"unsupported value '{mode.text}' specified for 'mode': must be either 'development' or 'production'"
-        raise refuse(what, "write one of these", positions=mode.positions[:1])
+        raise refuse(what, "use one of these", positions=mode.positions[:1])
     if target_root is not None and target_root.text:
         return []
     advice = "set 'workspace.root_path' to make sure only one copy is deployed"
@@ -127,9 +127,9 @@ def _check_development(root: Node, user: str) -> None:
         what = f"{folder} must start with '~/' or contain the current username {unique}"
         if folder == "artifact_path" and node.text.startswith("/Volumes"):
             what = f"{folder} should contain the current username or ${{workspace.current_user.short_name}} {unique}"
-        raise refuse(what, f"now it is {quoted(node.text)}", positions=node.positions[:1])
+        raise refuse(what, f"it is {quoted(node.text)}", positions=node.positions[:1])
     prefix = root.get("presets", "name_prefix") or Node("")
     names = (user, short, workspace.text_at("current_user", "domain_friendly_name"))
     if not any(name and name in prefix.text for name in names):
         what = f"prefix should contain the current username or ${{workspace.current_user.short_name}} {unique}"
-        raise refuse(what, f"now it is {quoted(prefix.text)}", positions=prefix.positions[:1])
+        raise refuse(what, f"it is {quoted(prefix.text)}", positions=prefix.positions[:1])

@@ -1,4 +1,4 @@
-"""Recognise notebooks by their file, as the CLI does."""
+"""Recognise notebooks by extension and content, as the CLI does."""
 
 import json
 import posixpath
@@ -14,11 +14,11 @@ _HEADERS = {
 
 
 class UnreadableNotebookError(Exception):
-    """A Jupyter file that is not a notebook; the message says why."""
+    """A file is not a readable notebook; the message says why."""
 
 
 def is_notebook(file: FilePath) -> bool:
-    """True for a notebook. Raises UnreadableNotebookError for a Jupyter file with another content, and for a folder."""
+    """Return whether a file is a notebook. Raises UnreadableNotebookError for a folder and a broken Jupyter file."""
     if file.is_dir():
         raise UnreadableNotebookError(f"read {file.name}/.: is a directory")
     suffix = file.suffix.lower()
@@ -35,18 +35,18 @@ def is_notebook(file: FilePath) -> bool:
 def _check_jupyter(file: FilePath) -> None:
     try:
         # The CLI reads the first JSON value of the file.
-        read, _ = json.JSONDecoder().raw_decode(file.read_text("utf-8", "replace").lstrip())
+        notebook, _ = json.JSONDecoder().raw_decode(file.read_text("utf-8", "replace").lstrip())
     except ValueError as error:
         raise UnreadableNotebookError(f"{file.name}: error loading Jupyter notebook file: {error}") from None
-    if not isinstance(read, dict):
+    if not isinstance(notebook, dict):
         raise UnreadableNotebookError(f"{file.name}: error loading Jupyter notebook file: not an object")
-    if not isinstance(read.get("cells"), list) or not isinstance(read.get("metadata"), dict):
+    if not isinstance(notebook.get("cells"), list) or not isinstance(notebook.get("metadata"), dict):
         raise UnreadableNotebookError(f"{file.name}: invalid Jupyter notebook file")
-    version = read.get("nbformat", 0)
+    version = notebook.get("nbformat", 0)
     if not isinstance(version, int) or version < 4:
         raise UnreadableNotebookError(f"{file.name}: unsupported Jupyter notebook version: {version}")
 
 
 def without_extension(path: str) -> str:
-    """Return the path of a notebook in the workspace: without extension, unless it is a file of the designer."""
+    """Return a notebook's workspace path: without extension, except for designer files."""
     return path if path.endswith(DESIGNER) else posixpath.splitext(path)[0]

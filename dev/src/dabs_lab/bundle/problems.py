@@ -1,17 +1,17 @@
-"""What can be wrong with a bundle, and where: positions, problems, and the error that carries them."""
+"""Positions, problems of a bundle, and the error that carries problems."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dabs_lab.errors import ConfigurationError
 
-# The way to a value: names of mappings and places in lists, such as ("jobs", "j", "tasks", 0, "max_retries").
+# Path of a value: names in mappings and indexes in lists, such as ("jobs", "j", "tasks", 0, "max_retries").
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """Where a value was written: the file (relative to the bundle's folder), line and column, counted from 1."""
+    """Place in a file: the file (relative to the bundle's folder), line and column, counted from 1."""
 
     file: str
     line: int
@@ -23,7 +23,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, or not as it should be: what, at which value, where it stands, what to do."""
+    """Error, warning or note: what is wrong, at which value, in which file, and what to do."""
 
     summary: str
     path: str = ""
@@ -32,7 +32,7 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        """In the form of the CLI: what, then `at` the value, then `in` the files."""
+        """Return the problem in the format of the CLI: summary, `at` the value, `in` the files."""
         lines = [self.summary]
         if self.path:
             lines.append(f"  at {self.path}")
@@ -44,14 +44,18 @@ class Problem:
 
     @property
     def message(self) -> str:
-        """For an error: where, what, what to do."""
+        """Return the text of an error: where, what, what to do."""
         where = ", ".join(map(str, self.positions))
         text = ": ".join(part for part in (where, self.path, self.summary, self.remedy) if part)
         return f"{text}\n{self.detail}" if self.detail else text
 
 
+# Receives warnings or notes.
+Report = Callable[[Problem], None]
+
+
 class BundleError(ConfigurationError):
-    """A bundle cannot be read, or not without guessing; the message says where, what, and what to do."""
+    """A bundle cannot be read; the message says where, what, and what to do."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(problem.message for problem in problems))
@@ -59,7 +63,7 @@ class BundleError(ConfigurationError):
 
 
 def path_text(path: Path) -> str:
-    """A path as the CLI writes it: `resources.jobs.j.tasks[0].max_retries`."""
+    """Return a path in the CLI's notation: `resources.jobs.j.tasks[0].max_retries`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -69,5 +73,11 @@ def path_text(path: Path) -> str:
 def refuse(
     summary: str, remedy: str = "", *, at: Path = (), positions: Sequence[Position] = (), detail: str = ""
 ) -> BundleError:
-    """An error of one problem, to be raised."""
+    """Return an error with one problem; the caller raises it."""
     return BundleError([Problem(summary, path_text(at), tuple(positions), detail, remedy)])
+
+
+def raise_if_any(problems: Sequence[Problem]) -> None:
+    """Raise one BundleError with all problems, if there are any."""
+    if problems:
+        raise BundleError(problems)

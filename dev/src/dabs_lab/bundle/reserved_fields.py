@@ -1,7 +1,7 @@
-"""Fields of resources that the CLI sets itself, and names that some kinds need."""
+"""Check for fields that only the CLI may set, and for names that some kinds require."""
 
 from dabs_lab.bundle.permissions import PRINCIPALS
-from dabs_lab.bundle.problems import BundleError, Path, Problem, path_text
+from dabs_lab.bundle.problems import Path, Problem, path_text, raise_if_any
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 _MANAGED = "must not be set in bundle configuration; it is managed by Declarative Automation Bundles"
@@ -17,7 +17,7 @@ _RESERVED: dict[Path, str] = {
     ("resources", "dashboards", ANY_KEY, "etag"): "an etag must not be set in bundle configuration",
     ("resources", "genie_spaces", ANY_KEY, "etag"): "an etag must not be set in bundle configuration",
 }
-_NEEDED = {
+_REQUIRED = {
     "dashboards": (("display_name", "dashboard display_name"), ("warehouse_id", "dashboard warehouse_id")),
     "sql_warehouses": (("name", "sql_warehouse name"),),
 }
@@ -25,27 +25,26 @@ _NEEDED = {
 
 def check_reserved(root: Node) -> None:
     """Refuse fields that only the CLI may set. Raises BundleError."""
-    wrong = [
-        Problem(what, path_text(path), node.positions[:1], remedy="remove it")
-        for pattern, what in _RESERVED.items()
-        for path, node in root.find(pattern)
-        if node.data not in (None, "")
-    ]
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(
+        [
+            Problem(what, path_text(path), node.positions[:1], remedy="remove it")
+            for pattern, what in _RESERVED.items()
+            for path, node in root.find(pattern)
+            if node.data not in (None, "")
+        ]
+    )
 
 
 def check_required(root: Node) -> None:
-    """Refuse dashboards, warehouses and permissions of secret scopes without a name. Raises BundleError."""
+    """Refuse dashboards, warehouses and secret scope permissions without a required name. Raises BundleError."""
     wrong = []
-    for kind, fields in _NEEDED.items():
+    for kind, fields in _REQUIRED.items():
         for path, node in root.find(("resources", kind, ANY_KEY)):
             for name, words in fields:
                 if not node.text_at(name):
-                    wrong.append(Problem(f"{words} is required", path_text(path), node.positions, remedy="write it"))
+                    wrong.append(Problem(f"{words} is required", path_text(path), node.positions, remedy="set it"))
     for path, node in root.find(("resources", "secret_scopes", ANY_KEY, "permissions", ANY_INDEX)):
         if not any(node.text_at(name) for name in PRINCIPALS):
             what = "secret scope permission principal is required"
-            wrong.append(Problem(what, path_text(path), node.positions, remedy="write one"))
-    if wrong:
-        raise BundleError(wrong)
+            wrong.append(Problem(what, path_text(path), node.positions, remedy="set one"))
+    raise_if_any(wrong)

@@ -1,8 +1,7 @@
-"""What the CLI adds to resources: identities, links between them, volume paths, corrected clusters."""
+"""Complete resources as the CLI does: identities, references between them, volume paths, clusters."""
 
-from dabs_lab.bundle.problems import BundleError, Path, Problem, refuse
+from dabs_lab.bundle.problems import Path, Problem, Report, raise_if_any, refuse
 from dabs_lab.bundle.references import resource_name
-from dabs_lab.bundle.type_checks import Warn
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 _JOB: Path = ("resources", "jobs", ANY_KEY)
@@ -12,30 +11,30 @@ _LEGACY = (
     " this mode changes the owners of the pipelines to the run_as identity, which requires the user deploying"
     " the bundle to be a workspace admin, and also a Metastore admin if the pipeline target is in UC."
 )
-# What is kept of the cloud's attributes of a cluster whose machines come from a pool.
-_KEPT_OF_POOLED = {
+# Cloud attributes that a cluster from an instance pool keeps; the pool sets the others.
+_KEPT_FOR_POOL = {
     "aws_attributes": "instance_profile_arn",
     "azure_attributes": "",
     "gcp_attributes": "google_service_account",
 }
 
 
-def set_run_as(root: Node, user: str, warn: Warn) -> Node:
-    """Return the bundle with its identity on every job, pipeline and alert without one of its own.
+def set_run_as(root: Node, user: str, warn: Report) -> Node:
+    """Set `run_as` of the bundle on every job, pipeline and alert that has none.
 
-    Raises BundleError for none or two identities, and for resources that cannot run as another one than their owner.
+    Raises BundleError unless there is one identity, and for resources that can run as their owner only.
     """
-    run_as = root.get("run_as")
-    if run_as is None or run_as.kind == "nil":
+    run_as = root.get_filled("run_as")
+    if run_as is None:
         return root
     names = [name for name in ("service_principal_name", "user_name") if run_as.text_at(name)]
     legacy = root.is_true("experimental", "use_legacy_run_as")
     if legacy:
-        places = (root.get("experimental", "use_legacy_run_as") or root).positions
-        warn(Problem(_LEGACY, "experimental.use_legacy_run_as", places))
+        positions = (root.get("experimental", "use_legacy_run_as") or root).positions
+        warn(Problem(_LEGACY, "experimental.use_legacy_run_as", positions))
     elif not names:
         what = "run_as section must specify exactly one identity. Neither service_principal_name nor user_name is"
-        raise refuse(f"{what} specified", "write one", positions=run_as.positions[:1])
+        raise refuse(f"{what} specified", "set one", positions=run_as.positions[:1])
     elif len(names) > 1:
         what = "run_as section cannot specify both user_name and service_principal_name"
         raise refuse(what, "keep one", positions=run_as.positions[:1])
@@ -45,35 +44,33 @@ def set_run_as(root: Node, user: str, warn: Warn) -> Node:
     if legacy:
         root = _legacy_owner(root, own, user)
     for kind in ("jobs",) if legacy else ("jobs", "pipelines", "alerts"):
-        root = root.change(
-            ("resources", kind, ANY_KEY), lambda _, one: one if _has(one, "run_as") else one.put(("run_as",), own)
-        )
+        root = root.change(("resources", kind, ANY_KEY), lambda _, node: _with_identity(node, own))
     return root
 
 
 def _legacy_owner(root: Node, own: Node, user: str) -> Node:
-    """Return the bundle with the identity as owner of its pipelines, in the legacy mode of run_as."""
+    """Make the identity the owner of all pipelines (legacy mode of run_as)."""
     if user in [value.text for value in own.children.values()]:
         return root
 
     def pipeline(_path: Path, node: Node) -> Node:
         others = [
-            one
-            for one in (node.get("permissions") or Node(())).items
-            if not any(one.text_at(name) == value.text for name, value in own.children.items())
+            permission
+            for permission in (node.get("permissions") or Node(())).items
+            if not any(permission.text_at(name) == value.text for name, value in own.children.items())
         ]
         return node.put(("permissions",), Node((*others, own.put(("level",), Node("IS_OWNER")))))
 
     return root.change(("resources", "pipelines", ANY_KEY), pipeline)
 
 
-def _has(node: Node, name: str) -> bool:
-    value = node.get(name)
-    return node.kind != "map" or (value is not None and value.kind != "nil")
+def _with_identity(node: Node, identity: Node) -> Node:
+    is_set = node.kind != "map" or node.get_filled("run_as") is not None
+    return node if is_set else node.put(("run_as",), identity)
 
 
 def _check_run_as(root: Node, identity: str, user: str) -> None:
-    """Some kinds run as their owner only. Raises BundleError when the bundle names another identity."""
+    """Refuse an identity other than the deploying user for kinds that run as their owner only. Raises BundleError."""
     if identity == user:
         return
     see = "See https://docs.databricks.com/dev-tools/bundles/run-as.html to learn more about the run_as property."
@@ -82,21 +79,22 @@ def _check_run_as(root: Node, identity: str, user: str) -> None:
         found = root.get("resources", kind)
         if found is None or not found.children:
             continue
-        words, place = kind, found
+        words, node = kind, found
         if kind == "dashboards":
-            embedded = [one for one in found.children.values() if (flag := one.get("embed_credentials")) and flag.data]
+            embedded = [
+                node for node in found.children.values() if (flag := node.get("embed_credentials")) and flag.data
+            ]
             if not embedded:
                 continue
-            words, place = "dashboards with embed_credentials set to true", embedded[0]
+            words, node = "dashboards with embed_credentials set to true", embedded[0]
         what = f"{words} do not support a setting a run_as user that is different from the owner.\n"
         what += f"Current identity: {user}. Run as identity: {identity}.\n{see}"
-        wrong.append(Problem(what, "", place.positions[:1]))
-    if wrong:
-        raise BundleError(wrong)
+        wrong.append(Problem(what, "", node.positions[:1]))
+    raise_if_any(wrong)
 
 
-def override_compute(root: Node, environment_cluster: str, warn: Warn) -> Node:
-    """The cluster of the bundle, or in development of the environment, in the place of every task's own."""
+def override_compute(root: Node, environment_cluster: str, warn: Report) -> Node:
+    """Replace the compute of every task by the bundle's cluster_id, or in development by the environment's cluster."""
     cluster, mode = root.get("bundle", "cluster_id"), root.text_at("bundle", "mode")
     if mode == "production" and cluster is not None and cluster.text and not environment_cluster:
         what = "Setting a cluster override for a target that uses 'mode: production' is not recommended"
@@ -124,9 +122,9 @@ def override_compute(root: Node, environment_cluster: str, warn: Warn) -> Node:
 
 
 def link_catalog_objects(root: Node) -> Node:
-    """Return the bundle with references where a resource names a schema or catalog of this bundle.
+    """Replace names of schemas and catalogs of this bundle by references.
 
-    So the schema is made before what it holds.
+    The references make the deployment create a schema before its content.
     """
     schemas = {
         (schema.text_at("catalog_name"), schema.text_at("name")): str(path[-1])
@@ -137,37 +135,38 @@ def link_catalog_objects(root: Node) -> Node:
         for path, catalog in reversed(root.find(("resources", "catalogs", ANY_KEY)))
     }
 
-    def linked(node: Node, catalog: str, names: tuple[str, ...]) -> Node:
-        of = node.text_at(catalog)
+    def link(node: Node, catalog: str, names: tuple[str, ...]) -> Node:
+        catalog_name = node.text_at(catalog)
         for name in names:
             value = node.get(name)
-            if value is not None and value.text and of and (of, value.text) in schemas:
-                node = node.put((name,), value.with_data(f"${{resources.schemas.{schemas[of, value.text]}.name}}"))
+            if value is not None and value.text and catalog_name and (catalog_name, value.text) in schemas:
+                key = schemas[catalog_name, value.text]
+                node = node.put((name,), value.with_data(f"${{resources.schemas.{key}.name}}"))
         value = node.get(catalog)
         if value is not None and value.text in catalogs and value.text:
             node = node.put((catalog,), value.with_data(f"${{resources.catalogs.{catalogs[value.text]}.name}}"))
         return node
 
     for kind in ("volumes", "secrets", "registered_models"):
-        root = root.change(("resources", kind, ANY_KEY), lambda _, node: linked(node, "catalog_name", ("schema_name",)))
-    root = root.change(("resources", "pipelines", ANY_KEY), lambda _, n: linked(n, "catalog", ("schema", "target")))
-    for place in (("ai_gateway", "inference_table_config"), ("config", "auto_capture_config")):
+        root = root.change(("resources", kind, ANY_KEY), lambda _, node: link(node, "catalog_name", ("schema_name",)))
+    root = root.change(("resources", "pipelines", ANY_KEY), lambda _, node: link(node, "catalog", ("schema", "target")))
+    for table_path in (("ai_gateway", "inference_table_config"), ("config", "auto_capture_config")):
         root = root.change(
-            ("resources", "model_serving_endpoints", ANY_KEY, *place),
-            lambda _, node: linked(node, "catalog_name", ("schema_name",)),
+            ("resources", "model_serving_endpoints", ANY_KEY, *table_path),
+            lambda _, node: link(node, "catalog_name", ("schema_name",)),
         )
 
-    def monitored(_path: Path, name: Node) -> Node:
+    def link_output(_path: Path, name: Node) -> Node:
         catalog, dot, schema = name.text.partition(".")
-        pair = linked(Node({"c": Node(catalog), "s": Node(schema)}), "c", ("s",)) if dot else None
+        pair = link(Node({"c": Node(catalog), "s": Node(schema)}), "c", ("s",)) if dot else None
         return name if pair is None else name.with_data(f"{pair.text_at('c')}.{pair.text_at('s')}")
 
-    root = root.change(("resources", "quality_monitors", ANY_KEY, "output_schema_name"), monitored)
-    return root.change(("resources", "schemas", ANY_KEY), lambda _, node: linked(node, "catalog_name", ()))
+    root = root.change(("resources", "quality_monitors", ANY_KEY, "output_schema_name"), link_output)
+    return root.change(("resources", "schemas", ANY_KEY), lambda _, node: link(node, "catalog_name", ()))
 
 
 def set_volume_paths(root: Node) -> Node:
-    """The path of every volume. Raises BundleError where someone wrote one."""
+    """Set the path of every volume. Raises BundleError for a volume that sets its path."""
 
     def volume(path: Path, node: Node) -> Node:
         written = node.get("volume_path")
@@ -181,23 +180,23 @@ def set_volume_paths(root: Node) -> Node:
 
 
 def complete_clusters(root: Node) -> Node:
-    """Clusters from a pool without what the pool decides; job clusters with a number of workers."""
+    """Remove cluster fields that the instance pool sets; set 0 workers on job clusters without a size."""
     root = root.change((*_JOB, "tasks", ANY_INDEX, "new_cluster"), _pooled)
 
-    def shared(path: Path, cluster: Node) -> Node:
+    def job_cluster(path: Path, cluster: Node) -> Node:
         cluster = _pooled(path, cluster)
         if "autoscale" in cluster.children or "num_workers" in cluster.children or cluster.kind != "map":
             return cluster
         return cluster.put(("num_workers",), Node(0, cluster.positions[:1]))
 
-    root = root.change((*_JOB, "job_clusters", ANY_INDEX, "new_cluster"), shared)
+    root = root.change((*_JOB, "job_clusters", ANY_INDEX, "new_cluster"), job_cluster)
     return root.change(("resources", "clusters", ANY_KEY), _pooled)
 
 
 def _pooled(_path: Path, cluster: Node) -> Node:
     if not cluster.text_at("instance_pool_id"):
         return cluster.drop("driver_instance_pool_id") if cluster.kind == "map" else cluster
-    for name, field in _KEPT_OF_POOLED.items():
+    for name, field in _KEPT_FOR_POOL.items():
         attributes = cluster.get(name)
         if attributes is not None:
             cluster = cluster.put((name,), _only(attributes, field))

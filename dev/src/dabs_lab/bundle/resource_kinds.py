@@ -1,4 +1,4 @@
-"""Rules of the CLI for kinds of resources other than jobs: names, tags, pauses, defaults, merged parts."""
+"""Rules of the CLI for kinds of resources other than jobs: names, tags, pauses, defaults, merging."""
 
 import posixpath
 from collections.abc import Callable, Mapping
@@ -7,9 +7,9 @@ from functools import partial
 from dabs_lab.bundle.merging import merge_by_key
 from dabs_lab.bundle.problems import Path
 from dabs_lab.bundle.workspace_paths import normal_prefix
-from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, made
+from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, to_node
 
-# Field that carries the name of a resource, where the prefix of the presets goes in front of it as it is.
+# Field with the name of a resource, by kind. The name prefix is put before it unchanged.
 _NAMED = {
     "pipelines": "name",
     "models": "name",
@@ -20,9 +20,9 @@ _NAMED = {
     "alerts": "display_name",
     "sql_warehouses": "name",
 }
-# Kinds whose names are identifiers: the prefix loses its special characters.
+# Kinds whose names are identifiers: special characters are removed from the prefix.
 _IDENTIFIED = ("model_serving_endpoints", "registered_models")
-# What a cluster is for, where it does not say.
+# Default workload clients of a cluster.
 CLIENTS: Mapping[str, object] = {"notebooks": True, "jobs": True}
 _TAG_MAPS = {"pipelines": "tags", "clusters": "custom_tags", "instance_pools": "custom_tags"}
 _TAG_LISTS: dict[str, Path] = {
@@ -33,7 +33,7 @@ _TAG_LISTS: dict[str, Path] = {
 
 
 def apply_presets(root: Node, presets: Node, prefix: str, pause: str) -> Node:
-    """Return the bundle with prefix, tags and pauses of the presets on every kind but jobs and schemas."""
+    """Apply prefix, tags and pauses of the presets to every kind except jobs and schemas."""
     tags = sorted((presets.get("tags") or Node({})).children.items())
     for kind, field in _NAMED.items():
         root = _each(root, kind, partial(_prefixed, field=field, prefix=prefix))
@@ -55,7 +55,7 @@ def apply_presets(root: Node, presets: Node, prefix: str, pause: str) -> Node:
 
 
 def set_defaults(root: Node) -> Node:
-    """Return the bundle with the values that the CLI sets where nothing is written."""
+    """Set the CLI's defaults of every kind except jobs and volumes."""
     folder = root.text_at("workspace", "resource_path")
     defaults: dict[str, dict[str, object]] = {
         "dashboards": {"parent_path": folder, "embed_credentials": False},
@@ -81,15 +81,15 @@ def set_defaults(root: Node) -> Node:
 
 
 def merge_parts(root: Node) -> Node:
-    """Return the bundle with clusters of pipelines merged by label, and resources of apps by name."""
+    """Merge clusters of pipelines by label, and resources of apps by name."""
     label: Path = ("resources", "pipelines", ANY_KEY, "clusters")
     root = root.change(label, merge_by_key("label", "default", str.lower))
-    root = root.change((*label, ANY_INDEX), lambda _, one: defaulted(one, {"label": "default"}))
+    root = root.change((*label, ANY_INDEX), lambda _, cluster: defaulted(cluster, {"label": "default"}))
     return root.change(("resources", "apps", ANY_KEY, "resources"), merge_by_key("name", override=True))
 
 
-def described_apps(root: Node) -> Node:
-    """Return the bundle with a description of every app, if only an empty one, as the service returns it."""
+def set_app_descriptions(root: Node) -> Node:
+    """Set an empty description on apps without one, as the service does."""
     return _each(root, "apps", lambda node: defaulted(node, {"description": ""}))
 
 
@@ -105,7 +105,7 @@ def _prefixed(node: Node, field: str, prefix: str) -> Node:
 
 
 def _experiment(node: Node, prefix: str) -> Node:
-    """The name of an experiment is a path: the prefix goes in front of its last part."""
+    """Put the prefix before the last part of an experiment's name, which is a path."""
     name = node.get("name") or Node("")
     folder, _, base = name.text.rpartition("/")
     at = "/" if not folder and name.text.startswith("/") else folder
@@ -146,12 +146,12 @@ def _paused_alert(node: Node, pause: str) -> Node:
 
 
 def defaulted(node: Node, values: Mapping[str, object]) -> Node:
-    """Return a mapping with these values where nothing is written; anything else as it is."""
+    """Return a mapping with these values for its missing fields; other types unchanged."""
     if node.kind != "map":
         return node
     for name, value in values.items():
         if name not in node.children:
-            node = node.put((name,), made(value))
+            node = node.put((name,), to_node(value))
     return node
 
 

@@ -1,15 +1,15 @@
-"""Gives every variable its value: flag over environment over override file over target over default."""
+"""Set the value of every variable. Precedence: flag, environment, override file, target, default."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-from dabs_lab.bundle.problems import BundleError, Problem, path_text, refuse
-from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, made
+from dabs_lab.bundle.problems import refuse
+from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, to_node
 
 PREFIX = "BUNDLE_VAR_"
-# What a target may write of a variable when it writes more than the value itself.
-_FULL = (
+# Sets of fields that make a target's mapping a definition of a variable, not its value.
+_DEFINITIONS = (
     {"default", "type", "description"},
     {"default", "type"},
     {"default", "description"},
@@ -19,34 +19,33 @@ _FULL = (
 )
 
 
-def spell_out_overrides(root: Node) -> Node:
-    """`targets.t.variables.x: value` becomes `x: {default: value}`."""
+def expand_overrides(root: Node) -> Node:
+    """Expand `targets.t.variables.x: value` to `x: {default: value}`. Raises BundleError for a wrong type."""
 
-    def full(_path: object, node: Node) -> Node:
-        if node.kind in ("string", "bool", "float", "int", "sequence"):
-            return Node({"default": node}, node.positions, node.key)
-        if node.kind == "map" and set(node.children) not in _FULL:
+    def expand(_path: object, node: Node) -> Node:
+        is_value = node.kind in ("string", "bool", "float", "int", "sequence")
+        if is_value or (node.kind == "map" and set(node.children) not in _DEFINITIONS):
             return Node({"default": node}, node.positions, node.key)
         return node
 
     for _, node in root.find(("targets", ANY_KEY, "variables")):
         if node.kind not in ("map", "sequence", "nil"):
             what = f"expected a map or sequence, found {node.kind}"
-            raise refuse(what, "write one `name: value` a line", positions=node.positions[:1])
-    return root.change(("targets", ANY_KEY, "variables", ANY_KEY), full)
+            raise refuse(what, "write `name: value` lines", positions=node.positions[:1])
+    return root.change(("targets", ANY_KEY, "variables", ANY_KEY), expand)
 
 
 def set_flags(root: Node, flags: Mapping[str, str]) -> Node:
-    """The values given on the command line; each is a text.
+    """Set the values from the command line, which are texts.
 
     Raises BundleError for a variable that is not declared, or is complex.
     """
     for name, value in flags.items():
         variable = root.get("variables", name)
         if variable is None:
-            places = (root.get("variables") or root).positions[:1]
+            positions = (root.get("variables") or root).positions[:1]
             what = f"variable {name} has not been defined"
-            raise refuse(what, "declare it under variables, or leave the flag out", positions=places)
+            raise refuse(what, "declare it under variables, or remove the flag", positions=positions)
         if _is_complex(variable):
             what = f"setting variables of complex type via --var flag is not supported: {name}"
             raise refuse(what, "use the target or the override file", positions=variable.positions[:1])
@@ -55,10 +54,9 @@ def set_flags(root: Node, flags: Mapping[str, str]) -> Node:
 
 
 def set_variables(root: Node, folder: FilePath, target: str, environment: Mapping[str, str]) -> Node:
-    """Every variable with its value.
+    """Set the value of every variable. A variable with a lookup gets none, unless a flag or the environment sets it.
 
-    A variable with a lookup gets none, unless it is given: only a workspace knows it. Raises BundleError for a variable
-    without a value, a value of the wrong kind, and an override file that cannot be read.
+    Raises BundleError for a variable without a value, a value of the wrong kind, and an unreadable override file.
     """
     overrides = _read_overrides(folder, target)
     for name, variable in (root.get("variables") or Node({})).children.items():
@@ -69,7 +67,7 @@ def set_variables(root: Node, folder: FilePath, target: str, environment: Mappin
 
 
 def values_of(root: Node) -> dict[str, object]:
-    """The values by name, plain."""
+    """Return the values by name, as plain Python."""
     variables = (root.get("variables") or Node({})).children
     return {name: (variable.get("value") or Node(None)).plain() for name, variable in variables.items()}
 
@@ -78,13 +76,9 @@ def _is_complex(variable: Node) -> bool:
     return variable.text_at("type") == "complex"
 
 
-def _filled(node: Node | None) -> Node | None:
-    return None if node is None or node.kind == "nil" else node
-
-
 def _value(name: str, variable: Node, overrides: Mapping[str, object], environment: Mapping[str, str]) -> Node | None:
-    """Return the value of a variable; None for one that only a workspace can look up."""
-    given = _filled(variable.get("value"))
+    """Return the value of a variable; None if only its lookup in a workspace gives one."""
+    given = variable.get_filled("value")
     if given is not None:
         return given
     if PREFIX + name in environment:
@@ -93,18 +87,17 @@ def _value(name: str, variable: Node, overrides: Mapping[str, object], environme
             what = f"{how} is not supported for complex variable {name}"
             raise refuse(what, "use the target or the override file", positions=variable.positions[:1])
         return Node(environment[PREFIX + name])
-    if _filled(variable.get("lookup")) is not None:
+    if variable.get_filled("lookup") is not None:
         return None
     override = overrides.get(name)
     if override is not None:
-        held = isinstance(override, dict | list)
-        if held != _is_complex(variable):
+        if isinstance(override, dict | list) != _is_complex(variable):
             kind = ("is of", "not") if _is_complex(variable) else ("is not of", "")
             value = f"the value in the variable file is {kind[1]} a complex type".replace("  ", " ")
             what = f"variable {name} {kind[0]} type complex, but {value}"
-            raise refuse(what, "make both the same", positions=variable.positions[:1])
-        return made(override)
-    default = _filled(variable.get("default"))
+            raise refuse(what, "make both complex, or neither", positions=variable.positions[:1])
+        return to_node(override)
+    default = variable.get_filled("default")
     if default is not None:
         return default
     what = (
@@ -112,8 +105,7 @@ def _value(name: str, variable: Node, overrides: Mapping[str, object], environme
         f' can be overridden using "--var", the {PREFIX}{name} environment variable, or'
         " .databricks/bundle/<target>/variable-overrides.json"
     )
-    places = (variable.key,) if variable.key else variable.positions[:1]
-    raise BundleError([Problem(what, path_text(("variables", name)), places)])
+    raise refuse(what, at=("variables", name), positions=variable.key_positions)
 
 
 def _read_overrides(folder: FilePath, target: str) -> Mapping[str, object]:
@@ -125,7 +117,7 @@ def _read_overrides(folder: FilePath, target: str) -> Mapping[str, object]:
     try:
         values = json.loads(file.read_bytes().decode("utf-8"))
     except OSError as error:
-        raise refuse(f"{name}: cannot be read ({error.strerror})", "make it a readable file") from None
+        raise refuse(f"{name}: cannot be read ({error.strerror})", "check that it is a readable file") from None
     except UnicodeDecodeError:
         raise refuse(f"{name}:1: is not UTF-8 text", "save it as UTF-8") from None
     except json.JSONDecodeError as error:

@@ -1,12 +1,12 @@
-"""The user and the folders of the workspace, as the CLI derives them; no workspace is asked."""
+"""Derive the user's names and the workspace folders of a bundle, without a request to the workspace."""
 
 import posixpath
 import re
 import unicodedata
 
-from dabs_lab.bundle.problems import BundleError, Problem, path_text, refuse
-from dabs_lab.bundle.type_checks import Warn, quoted
-from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, made
+from dabs_lab.bundle.problems import Path, Problem, Report, path_text, raise_if_any, refuse
+from dabs_lab.bundle.type_checks import quoted
+from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, to_node
 
 FOLDERS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
 _BELOW = {"file_path": "files", "resource_path": "resources", "artifact_path": "artifacts", "state_path": "state"}
@@ -14,45 +14,48 @@ _PRINCIPAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def is_principal(user: str) -> bool:
-    """True for the id of a service principal."""
+    """Return whether a user name is the id of a service principal."""
     return _PRINCIPAL.fullmatch(user) is not None
 
 
 def plain_name(text: str) -> str:
-    """Letters and digits in lower case, anything else as one `_`."""
-    signs = (sign if sign.isalpha() or sign.isdigit() else "_" for sign in text.lower())
-    return re.sub("_+", "_", "".join(signs)).strip("_")
+    """Return a text in lower case, with `_` for every run of characters that are not letters or digits."""
+    return re.sub("_+", "_", _replace_special(text.lower(), "_")).strip("_")
+
+
+def _replace_special(text: str, by: str) -> str:
+    return "".join(character if character.isalpha() or character.isdigit() else by for character in text)
 
 
 def normal_prefix(prefix: str) -> str:
-    """Return a prefix of names as one of identifiers: `[dev ann] ` becomes `dev_ann_`."""
+    """Return a name prefix as a prefix of identifiers: `[dev ann] ` becomes `dev_ann_`."""
     bare = prefix.replace("[", "").strip(" ")
     return plain_name(bare) + ("_" if bare.endswith("]") else "")
 
 
 def short_name(user: str) -> str:
-    """The user's name before the @."""
+    """Return the part of a user name before the @, as an identifier."""
     return plain_name(user.partition("@")[0])
 
 
 def _friendly_name(user: str) -> str:
     marks = unicodedata.normalize("NFD", short_name(user))
-    bare = unicodedata.normalize("NFC", "".join(sign for sign in marks if unicodedata.category(sign) != "Mn"))
-    return "".join(sign if sign.isalpha() or sign.isdigit() else "-" for sign in bare).lower()
+    bare = unicodedata.normalize("NFC", "".join(mark for mark in marks if unicodedata.category(mark) != "Mn"))
+    return _replace_special(bare, "-").lower()
 
 
 def set_workspace(root: Node, user: str) -> Node:
-    """The bundle with the current user and every folder of the workspace.
+    """Set the current user and the workspace folders of the bundle.
 
-    Raises BundleError when the bundle has no name and no root path.
+    Raises BundleError for a bundle with neither a name nor a root path.
     """
     workspace = root.get("workspace") or Node({})
     name, target = root.text_at("bundle", "name"), root.text_at("bundle", "target")
     path = workspace.get("root_path")
     if path is None or not path.text:
         if not name:
-            places = ((root.get("bundle") or root).positions or root.positions)[:1]
-            raise refuse("bundle name not defined", "write bundle.name", positions=places)
+            positions = ((root.get("bundle") or root).positions or root.positions)[:1]
+            raise refuse("bundle name not defined", "set bundle.name", positions=positions)
         path = Node(f"~/.bundle/{name}/{target}")
     home = f"/Workspace/Users/{user}"
     if path.text.startswith("~/"):
@@ -67,14 +70,14 @@ def set_workspace(root: Node, user: str) -> Node:
         if text.startswith("/") and not text.startswith(("/Workspace/", "/Volumes/")):
             workspace = workspace.change((folder,), lambda _, node: node.with_data("/Workspace" + node.text))
     names = {"userName": user, "short_name": short_name(user), "domain_friendly_name": _friendly_name(user)}
-    return root.put(("workspace",), workspace.put(("current_user",), made(names)))
+    return root.put(("workspace",), workspace.put(("current_user",), to_node(names)))
 
 
-def rewrite_prefixes(root: Node, warn: Warn) -> Node:
-    """`/Workspace/${workspace.root_path}` without its first part, which the path has itself; with a warning."""
+def rewrite_prefixes(root: Node, warn: Report) -> Node:
+    """Remove `/Workspace` before `${workspace.root_path}` and other folders that contain it, with a warning."""
     see = "https://docs.databricks.com/en/release-notes/dev-tools/bundles.html#workspace-paths"
 
-    def rewrite(path: tuple[str | int, ...], node: Node) -> Node:
+    def rewrite(path: Path, node: Node) -> Node:
         text = node.text
         for folder in FOLDERS:
             right = f"${{workspace.{folder}}}"
@@ -91,7 +94,7 @@ def rewrite_prefixes(root: Node, warn: Warn) -> Node:
 
 
 def check_folders(root: Node) -> None:
-    """Only artifacts may lie in a volume. Raises BundleError."""
+    """Refuse folders in a volume, except for artifacts. Raises BundleError."""
     wrong = []
     for folder in FOLDERS:
         node = root.get("workspace", folder) or Node("")
@@ -101,18 +104,17 @@ def check_folders(root: Node) -> None:
             wrong.append(Problem(what, f"workspace.{folder}", node.positions, remedy=remedy))
             if folder == "root_path":
                 break
-    if wrong:
-        raise BundleError(wrong)
+    raise_if_any(wrong)
 
 
 def permissions_advice(root: Node, user: str) -> list[Problem]:
-    """A recommendation when the permissions do not name the user who deploys."""
+    """Return a recommendation if the permissions do not name the deploying user."""
     permissions = root.get("permissions") or Node(())
     if not permissions.items:
         return []
-    for _, one in permissions.find((ANY_INDEX,)):
-        names = (one.text_at("user_name"), one.text_at("service_principal_name"))
-        if one.text_at("level") == "CAN_MANAGE" and user in names:
+    for permission in permissions.items:
+        names = (permission.text_at("user_name"), permission.text_at("service_principal_name"))
+        if permission.text_at("level") == "CAN_MANAGE" and user in names:
             return []
     kind = "service_principal_name" if is_principal(user) else "user_name"
     what = (
@@ -126,13 +128,13 @@ def permissions_advice(root: Node, user: str) -> list[Problem]:
     return [Problem(what, "", permissions.positions[:1])]
 
 
-def check_shared_root(root: Node, warn: Warn) -> None:
-    """Warns of a root path that every user of the workspace can write, unless the permissions say that on purpose."""
+def check_shared_root(root: Node, warn: Report) -> None:
+    """Warn of a root path that all users can write, unless the permissions let them manage the bundle."""
     path = root.text_at("workspace", "root_path")
     if not path.startswith("/Workspace/Shared/"):
         return
-    for _, one in root.find(("permissions", ANY_INDEX)):
-        if one.text_at("group_name") == "users" and one.text_at("level") == "CAN_MANAGE":
+    for _, permission in root.find(("permissions", ANY_INDEX)):
+        if permission.text_at("group_name") == "users" and permission.text_at("level") == "CAN_MANAGE":
             return
     detail = (
         "The bundle is configured to use /Workspace/Shared, which will give read/write access to all users. If this is"
@@ -144,5 +146,5 @@ def check_shared_root(root: Node, warn: Warn) -> None:
 
 
 def jobs_of(root: Node) -> dict[str, Node]:
-    """The jobs by key."""
+    """Return the jobs by key."""
     return {str(path[-1]): node for path, node in root.find(("resources", "jobs", ANY_KEY))}

@@ -1,4 +1,4 @@
-"""Values that know where they were written. They never change: what changes one makes another."""
+"""Immutable values of a YAML file, with their positions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from dabs_lab.bundle.problems import Path, Position
 
-# In a pattern: any name of a mapping, any place in a list.
+# In a pattern: any name of a mapping, any index of a list.
 ANY_KEY: Final = "*"
 ANY_INDEX: Final = -1
 
@@ -15,24 +15,24 @@ Data = Scalar | tuple["Node", ...] | dict[str, "Node"]
 
 
 class Timestamp(str):
-    """A date or time: kept as it was written, but a text only where a text is asked for."""
+    """Unquoted date or time, unchanged. Its `kind` is `time`, not `string`."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value: what it holds, where it stands (the one that counts first), and where its key stands."""
+    """Value with its positions (the effective one first) and the position of its key."""
 
     data: Data
     positions: tuple[Position, ...] = ()
     key: Position | None = None
-    # Written with an anchor (`&name`): such a block may stand under any name, it is there to be used elsewhere.
+    # Has an anchor (`&name`). Such a block may have any name, because it is there for its aliases.
     anchored: bool = False
 
     @property
     def kind(self) -> str:
-        """The name of its type, as the CLI says it."""
+        """Return the CLI's name of the type."""
         match self.data:
             case None:
                 return "nil"
@@ -53,21 +53,26 @@ class Node:
 
     @property
     def children(self) -> dict[str, "Node"]:
-        """The entries of a mapping; none for anything else."""
+        """Return the entries of a mapping; empty for other types."""
         return self.data if isinstance(self.data, dict) else {}
 
     @property
     def items(self) -> tuple["Node", ...]:
-        """The entries of a list; none for anything else."""
+        """Return the items of a list; empty for other types."""
         return self.data if isinstance(self.data, tuple) else ()
 
     @property
     def text(self) -> str:
-        """The text, or an empty one for anything else."""
+        """Return the text; empty for other types."""
         return self.data if isinstance(self.data, str) else ""
 
+    @property
+    def key_positions(self) -> tuple[Position, ...]:
+        """Return the position of the key; for a value without a key, its own position."""
+        return (self.key,) if self.key else self.positions[:1]
+
     def get(self, *path: str | int) -> "Node | None":
-        """The value at a path, or None."""
+        """Return the value at a path, or None."""
         node: Node | None = self
         for part in path:
             if node is None:
@@ -78,22 +83,27 @@ class Node:
                 node = node.items[part] if 0 <= part < len(node.items) else None
         return node
 
+    def get_filled(self, *path: str | int) -> "Node | None":
+        """Return the value at a path, or None if it is missing or null."""
+        node = self.get(*path)
+        return None if node is None or node.kind == "nil" else node
+
     def text_at(self, *path: str | int) -> str:
-        """The text at a path, or an empty one."""
+        """Return the text at a path, or an empty text."""
         node = self.get(*path)
         return node.text if node is not None else ""
 
     def is_true(self, *path: str | int) -> bool:
-        """True when the value at a path is written and is true."""
+        """Return whether the value at a path is the boolean true."""
         node = self.get(*path)
         return node is not None and node.data is True
 
     def with_data(self, data: Data) -> "Node":
-        """The same place with other content."""
+        """Return a copy with other data and the same positions."""
         return replace(self, data=data)
 
     def put(self, path: Path, value: "Node") -> "Node":
-        """A copy with a value at a path of names and places; mappings on the way are made where there are none."""
+        """Return a copy with a value at a path. Creates mappings that are missing on the path."""
         if not path:
             return value
         head, rest = path[0], path[1:]
@@ -105,11 +115,11 @@ class Node:
         return self.with_data({**self.children, head: below.put(rest, value)})
 
     def drop(self, *names: str) -> "Node":
-        """A copy of a mapping without some entries."""
+        """Return a copy of a mapping without some entries."""
         return self.with_data({name: value for name, value in self.children.items() if name not in names})
 
     def change(self, pattern: Path, function: Callable[[Path, "Node"], "Node"], path: Path = ()) -> "Node":
-        """A copy in which the values at a pattern (with ANY_KEY and ANY_INDEX) are replaced."""
+        """Return a copy in which `function` replaced every value at a pattern (with ANY_KEY and ANY_INDEX)."""
         if not pattern:
             return function(path, self)
         head, rest = pattern[0], pattern[1:]
@@ -132,18 +142,18 @@ class Node:
         )
 
     def find(self, pattern: Path) -> list[tuple[Path, "Node"]]:
-        """All values at a pattern, with their paths."""
+        """Return all values at a pattern, with their paths."""
         found: list[tuple[Path, Node]] = []
 
-        def note(path: Path, node: Node) -> Node:
+        def record(path: Path, node: Node) -> Node:
             found.append((path, node))
             return node
 
-        self.change(pattern, note)
+        self.change(pattern, record)
         return found
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, "Node"]]:
-        """This value and everything below it, with paths."""
+        """Yield this value and all values inside it, with paths."""
         yield path, self
         for name, value in self.children.items():
             yield from value.walk((*path, name))
@@ -151,7 +161,7 @@ class Node:
             yield from item.walk((*path, at))
 
     def change_texts(self, function: Callable[[Path, "Node"], "Node"], path: Path = ()) -> "Node":
-        """A copy in which every text is replaced by what the function makes of it."""
+        """Return a copy in which `function` replaced every text."""
         if isinstance(self.data, dict):
             below = {name: value.change_texts(function, (*path, name)) for name, value in self.data.items()}
             return self.with_data(below)
@@ -160,7 +170,7 @@ class Node:
         return function(path, self) if self.kind == "string" else self
 
     def plain(self) -> object:
-        """The value as plain Python: dict, list, str, int, float, bool, None."""
+        """Return the value as plain Python: dict, list, str, int, float, bool, None."""
         if isinstance(self.data, dict):
             return {name: value.plain() for name, value in self.data.items()}
         if isinstance(self.data, tuple):
@@ -168,17 +178,17 @@ class Node:
         return str(self.data) if isinstance(self.data, Timestamp) else self.data
 
 
-def made(value: object, positions: tuple[Position, ...] = ()) -> Node:
-    """A value that no file holds, such as a default; `positions` say what it was made from."""
+def to_node(value: object, positions: tuple[Position, ...] = ()) -> Node:
+    """Return plain Python as a node; `positions` are those of the value that it was computed from."""
     if isinstance(value, dict):
-        return Node({str(name): made(below, positions) for name, below in value.items()}, positions)
+        return Node({str(name): to_node(below, positions) for name, below in value.items()}, positions)
     if isinstance(value, list | tuple):
-        return Node(tuple(made(below, positions) for below in value), positions)
+        return Node(tuple(to_node(below, positions) for below in value), positions)
     return Node(cast(Scalar, value), positions)
 
 
 def without_nulls(value: object) -> object:
-    """Return a plain value without the entries of mappings that are null."""
+    """Return a plain value without mapping entries that are null."""
     if isinstance(value, dict):
         return {name: without_nulls(below) for name, below in value.items() if below is not None}
     return [without_nulls(below) for below in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What the reader says of a bundle that it cannot know whole, and how a bundle that the CLI resolved is read."""
+"""Notes of the reader, values that need a workspace, git values, and bundles that the CLI has resolved."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from dabs_lab.bundle import BundleError, load_bundle
 from dabs_lab.bundle.resolved_json import read_resolved
-from dabs_lab.bundle.root_schema import SPEAKS_FOR
+from dabs_lab.bundle.root_schema import SUPPORTED_VERSION
 from dabs_lab.jobs import job_spec
 
 HEAD = "bundle: {name: b}\ntargets: {t: {default: true}}\n"
@@ -36,26 +36,26 @@ def write(tmp_path: Path) -> Write:
         "experimental: {pydabs: {enabled: true}}\n",
     ],
 )
-def test_resources_defined_in_python_are_never_left_out_without_a_word(write: Write, section: str) -> None:
+def test_resources_defined_in_python_cause_a_note(write: Write, section: str) -> None:
     bundle = load_bundle(write(section), environment={})
     (note,) = bundle.notes
-    assert "defined in Python are not seen" in note.summary
+    assert "defined in Python are not read" in note.summary
     assert "databricks bundle validate -o json" in note.summary
     assert note.positions[0].line == 3
-    with pytest.raises(BundleError, match="not seen"):
+    with pytest.raises(BundleError, match="not read"):
         load_bundle(write(section), environment={}, strict=True)
 
 
-def test_a_second_document_and_a_key_that_is_written_twice_are_reported(write: Write) -> None:
+def test_a_second_document_and_a_duplicate_key_cause_notes(write: Write) -> None:
     bundle = load_bundle(write("resources: {jobs: {j: {name: a, name: b}}}\n---\nx: 1\n"), environment={})
     assert bundle.resources["jobs"]["j"]["name"] == "b"
     assert [(str(note.positions[-1]), note.summary.split(":")[0]) for note in bundle.notes] == [
-        ("databricks.yml:4:1", "a second document is not read, as the CLI does not read it"),
-        ("databricks.yml:3:33", "name is written twice in one mapping"),
+        ("databricks.yml:4:1", "the second document is ignored, as in the CLI"),
+        ("databricks.yml:3:33", "duplicate key name"),
     ]
 
 
-def test_what_only_a_workspace_knows_is_refused_for_the_job_that_needs_it_and_for_no_other(write: Write) -> None:
+def test_a_value_that_needs_a_workspace_is_refused_only_for_the_job_that_uses_it(write: Write) -> None:
     text = (
         "variables: {c: {lookup: {cluster: shared}}, unused: {lookup: {pipeline: p}}}\n"
         "resources:\n  jobs:\n"
@@ -64,10 +64,13 @@ def test_what_only_a_workspace_knows_is_refused_for_the_job_that_needs_it_and_fo
         f"    found: {{name: f, {TASK.replace(' c,', QUOTED)}}}\n"
     )
     bundle = load_bundle(write(text), environment={})
-    assert [one.path for one in bundle.unresolved] == ["jobs.owner.name", "jobs.found.tasks[0].existing_cluster_id"]
+    assert [problem.path for problem in bundle.unresolved] == [
+        "jobs.owner.name",
+        "jobs.found.tasks[0].existing_cluster_id",
+    ]
     assert bundle.resources["jobs"]["owner"]["name"] == "of ${workspace.current_user.id}"
-    for key, place in (("owner", "7:19"), ("found", "8:65")):
-        with pytest.raises(BundleError, match=rf"databricks.yml:{place}: .*known in a workspace only"):
+    for key, position in (("owner", "7:19"), ("found", "8:65")):
+        with pytest.raises(BundleError, match=rf"databricks.yml:{position}: .*known in a workspace only"):
             job_spec(bundle, key)
     with pytest.raises(BundleError) as raised:
         job_spec(bundle, "known")
@@ -88,7 +91,7 @@ def test_git_values_are_read_from_the_git_folder(write: Write, tmp_path: Path) -
     assert bundle.resources["jobs"]["j"]["name"] == f"feature/x {'a' * 40} https://git.test/a/b.git"
 
 
-def test_a_bundle_that_the_cli_resolved_is_read_with_its_jobs_from_python(tmp_path: Path) -> None:
+def test_the_output_of_the_cli_is_read_with_its_jobs_from_python(tmp_path: Path) -> None:
     job = {"name": "j", "deployment": {"kind": "BUNDLE"}, "edit_mode": "UI_LOCKED", "format": "MULTI_TASK"}
     cluster = {"job_cluster_key": "m", "new_cluster": {"spark_version": "x", "num_workers": 1}}
     task = {"task_key": "a", "job_cluster_key": "m", "spark_python_task": {"python_file": "/Workspace/a.py"}}
@@ -105,9 +108,9 @@ def test_a_bundle_that_the_cli_resolved_is_read_with_its_jobs_from_python(tmp_pa
     assert set(bundle.resources["jobs"]["j"]) == {"name", "job_clusters", "tasks"}
     assert job_spec(bundle, "j").name == "j"
     assert read_resolved(tmp_path, "standard input", json.dumps(printed)).resources == bundle.resources
-    with pytest.raises(BundleError, match=r"has no bundle\.target: it is not what the CLI prints"):
+    with pytest.raises(BundleError, match=r"has no bundle\.target: it is not the output of the CLI"):
         read_resolved(tmp_path, "standard input", "{}")
 
 
-def test_the_release_that_the_reader_speaks_for_is_the_one_that_is_installed() -> None:
-    assert databricks.bundles.version.__version__ == SPEAKS_FOR
+def test_the_reader_supports_the_installed_release() -> None:
+    assert databricks.bundles.version.__version__ == SUPPORTED_VERSION
