@@ -8,7 +8,7 @@ from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
 # Sections of a target that are merged into the section of the same name.
 _MERGED = ("bundle", "workspace", "artifacts", "resources", "sync", "permissions", "presets")
-_GRANTED = (
+_KINDS_WITH_GRANTS = (
     *("catalogs", "schemas", "external_locations", "volumes", "registered_models", "vector_search_indexes"),
     "secrets",
 )
@@ -98,7 +98,7 @@ def merge_job_parts(root: Node) -> Node:
 
 def merge_grants(root: Node) -> Node:
     """Merge grants to the same principal; keep every privilege once."""
-    for kind in _GRANTED:
+    for kind in _KINDS_WITH_GRANTS:
         grants: Path = ("resources", kind, ANY_KEY, "grants")
         root = root.change(grants, merge_by_key("principal"))
         root = root.change((*grants, ANY_INDEX, "privileges"), _unique_texts)

@@ -24,8 +24,9 @@ _BY_KIND: dict[str, tuple[str, str, str | None]] = {
     "vector_search_endpoints": ("CAN_MANAGE", "CAN_USE", None),
     "instance_pools": ("CAN_MANAGE", "CAN_ATTACH_TO", None),
 }
-_OWNED = ("jobs", "pipelines", "sql_warehouses")
-_WITHOUT_USER = "secret_scopes"
+_WITH_OWNER = ("jobs", "pipelines", "sql_warehouses")
+# Kind whose permissions do not get the deploying user.
+_NO_DEPLOYER = "secret_scopes"
 # Fields of a permission that name its principal; one of them is set.
 PRINCIPALS = ("user_name", "service_principal_name", "group_name")
 _WORDS = {"group_name": "group", "user_name": "user name", "service_principal_name": "service principal name"}
@@ -59,9 +60,9 @@ def set_permissions(root: Node, user: str, warn: Report) -> Node:
 
     def with_owner(path: Path, node: Node) -> Node:
         kind = str(path[1])
-        if node.kind != "sequence" or kind == _WITHOUT_USER:
+        if node.kind != "sequence" or kind == _NO_DEPLOYER:
             return node
-        return node.with_data(tuple(_strongest(_add_user(list(node.items), user, kind in _OWNED))))
+        return node.with_data(tuple(_strongest(_add_user(list(node.items), user, kind in _WITH_OWNER))))
 
     return root.change(("resources", ANY_KEY, ANY_KEY, "permissions"), with_owner)
 

@@ -31,7 +31,7 @@ from dabs_lab.bundle.type_checks import missing, without_empty_texts, without_ze
 from dabs_lab.bundle.variables import set_flags, set_variables, values_of
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, without_nulls
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Bundle:
     _arguments: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def read_again(
-        self, *, target: str | None = None, user: str | None = None, more: Mapping[str, str] = _NOTHING
+        self, *, target: str | None = None, user: str | None = None, more: Mapping[str, str] = _EMPTY
     ) -> "Bundle":
         """Read the folder again with the same arguments, for another target or another user.
 
@@ -113,7 +113,7 @@ def load_bundle(
     folder: FilePath,
     target: str | None = None,
     *,
-    variables: Mapping[str, str] = _NOTHING,
+    variables: Mapping[str, str] = _EMPTY,
     environment: Mapping[str, str] | None = None,
     user: str = "tester@databricks.com",
     strict: bool = False,

@@ -10,7 +10,7 @@ from dabs_lab.bundle.workspace_paths import normal_prefix
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, to_node
 
 # Field with the name of a resource, by kind. The name prefix is put before it unchanged.
-_NAMED = {
+_NAME_FIELDS = {
     "pipelines": "name",
     "models": "name",
     "clusters": "cluster_name",
@@ -21,7 +21,7 @@ _NAMED = {
     "sql_warehouses": "name",
 }
 # Kinds whose names are identifiers: special characters are removed from the prefix.
-_IDENTIFIED = ("model_serving_endpoints", "registered_models")
+_NAMED_BY_IDENTIFIER = ("model_serving_endpoints", "registered_models")
 # Default workload clients of a cluster.
 CLIENTS: Mapping[str, object] = {"notebooks": True, "jobs": True}
 _TAG_MAPS = {"pipelines": "tags", "clusters": "custom_tags", "instance_pools": "custom_tags"}
@@ -35,9 +35,9 @@ _TAG_LISTS: dict[str, Path] = {
 def apply_presets(root: Node, presets: Node, prefix: str, pause: str) -> Node:
     """Apply prefix, tags and pauses of the presets to every kind except jobs and schemas."""
     tags = sorted((presets.get("tags") or Node({})).children.items())
-    for kind, field in _NAMED.items():
+    for kind, field in _NAME_FIELDS.items():
         root = _each(root, kind, partial(_prefixed, field=field, prefix=prefix))
-    for kind in _IDENTIFIED:
+    for kind in _NAMED_BY_IDENTIFIER:
         root = _each(root, kind, partial(_prefixed, field="name", prefix=normal_prefix(prefix)))
     root = _each(root, "experiments", lambda node: _experiment(node, prefix))
     for kind, field in _TAG_MAPS.items():

@@ -91,12 +91,12 @@ _EXPERIMENTAL = Fields(
     },
 )
 # Fields that the CLI sets or computes and that the models do not have.
-_OF_EVERY_KIND = _texts("id", "modified_status", "url")
+_COMMON_FIELDS = _texts("id", "modified_status", "url")
 _APP_CONFIG = Fields(
     "config",
     {"command": _TEXTS, "env": ListOf(Fields("env", _texts("name", "value", "value_from"), ("name",)))},
 )
-_MORE: Mapping[str, dict[str, Shape]] = {
+_CLI_FIELDS: Mapping[str, dict[str, Shape]] = {
     "jobs": {**_texts("edit_mode", "format"), "deployment": AnyValue()},
     "pipelines": {"deployment": AnyValue()},
     "volumes": _texts("volume_path"),
@@ -105,7 +105,7 @@ _MORE: Mapping[str, dict[str, Shape]] = {
     "alerts": _texts("file_path"),
     "apps": {**_texts("source_code_path"), "config": _APP_CONFIG, "git_source": AnyValue()},
 }
-_MORE_REQUIRED: Mapping[str, tuple[str, ...]] = {"volumes": ("volume_type",)}
+_ALSO_REQUIRED: Mapping[str, tuple[str, ...]] = {"volumes": ("volume_type",)}
 # Kinds that the CLI knows and databricks-bundles has no model for. Their fields are not checked.
 _WITHOUT_MODEL = (
     "postgres_branches",
@@ -124,8 +124,8 @@ def _kinds() -> dict[str, Shape]:
     for kind in _ResourceType.all():
         model = model_shape(cast(Any, kind.resource_type))
         name = kind.plural_name
-        table = {**_OF_EVERY_KIND, **(model.table or {}), **_MORE.get(name, {})}
-        required = (*model.required, *_MORE_REQUIRED.get(name, ()))
+        table = {**_COMMON_FIELDS, **(model.table or {}), **_CLI_FIELDS.get(name, {})}
+        required = (*model.required, *_ALSO_REQUIRED.get(name, ()))
         kinds[name] = MapOf(Fields(kind.singular_name, table, required, kind.resource_type))
     return kinds
 

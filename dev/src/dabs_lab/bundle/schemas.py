@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from databricks.bundles.core import Variable
 
 # Structures of the CLI itself; unlike those of the SDK, they never send zero values.
-_OWN_TYPES = ("Permission", "Lifecycle", "LifecycleWithStarted", "JobRunTrigger")
+_CLI_TYPES = ("Permission", "Lifecycle", "LifecycleWithStarted", "JobRunTrigger")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Fields:
         The CLI keeps them in structures of the Databricks SDK that have an optional field of a simple type, and drops
         them elsewhere (ForceSendFields in libs/dyn/convert of its source).
         """
-        if self.model is None or self.model.__name__.endswith(_OWN_TYPES):
+        if self.model is None or self.model.__name__.endswith(_CLI_TYPES):
             return False
         hints = typing.get_type_hints(self.model)
         optional = [shape_of(hint) for name, hint in hints.items() if name not in self.required]
@@ -103,7 +103,7 @@ _OLD_PARAMETERS: dict[str, "Shape"] = {
     **dict.fromkeys(("notebook_params", "python_named_params", "sql_params"), MapOf(Text())),
 }
 # Fields, mostly deprecated, that the CLI accepts and the models do not have.
-_OLDER: Mapping[str, dict[str, "Shape"]] = {
+_DEPRECATED_FIELDS: Mapping[str, dict[str, "Shape"]] = {
     "RunJobTask": _OLD_PARAMETERS,
     "JobRun": _OLD_PARAMETERS,
     "Task": {"dbt_cloud_task": AnyValue()},
@@ -119,7 +119,7 @@ def model_shape(model: type) -> Fields:
     """Return the shape of a dataclass of databricks-bundles; fields without a default are required."""
     bare = [f.name for f in fields(model) if f.default is MISSING and f.default_factory is MISSING]
     required = sorted({*bare, *_REQUIRED_LISTS.get(model.__name__, ())})
-    return Fields(model.__name__, _OLDER.get(model.__name__), tuple(required), model)
+    return Fields(model.__name__, _DEPRECATED_FIELDS.get(model.__name__), tuple(required), model)
 
 
 def shape_of(hint: object) -> Shape:

@@ -9,7 +9,7 @@ from dabs_lab.bundle.type_checks import quoted
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node, to_node
 
 FOLDERS = ("root_path", "file_path", "resource_path", "artifact_path", "state_path")
-_BELOW = {"file_path": "files", "resource_path": "resources", "artifact_path": "artifacts", "state_path": "state"}
+_SUBFOLDERS = {"file_path": "files", "resource_path": "resources", "artifact_path": "artifacts", "state_path": "state"}
 _PRINCIPAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -63,7 +63,7 @@ def set_workspace(root: Node, user: str) -> Node:
     workspace = workspace.put(("root_path",), path)
     for folder in FOLDERS[1:]:
         if not workspace.text_at(folder):
-            below = posixpath.join(path.text, _BELOW[folder])
+            below = posixpath.join(path.text, _SUBFOLDERS[folder])
             workspace = workspace.put((folder,), Node(posixpath.normpath(below), path.positions))
     for folder in FOLDERS:
         text = workspace.text_at(folder)
