@@ -91,9 +91,7 @@ def test_a_problem_of_the_machine_is_one_line_and_exit_code_3(run: Run, tmp_path
     assert (tmp_path / "[/x]").is_dir()
 
 
-def test_demo_passes_load_history_to_the_run(
-    tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_passes_load_history_to_the_run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
     monkeypatch.setattr("sensor_streams_dev.demo.Demo.own", lambda demo, _: loads.append(demo.workspace.settings))
     words = ["demo", "--input", str(tmp_path), "--local", str(local), "--home", str(tmp_path / "home")]

@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.alert_events import EPISODE as KEY, alert_events
+from sensor_streams.inference.alert_events import EPISODE as KEY
+from sensor_streams.inference.alert_events import alert_events
 from sensor_streams.inference.alerts import alerts
 from tests.rows import frame
 
@@ -83,9 +84,7 @@ def test_the_fold_of_the_events_is_the_episode_whatever_happened(spark: SparkSes
         episodes = frame(spark, "\n".join([EPISODE, *now])).localCheckpoint()
         events = events.unionByName(alert_events(episodes, events)).localCheckpoint()
         assert alert_events(episodes, events).isEmpty(), "the same again has nothing to tell"
-        last = events.groupBy(*KEY).agg(
-            F.max_by(F.struct("kind", "state", "peak", "resolved_at"), "number").alias("e")
-        )
+        last = events.groupBy(*KEY).agg(F.max_by(F.struct("kind", "state", "peak", "resolved_at"), "number").alias("e"))
         folded = last.where("e.kind != 'WITHDRAWN'").select(*KEY, "e.state", "e.peak", "e.resolved_at")
         there = episodes.where("state IS NOT NULL").select(*KEY, "state", "peak", "resolved_at")
         assert folded.exceptAll(there).isEmpty()
