@@ -87,16 +87,21 @@ def project(plant: Plant) -> Path:
 
 
 class Running:
-    """`sensor-streams run … --json` as a process; `events` grows while it runs."""
+    """Process of `sensor-streams run … --json`, or of another module's; `events` grows while it runs."""
 
     def __init__(
-        self, folder: Path, *words: str, job: str = "small", environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *words: str,
+        job: str = "small",
+        environment: Mapping[str, str] | None = None,
+        module: str = "sensor_streams_dev.cli",
     ) -> None:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
         # None of its JVMs needs more here.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sensor_streams_dev.cli", "run", job, "--json", *words],
+            [sys.executable, "-m", module, "run", job, "--json", *words],
             cwd=folder,
             env={**os.environ, "JAVA_TOOL_OPTIONS": QUICK, **(environment or {})},
             stdout=subprocess.PIPE,

@@ -1,15 +1,13 @@
-"""`dabs-lab` runs jobs of a bundle that is not ours: no sensors, no Delta stream, no package of this project."""
+"""`dabs-lab` runs jobs of a foreign bundle: no sensors, no Delta stream, no package of this project."""
 
-import json
-import os
 import shutil
+import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from tests.plant import QUICK
+from dabs_lab.errors import INTERRUPTED
+from dev.tests.runner.bundles import Running
 
 FOREIGN = Path(__file__).parent / "foreign"
 
@@ -21,25 +19,16 @@ def test_a_foreign_job_runs_by_its_schedule_with_dependencies_a_retry_and_a_pyth
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: stock_report\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text("[stock]\nload = stock_report:load\ntotal = stock_report:total\n")
-    until = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
-    command = [sys.executable, "-m", "dabs_lab.cli", "run", "nightly", "--live", "--until", until, "--json"]
-    environment = os.environ | {"JAVA_TOOL_OPTIONS": QUICK}
-    ended = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
-    events = [json.loads(line) for line in ended.stdout.splitlines()]
-
-    def found(event: str, **values: Any) -> list[dict[str, Any]]:
-        return [e for e in events if e["event"] == event and all(e.get(k) == v for k, v in values.items())]
-
-    assert [(e["number"], e["result"]) for e in found("attempt", task="load", state="TERMINATED")] == [
-        (1, "FAILED"),
-        (2, "SUCCESS"),
-    ]
-    assert "the till did not answer" in found("attempt", task="load", number=1, state="TERMINATED")[0]["message"]
-    assert len(found("run", result="SUCCESS")) >= 1
-    assert found("run", trigger="PERIODIC"), "its schedule starts the run"
+    with Running(folder, "--live", job="nightly", module="dabs_lab.cli") as running:
+        # The schedule starts more runs; the first one is enough.
+        ended = running.until(lambda: running.find("run", result="SUCCESS"), 240)[0]
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait() == INTERRUPTED
+    (started,) = running.find("run", run=ended["run"], state="PENDING")
+    assert started["trigger"] == "PERIODIC"
+    attempts = running.find("attempt", run=ended["run"], task="load", state="TERMINATED")
+    assert [(one["number"], one["result"]) for one in attempts] == [(1, "FAILED"), (2, "SUCCESS")]
+    assert "the till did not answer" in attempts[0]["message"]
     assert (folder / ".trial/out/report.txt").read_text() == "nightly stock report\nnorth 7\nsouth 5"
 
 
