@@ -1,4 +1,4 @@
-"""What Java and Spark need of this machine is checked before they start, in one line that says what to do."""
+"""Checks of this machine before Java and Spark start: each error is one line that says what to do."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from dabs_lab.errors import MachineError
 from dabs_lab.machine_checks import check_spark_home, check_user, names_in_utf_8
 
 
-def test_a_user_without_an_entry_in_the_password_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_an_entry_in_the_password_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def without(number: int) -> pwd.struct_passwd:
         raise KeyError(number)
 
@@ -34,7 +34,7 @@ def test_a_spark_home_without_spark_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("given", ["C", "POSIX", "no_SUCH.UTF-8", ""])
-def test_java_opens_names_in_any_language_whatever_the_locale(given: str) -> None:
+def test_java_opens_file_names_in_any_language_with_any_locale(given: str) -> None:
     code = (
         "import os, subprocess\n"
         "from dabs_lab.machine_checks import names_in_utf_8\n"
@@ -53,7 +53,7 @@ def test_java_opens_names_in_any_language_whatever_the_locale(given: str) -> Non
     assert ran.stdout.split() == ["True", given or "None"], ran.stderr
 
 
-def test_a_locale_with_utf_8_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_utf_8_locale_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     with names_in_utf_8():
         assert os.environ["LC_ALL"] == "C.UTF-8"

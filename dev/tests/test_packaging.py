@@ -194,7 +194,7 @@ def test_a_spark_that_does_not_start_is_one_line_that_names_the_log_and_what_it_
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert result.returncode == 3
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("error: Spark does not start: Error: Could not reserve enough space; all that it said is in")
+    assert line.startswith("error: Spark does not start: Error: Could not reserve enough space; its log is ")
     assert line.endswith(str(tmp_path / ".local" / "log" / "doctor.log"))
 
 

@@ -1,4 +1,4 @@
-"""The command `dabs-lab`: jobs of any bundle on this machine."""
+"""Command line `dabs-lab`: run jobs of any bundle on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path

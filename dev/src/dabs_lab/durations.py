@@ -1,4 +1,4 @@
-"""Durations as people write them in `local.yml` and in options: `10 s`, `5 min`, `1 hour`, `2 days`."""
+"""Durations in `local.yml` and options: `10 s`, `5 min`, `1 hour`, `2 days`."""
 
 import re
 from datetime import timedelta
@@ -11,9 +11,9 @@ _LONGEST = timedelta(days=36500)
 
 
 def parse_duration(value: object) -> object:
-    """Return a timedelta for text such as `10 s`; values that are not text are returned as they are.
+    """Return a timedelta for text such as `10 s`; other types, except numbers, are returned unchanged.
 
-    Raises ValueError, with the accepted forms, for any other text and for a number without a unit.
+    Raises ValueError, with examples, for any other text and for a number without a unit.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit: write {value} s, {value} min, {value} hours or {value} days")

@@ -1,13 +1,13 @@
-"""The errors of dabs_lab: one root, one child per kind of problem."""
+"""Errors of dabs_lab."""
 
 from typing import ClassVar
 
-# Exit code of a command that was stopped by SIGINT: 128 plus the signal's number, as shells use it.
+# Exit code of a command stopped by SIGINT: 128 plus the number of the signal, as in shells.
 INTERRUPTED = 130
 
 
 class DabsLabError(Exception):
-    """Root of all errors that a user can fix: the message says what happened, where, and what to do."""
+    """Base of all errors that a user can fix: the message says what happened, where, and what to do."""
 
     # Exit code of a command: 1 it failed, 2 wrong use, 3 a problem of the machine, 130 interrupted.
     exit_code: ClassVar[int] = 1

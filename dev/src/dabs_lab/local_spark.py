@@ -18,50 +18,49 @@ from dabs_lab.machine_checks import check_names, check_spark_home, check_user, n
 
 DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
-# The JVM leaves methods of more than 8,000 bytes uncompiled, and what Spark generates for a batch with many checks or
-# columns is longer. Measured: lines are parsed 1.7 times as fast with it.
+# The JVM does not compile methods over 8,000 bytes, and Spark generates longer ones for wide batches. Measured: parsing
+# is 1.7 times as fast with this option.
 JAVA_OPTIONS = "-XX:-DontCompileHugeMethods"
 
-# Lines of a stack trace say where in Spark it was; what happened stands above them.
+# Lines of a stack trace; the error message is above them.
 _STACK = re.compile(r"\s*(at |\.\.\. \d+ more|File \")")
-_TELLING = re.compile(r"error|exception|not found|could not|cannot|denied|no space", re.IGNORECASE)
+_ERROR_LINE = re.compile(r"error|exception|not found|could not|cannot|denied|no space", re.IGNORECASE)
 
-# Each setting with its reason; tests and demo use the same ones, so that what is tested is what runs.
+# Each setting with its reason. Tests and runs use the same ones.
 LOCAL_SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # Delta comes as a jar through Spark's own resolver, which caches it for all projects of the user.
+    # Spark's resolver downloads the Delta jar and caches it for all projects of the user.
     "spark.jars.packages": DELTA_JAR,
-    # Times are UTC everywhere: a session in local time would cut windows differently on each machine.
+    # UTC everywhere: with local time, windows would differ between machines.
     "spark.sql.session.timeZone": "UTC",
-    # One driver with a few cores: 200 shuffle partitions would be 200 tasks of a few rows in each batch.
+    # One driver has few cores: the default of 200 shuffle partitions would make 200 tiny tasks per batch.
     "spark.sql.shuffle.partitions": "2",
-    # Plans of batches that touch little are small; adaptive planning would cost more than it saves.
+    # Adaptive planning costs more than it saves for small batches.
     "spark.sql.adaptive.enabled": "false",
-    # Delta's own state is a few files here: one partition is enough (the default of 50 costs seconds a commit).
+    # Delta's state is a few files here; the default of 50 partitions costs seconds per commit.
     "spark.databricks.delta.snapshotPartitions": "1",
-    # VACUUM lists folders in this many tasks, whatever there is: the default of 10,000 is minutes for each table.
+    # VACUUM lists folders in this many tasks; the default of 10,000 takes minutes per table.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
-    # What is merged is checkpointed before, so Delta need not materialise it once more.
+    # Sources of merges are checkpointed before, so Delta need not materialise them again.
     "spark.databricks.delta.merge.materializeSource": "none",
-    # Nothing listens beyond loopback, and no page is needed.
+    # No web UI; listen on loopback only.
     "spark.ui.enabled": "false",
-    # What the page would show is kept all the same, plans of wide rows among it: hundreds of megabytes after a while.
+    # Spark keeps the data of the UI anyway: hundreds of megabytes after some hours.
     "spark.ui.retainedJobs": "5",
     "spark.ui.retainedStages": "5",
     "spark.ui.retainedTasks": "50",
     "spark.sql.ui.retainedExecutions": "5",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    # Batches are kept in the progress until the supervisor has read them.
+    # Progress of batches must be kept until it is read.
     "spark.sql.streaming.numRecentProgressUpdates": "100",
-    # The catalog is a small file of this project and not a database: entries are registered when a session starts.
+    # No metastore database.
     "spark.sql.catalogImplementation": "in-memory",
-    # Pandas batches of the models: larger ones save round trips to the Python workers.
+    # Larger Pandas batches save round trips to the Python workers.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # What a batch generates as code is the same in the next one: keep it (the default of 1,000 classes is
-    # too few for eight streams with wide rows).
+    # Generated code is the same in each batch; the default of 1,000 cached classes is too few for several streams.
     "spark.sql.codegen.cache.maxEntries": "4000",
 }
 
@@ -76,14 +75,14 @@ def local_session(
     settings: dict[str, str] | None = None,
     java_options: str = "",
 ) -> SparkSession:
-    """A session with Delta on this machine; all that Spark and its JVM say goes to `log_file`.
+    """Return a session with Delta on this machine; `log_file` gets all output of Spark and its JVM.
 
-    Raises MachineError when there is no Java that Spark can use, or Spark does not start.
+    Raises MachineError if a suitable Java is missing or Spark does not start.
     """
     check_java()
     check_user()
     check_spark_home()
-    # Python workers start with whatever "python3" is found first unless they are told.
+    # By default, Python workers start with the first "python3" on the path.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.master(f"local[{cores}]").appName(app_name)
@@ -92,8 +91,8 @@ def local_session(
     conf["spark.sql.warehouse.dir"] = str((warehouse or Path(".local/warehouse")).absolute())
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        # As an address: whatever the folder is called, this holds no space, quote or comma.
-        java_options = f"-Dlog4j2.configurationFile={log_settings(log_file).as_uri()} {java_options}"
+        # A URI contains no space, quote or comma, whatever the name of the folder.
+        java_options = f"-Dlog4j2.configurationFile={write_log_settings(log_file).as_uri()} {java_options}"
     conf["spark.driver.extraJavaOptions"] = f"{JAVA_OPTIONS} {java_options}".strip()
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
@@ -102,17 +101,17 @@ def local_session(
         with _output_to(log_file), names_in_utf_8():
             spark = builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
-        told, where = str(error).strip() or type(error).__name__, ""
+        reason, where = str(error).strip() or type(error).__name__, ""
         if log_file is not None:
-            told = last_telling_line(log_file, before) or told
-            where = f"; all that it said is in {log_file.absolute()}"
-        raise MachineError(f"Spark does not start: {told.splitlines()[0]}{where}") from None
+            reason = last_error_line(log_file, before) or reason
+            where = f"; its log is {log_file.absolute()}"
+        raise MachineError(f"Spark does not start: {reason.splitlines()[0]}{where}") from None
     check_names(spark)
     return spark
 
 
 def java_executable() -> str | None:
-    """The `java` that Spark would start: of JAVA_HOME if that is set, else the first of the path."""
+    """Return the `java` that Spark starts: from JAVA_HOME if set, else the first on the path; None if missing."""
     home = os.environ.get("JAVA_HOME")
     if home:
         candidate = Path(home) / "bin" / "java"
@@ -121,31 +120,31 @@ def java_executable() -> str | None:
 
 
 def check_java() -> None:
-    """Raise MachineError, in one line, when Java is missing or of a version that Spark 4 does not run on."""
-    wanted = " or ".join(str(v) for v in JAVA_VERSIONS)
+    """Raise MachineError if Java is missing or Spark 4 does not support its version."""
+    required = " or ".join(str(v) for v in JAVA_VERSIONS)
     java = java_executable()
     if java is None:
         where = "under JAVA_HOME" if os.environ.get("JAVA_HOME") else "on the path"
-        raise MachineError(f"Java {wanted} is needed and none was found {where}: install it or set JAVA_HOME")
+        raise MachineError(f"Java {required} is needed and none was found {where}: install it or set JAVA_HOME")
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+        result = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise MachineError(f"{java} does not start ({error.strerror}): set JAVA_HOME to Java {wanted}") from None
-    found = re.search(r'version "(\d+)', said.stderr + said.stdout)
+        raise MachineError(f"{java} does not start ({error.strerror}): set JAVA_HOME to Java {required}") from None
+    found = re.search(r'version "(\d+)', result.stderr + result.stdout)
     if found is None or int(found.group(1)) not in JAVA_VERSIONS:
         version = found.group(1) if found else "no version"
-        raise MachineError(f"Java {wanted} is needed and {java} is {version}: set JAVA_HOME to the right one")
+        raise MachineError(f"Java {required} is needed and {java} is {version}: set JAVA_HOME to the right one")
 
 
-def log_settings(log_file: Path) -> Path:
-    """Write the file by which a JVM logs to `log_file`; its path."""
+def write_log_settings(log_file: Path) -> Path:
+    """Write the log4j settings of a JVM that logs to `log_file`; return their path."""
     settings = log_file.with_suffix(".log4j2.properties")
     settings.write_text(
         "rootLogger.level = warn\n"
         "rootLogger.appenderRef.file.ref = file\n"
         "appender.file.type = File\n"
         "appender.file.name = file\n"
-        f"appender.file.fileName = {in_properties(str(log_file.absolute()))}\n"
+        f"appender.file.fileName = {escape_property(str(log_file.absolute()))}\n"
         "appender.file.layout.type = PatternLayout\n"
         "appender.file.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex\n",
         encoding="utf-8",
@@ -153,25 +152,25 @@ def log_settings(log_file: Path) -> Path:
     return settings.absolute()
 
 
-def in_properties(text: str) -> str:
-    """A text as Java reads it from a file of properties: in Latin-1, with a backslash as the sign of an escape."""
+def escape_property(text: str) -> str:
+    """Escape a text for a Java properties file."""
     units = text.replace("\\", "\\\\").encode("utf-16-be")
     codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
-def last_telling_line(log_file: Path, begin: int) -> str | None:
-    """The last line after so many bytes that says what went wrong, or else the last one."""
+def last_error_line(log_file: Path, begin: int) -> str | None:
+    """Return the last line after byte `begin` that contains an error, or else the last line."""
     with log_file.open("rb") as log:
         log.seek(begin)
         text = log.read().decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not _STACK.match(line)]
-    return next((line for line in reversed(lines) if _TELLING.search(line)), lines[-1] if lines else None)
+    return next((line for line in reversed(lines) if _ERROR_LINE.search(line)), lines[-1] if lines else None)
 
 
 @contextmanager
 def _output_to(log_file: Path | None) -> Iterator[None]:
-    """Point this process's output at the file while the JVM starts: it inherits it for life, this process does not."""
+    """Redirect output to the file while the JVM starts, which inherits it; restore this process's output."""
     if log_file is None:
         yield
         return

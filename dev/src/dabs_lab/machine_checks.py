@@ -1,4 +1,4 @@
-"""Conditions of this machine that Java and Spark need, checked before they start."""
+"""Checks of this machine before Java and Spark start."""
 
 import codecs
 import locale
@@ -16,33 +16,33 @@ _UTF_8 = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 def check_user() -> None:
-    """Raise MachineError when the user has no name, as in a container that runs with a number alone."""
+    """Raise MachineError if the user has no name, as in a container that runs with a numeric id."""
     number = os.getuid()
     try:
         pwd.getpwuid(number)
     except KeyError:
         raise MachineError(
             f"the user with the id {number} has no entry in the password file, and Java and Hadoop need its name: "
-            f"run as a user that has one, or add a line such as `app:x:{number}:{os.getgid()}::/tmp:/bin/sh` to "
+            f"run as a named user, or add a line such as `app:x:{number}:{os.getgid()}::/tmp:/bin/sh` to "
             "/etc/passwd"
         ) from None
 
 
 def check_spark_home() -> None:
-    """Raise MachineError when SPARK_HOME names a folder that is not Spark's."""
+    """Raise MachineError if SPARK_HOME is not a folder of Spark."""
     home = os.environ.get("SPARK_HOME")
     if home and not any(Path(home, "bin", name).is_file() for name in ("spark-submit", "spark-submit.cmd")):
         raise MachineError(
-            f"SPARK_HOME is {home}, and there is no Spark (bin/spark-submit is missing): unset SPARK_HOME, "
-            "so that the Spark of this Python is used, or set it to a folder with Spark"
+            f"SPARK_HOME is {home}, and bin/spark-submit is missing there: unset SPARK_HOME to use the Spark of this "
+            "Python, or set it to a folder with Spark"
         )
 
 
 @contextmanager
 def names_in_utf_8() -> Iterator[None]:
-    """Give a locale with UTF-8 to the JVM that is started within: without one it cannot open other names than ASCII.
+    """Set a UTF-8 locale while the JVM starts: without one it cannot open file names that are not ASCII.
 
-    The environment of this process is as before afterwards. A locale that has UTF-8 already is kept.
+    A UTF-8 locale is kept. The environment is restored at the end.
     """
     if _is_utf_8(os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"):
         yield
@@ -61,18 +61,18 @@ def names_in_utf_8() -> Iterator[None]:
 
 
 def check_names(spark: SparkSession) -> None:
-    """Raise MachineError when the JVM cannot open files whose names are not ASCII: it would pass them over."""
+    """Raise MachineError if the JVM cannot open file names that are not ASCII: it would skip such files."""
     jvm = spark._jvm
     encoding = None if jvm is None else jvm.java.lang.System.getProperty("sun.jnu.encoding")
     if encoding is not None and encoding.upper().replace("-", "") != "UTF8":
         raise MachineError(
-            f"Java reads file names as {encoding}, and would pass over files with other letters without a word: "
-            "set LC_ALL to a locale of this machine with UTF-8 (`locale -a` lists them)"
+            f"Java reads file names as {encoding} and would silently skip files with other characters: set LC_ALL "
+            "to a UTF-8 locale of this machine (`locale -a` lists them)"
         )
 
 
 def _is_utf_8(name: str) -> bool:
-    """True when the machine has the locale and it is one with UTF-8."""
+    """Return True if the machine has the locale and it uses UTF-8."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, name)

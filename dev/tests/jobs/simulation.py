@@ -1,4 +1,4 @@
-"""A job with a clock and processes of the test's own: it does what the machine says, and keeps what happened when."""
+"""Simulated clock and processes for a JobMachine; records actions and events."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from dabs_lab.jobs.events import (
     StopCluster,
     Tick,
 )
-from dabs_lab.jobs.job_spec import ClusterSpec, JobSpec, NoticeKind, TaskSpec, WheelTask
-from dabs_lab.jobs.snapshots import RunView, TaskView
+from dabs_lab.jobs.job_spec import ClusterSpec, JobSpec, NotificationKind, TaskSpec, WheelTask
+from dabs_lab.jobs.snapshots import RunSnapshot, TaskSnapshot
 from dabs_lab.jobs.state_machine import JobMachine
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MAIN = ClusterSpec("main")
 WORK = WheelTask("package", "entry")
-# How long the process of an attempt lives, and what it ends with; None for one without an end.
+# Seconds and exit code of an attempt's process; None if it never ends.
 Outcome = tuple[float, int] | None
 Outcomes = Callable[[StartAttempt], Outcome] | Mapping[str, list[Outcome]]
 
@@ -44,7 +44,7 @@ def job(*tasks: TaskSpec, **more: Any) -> JobSpec:
 
 
 class Simulation:
-    """`outcomes`: by task, one for each attempt (the last one for all that follow), or a function."""
+    """Simulation of a job. outcomes: for each task one per attempt (the last one repeats), or a function."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Simulation:
         self.done: list[tuple[datetime, Action]] = []
         self.events: list[Event] = []
         self._outcomes, self._boot, self._stopping = outcomes, seconds(boot), seconds(stopping)
-        self._coming: list[tuple[datetime, int, Input]] = []
+        self._pending: list[tuple[datetime, int, Input]] = []
         self._count = 0
 
     def feed(self, event: Input) -> None:
@@ -72,28 +72,28 @@ class Simulation:
         for action in step.actions:
             self.done.append((self.now, action))
             self._do(action)
-        # A driver that starts in no time answers at once.
-        while self._coming and self._coming[0][0] <= self.now and isinstance(self._coming[0][2], ClusterUp):
-            self.feed(heapq.heappop(self._coming)[2])
+        # A driver without a start time is ready immediately.
+        while self._pending and self._pending[0][0] <= self.now and isinstance(self._pending[0][2], ClusterUp):
+            self.feed(heapq.heappop(self._pending)[2])
 
     def later(self, event: Input) -> None:
         self._count += 1
-        heapq.heappush(self._coming, (event.at, self._count, event))
+        heapq.heappush(self._pending, (event.at, self._count, event))
 
     def run(self, until: float | datetime | None = None) -> "Simulation":
-        """Let time go on until nothing more comes, or until so many seconds after the start."""
+        """Advance until nothing is due, or until a time or a number of seconds after the start."""
         end = START + seconds(until) if isinstance(until, int | float) else until
         for _ in range(20_000):
             wake = self.machine.next_wakeup()
-            coming = self._coming[0][0] if self._coming else None
+            coming = self._pending[0][0] if self._pending else None
             due = min((moment for moment in (wake, coming) if moment is not None), default=None)
             if due is None or (end is not None and due > end):
                 return self
             if coming is not None and coming <= due:
-                self.feed(heapq.heappop(self._coming)[2])
+                self.feed(heapq.heappop(self._pending)[2])
             else:
                 self.feed(Tick(max(due, self.now)))
-        raise AssertionError("it does not come to an end")
+        raise AssertionError("the simulation does not end")
 
     def _do(self, action: Action) -> None:
         match action:
@@ -113,32 +113,30 @@ class Simulation:
     def _outcome(self, action: StartAttempt) -> Outcome:
         if callable(self._outcomes):
             return self._outcomes(action)
-        wanted = self._outcomes[action.task.key]
-        return wanted[min(action.number, len(wanted)) - 1]
+        outcomes = self._outcomes[action.task.key]
+        return outcomes[min(action.number, len(outcomes)) - 1]
 
     def _forget(self, which: Callable[[Input], bool]) -> None:
-        self._coming = [one for one in self._coming if not which(one[2])]
-        heapq.heapify(self._coming)
-
-    # What tests ask.
+        self._pending = [one for one in self._pending if not which(one[2])]
+        heapq.heapify(self._pending)
 
     @property
-    def runs(self) -> tuple[RunView, ...]:
+    def runs(self) -> tuple[RunSnapshot, ...]:
         return self.machine.snapshot().runs
 
-    def task(self, key: str, run: int = 0) -> TaskView:
+    def task(self, key: str, run: int = 0) -> TaskSnapshot:
         return next(one for one in self.runs[run].tasks if one.key == key)
 
     def starts(self, key: str | None = None) -> list[float]:
-        """When attempts were started, in seconds after the start."""
+        """Return the starts of attempts in seconds after START."""
         return [
             (at - START).total_seconds()
             for at, action in self.done
             if isinstance(action, StartAttempt) and key in (None, action.task.key)
         ]
 
-    def notices(self, kind: NoticeKind = NoticeKind.FAILURE) -> list[tuple[float, str | None]]:
-        """When and about which task (None: the run) somebody was told."""
+    def notifications(self, kind: NotificationKind = NotificationKind.FAILURE) -> list[tuple[float, str | None]]:
+        """Return seconds after START and task (None: the run) of each notification."""
         return [
             ((at - START).total_seconds(), action.task)
             for at, action in self.done
@@ -149,9 +147,9 @@ class Simulation:
         return {str(event.data["name"]) for event in self.events if event.kind is EventKind.ASSUMPTION}
 
 
-def words(view: TaskView | RunView) -> str:
-    """`SUCCESS`, or the state of what has not ended."""
-    return view.result.value if view.result else view.state.value
+def words(snapshot: TaskSnapshot | RunSnapshot) -> str:
+    """Return the result, or the state if it has not ended."""
+    return snapshot.result.value if snapshot.result else snapshot.state.value
 
 
 def results(simulation: Simulation, run: int = 0) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Jobs of the bundle in the runner's form: the project's own, what is refused with its line, what has no effect."""
+"""Job specs: those of the project's jobs, refused settings with their lines, settings without effect."""
 
 import re
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 
 import dabs_lab.jobs
 from dabs_lab.bundle import BundleError, load_bundle
-from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, listed
-from dabs_lab.jobs.job_spec import JobSpec, NoticeKind, PythonFileTask, WheelTask
+from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, assumption_rows
+from dabs_lab.jobs.job_spec import JobSpec, NotificationKind, PythonFileTask, WheelTask
 from dabs_lab.jobs.spec_builder import job_spec
 from dabs_lab.jobs.supported_settings import SETTINGS, Effect
 from tests.policies.golden import GIVEN, ROOT, TARGETS, copy_bundle, read
 
 SOURCES = Path(dabs_lab.jobs.__file__).parent
 JOBS = ("cluster_per_task", "maintenance", "shared_cluster", "single_task", "train")
-# Of a cluster, in each of the files.
+# Settings of each job cluster without effect here.
 CLUSTER = ("aws_attributes", "data_security_mode", "node_type_id", "num_workers", "spark_version")
 ROOT_FILE = """
 bundle: {name: b}
@@ -47,7 +47,7 @@ Made = Callable[..., JobSpec]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    """A job of the given lines; `task` are more lines of its task `a`, `more` further tasks."""
+    """Return a function that builds a job from lines; `task`: more lines of task `a`, `more`: further tasks."""
 
     def make(lines: str = "", task: str = "", more: str = "", clusters: str = CLUSTERS, tasks: str = TASK) -> JobSpec:
         def indented(text: str, by: int) -> str:
@@ -61,7 +61,7 @@ def made(tmp_path: Path) -> Made:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_job_of_the_project_is_taken_with_nothing_refused(target: str) -> None:
+def test_every_job_of_the_project_is_supported(target: str) -> None:
     bundle = read(target)
     assert sorted(bundle.resources["jobs"]) == sorted(JOBS)
     for key in JOBS:
@@ -69,7 +69,7 @@ def test_every_job_of_the_project_is_taken_with_nothing_refused(target: str) -> 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_settings_without_effect_are_those_for_the_workspace_and_the_machines(target: str) -> None:
+def test_only_settings_of_workspace_and_machines_have_no_effect(target: str) -> None:
     bundle = read(target)
     for key in JOBS:
         found = {one.path.removeprefix(f"resources.jobs.{key}.") for one in job_spec(bundle, key).no_effect}
@@ -80,7 +80,7 @@ def test_the_settings_without_effect_are_those_for_the_workspace_and_the_machine
         assert found == expected | (set() if target == "dev" else {"permissions", "run_as"})
 
 
-def test_a_setting_without_effect_says_where_it_stands_and_why() -> None:
+def test_a_setting_without_effect_has_its_position_and_reason() -> None:
     spec = job_spec(read("prod"), "single_task")
     (one,) = [found for found in spec.no_effect if found.path.endswith(".libraries")]
     line = (ROOT / one.position.file).read_text("utf-8").splitlines()[one.position.line - 1]
@@ -96,9 +96,9 @@ def test_the_single_task_job() -> None:
     (one,) = spec.tasks
     assert isinstance(one.work, WheelTask)
     named = one.work.named_parameters
-    # What only the deployment knows is filled in, what only the run knows is not.
+    # References to resources are resolved, references to the run are not.
     assert (named["schema"], named["run"]) == ("sensor_streams", "{{job.run_id}}")
-    assert one.notifications.emails[NoticeKind.FAILURE] == (GIVEN["alert_email"],)
+    assert one.notifications.emails[NotificationKind.FAILURE] == (GIVEN["alert_email"],)
     assert [(rule.metric, rule.value) for rule in one.health] == [(JobsHealthMetric.STREAMING_BACKLOG_SECONDS, 900)]
     assert one.cluster.spark_conf == {"spark.sql.session.timeZone": "UTC"}
 
@@ -112,7 +112,7 @@ def test_the_shared_cluster_job() -> None:
     assert (second.timeout, second.min_retry_interval) == (timedelta(hours=1), timedelta(minutes=1))
     assert spec.schedule is not None
     assert spec.schedule.quartz.text == "0 0/15 * * * ?"
-    assert (spec.queue, spec.max_concurrent_runs, spec.notifications.tell_skipped) == (False, 1, False)
+    assert (spec.queue, spec.max_concurrent_runs, spec.notifications.notify_skipped) == (False, 1, False)
     assert [leaf.key for leaf in spec.leaves()] == ["inference"]
 
 
@@ -126,13 +126,13 @@ def test_the_cluster_per_task_job() -> None:
     ("interval", "unit", "quartz"),
     [(15, "MINUTES", "0 0/15 * * * ?"), (1, "HOURS", "0 0 0/1 * * ?"), (1, "DAYS", "0 0 0 * * ?")],
 )
-def test_an_interval_is_kept_as_a_time_table(made: Made, interval: int, unit: str, quartz: str) -> None:
+def test_a_trigger_interval_becomes_a_schedule(made: Made, interval: int, unit: str, quartz: str) -> None:
     spec = made(f"trigger: {{pause_status: PAUSED, periodic: {{interval: {interval}, unit: {unit}}}}}", "", "")
     assert spec.schedule is not None
     assert (spec.schedule.quartz.text, spec.schedule.zone.key, spec.paused) == (quartz, "UTC", True)
 
 
-def test_everything_that_is_modelled_arrives(made: Made) -> None:
+def test_the_spec_has_every_supported_setting(made: Made) -> None:
     spec = made(
         "timeout_seconds: 100\nmax_concurrent_runs: 3\nqueue: {enabled: true}\n"
         "parameters: [{name: day, default: '{{job.start_time.iso_date}}'}]\n"
@@ -146,15 +146,15 @@ def test_everything_that_is_modelled_arrives(made: Made) -> None:
     )
     assert (spec.timeout, spec.max_concurrent_runs, spec.queue) == (timedelta(seconds=100), 3, True)
     assert spec.parameters == {"day": "{{job.start_time.iso_date}}"}
-    assert (spec.notifications.tell_canceled, spec.duration_warning) == (False, timedelta(minutes=1))
-    assert spec.notifications.webhooks == {NoticeKind.FAILURE: ("hook",)}
+    assert (spec.notifications.notify_canceled, spec.duration_warning) == (False, timedelta(minutes=1))
+    assert spec.notifications.webhooks == {NotificationKind.FAILURE: ("hook",)}
     first, second = spec.tasks
     assert first.notifications.on_last_attempt_only
     assert (second.cluster.own, second.cluster.environment) == (True, {"A": "b"})
     assert second.work == PythonFileTask("/Workspace/x.py", ("{{tasks.a.result_state}}", "{{nothing}}"))
     assert len(spec.warnings) == 1
-    assert "{{nothing}} is no reference and stays as it stands" in spec.warnings[0]
-    assert spec.paused, "without a trigger a job runs when it is asked for"
+    assert "{{nothing}} is not a reference and stays unchanged" in spec.warnings[0]
+    assert spec.paused, "a job without a trigger runs only on request"
 
 
 CONTINUOUS = "continuous: {task_retry_mode: ON_FAILURE}"
@@ -169,79 +169,84 @@ def with_parameters(text: str) -> str:
 
 
 REFUSED = [
-    # Lines of the job, of its task, further tasks, and what is told: the line, the path, why.
-    ("git_source: {git_provider: gitHub, git_url: x}", "", "", r"\.yml:9:\d+: resources.jobs.j.git_source: is not run"),
+    # Lines of the job, lines of its task, further tasks, and the expected message.
+    (
+        "git_source: {git_provider: gitHub, git_url: x}",
+        "",
+        "",
+        r"\.yml:9:\d+: resources.jobs.j.git_source: is not",
+    ),
     ("trigger: {file_arrival: {url: /Volumes/a/b/c}}", "", "", r"trigger.file_arrival: .*an interval \(periodic\)"),
-    ("trigger: {periodic: {interval: 7, unit: MINUTES}}", "", "", "every 7 minutes is not an interval that the runner"),
-    ("trigger: {periodic: {interval: 2, unit: WEEKS}}", "", "", "every 2 weeks is not an interval that the runner"),
-    (f"{CONTINUOUS}\ntrigger: {{periodic: {{interval: 1, unit: HOURS}}}}", "", "", "is started in two ways"),
+    ("trigger: {periodic: {interval: 7, unit: MINUTES}}", "", "", "every 7 minutes is not a supported interval"),
+    ("trigger: {periodic: {interval: 2, unit: WEEKS}}", "", "", "every 2 weeks is not a supported interval"),
+    (f"{CONTINUOUS}\ntrigger: {{periodic: {{interval: 1, unit: HOURS}}}}", "", "", "has two triggers"),
     ("environments: [{environment_key: e}]", "", "", "environments: .*serverless"),
-    ("", "existing_cluster_id: x", "", r"tasks\[0\].existing_cluster_id: .*is not here"),
-    ("", "disabled: true", "", r"tasks\[0\].disabled: .*take the task out"),
+    ("", "existing_cluster_id: x", "", r"tasks\[0\].existing_cluster_id: .*existing clusters"),
+    ("", "disabled: true", "", r"tasks\[0\].disabled: .*remove the task"),
     ("", "libraries: [{pypi: {package: polars}}]", "", r"tasks\[0\].libraries: .*not the bundle's own wheel"),
     ("", "libraries: [{whl: /Volumes/a/b/c/other.whl}]", "", "not the bundle's own wheel"),
-    ("", "", NOTEBOOK, r"tasks\[1\].notebook_task: .*Python wheels and Python files"),
-    ("", "depends_on: [{task_key: x}]", "", r"depends_on\[0\]: depends on task x, which is not there"),
-    ("", AFTER_B, SECOND + AFTER_A, "wait for each other, or for such: a, b"),
-    ("", AFTER_B.replace("b}", "b, outcome: 'true'}"), SECOND, "outcome is for condition tasks"),
-    ("", "max_retries: -2", "", "negative number"),
-    (CONTINUOUS, "max_retries: 3", "", r"tasks\[0\].max_retries: is not for a continuous job"),
-    (CONTINUOUS, "", SECOND + AFTER_A, r"tasks\[1\].depends_on: is not for a continuous job"),
+    ("", "", NOTEBOOK, r"tasks\[1\].notebook_task: .*only Python wheel and Python file"),
+    ("", "depends_on: [{task_key: x}]", "", r"depends_on\[0\]: depends on unknown task x"),
+    ("", AFTER_B, SECOND + AFTER_A, "are part of a cycle or depend on it: a, b"),
+    ("", AFTER_B.replace("b}", "b, outcome: 'true'}"), SECOND, "outcome needs a condition task"),
+    ("", "max_retries: -2", "", "negative retries"),
+    (CONTINUOUS, "max_retries: 3", "", r"tasks\[0\].max_retries: is not allowed in a continuous job"),
+    (CONTINUOUS, "", SECOND + AFTER_A, r"tasks\[1\].depends_on: is not allowed in a continuous job"),
     (AT_FIVE.replace("?", "*"), "", "", r"quartz_cron_expression: .*write \?"),
-    (AT_FIVE.replace("UTC", "Mars"), "", "", "timezone_id: names no time zone: Mars"),
+    (AT_FIVE.replace("UTC", "Mars"), "", "", "timezone_id: unknown time zone: Mars"),
     (f"{CONTINUOUS}\n{AT_FIVE}", "", "", "both scheduled and"),
-    ("parameters: [{name: p, default: '{{job.parameters.p}}'}]", "", "", r"\[0\].default: cannot be filled in"),
-    ("", "", with_parameters("parameters: ['{{tasks.a.run_id}}']"), r"parameters\[0\]: cannot .*no such task comes"),
-    ("", "", with_parameters("parameters: ['${resources.jobs.j.id}']"), "a workspace only"),
+    ("parameters: [{name: p, default: '{{job.parameters.p}}'}]", "", "", r"\[0\].default: cannot be resolved"),
+    ("", "", with_parameters("parameters: ['{{tasks.a.run_id}}']"), r"parameters\[0\]: cannot .*not a dependency"),
+    ("", "", with_parameters("parameters: ['${resources.jobs.j.id}']"), "known only in a workspace"),
     ("", "", with_parameters("parameters: [a], named_parameters: {a: b}"), "keep one kind"),
 ]
 
 
-@pytest.mark.parametrize(("lines", "task", "more", "told"), REFUSED)
-def test_what_the_runner_does_not_do_is_refused_with_its_path_and_line(
-    made: Made, lines: str, task: str, more: str, told: str
+@pytest.mark.parametrize(("lines", "task", "more", "message"), REFUSED)
+def test_an_unsupported_setting_is_refused_with_its_path_and_line(
+    made: Made, lines: str, task: str, more: str, message: str
 ) -> None:
-    with pytest.raises(BundleError, match=told) as raised:
+    with pytest.raises(BundleError, match=message) as raised:
         made(lines, task, more)
     assert raised.value.exit_code == 2
     assert all(problem.positions and problem.remedy for problem in raised.value.problems)
 
 
 @pytest.mark.parametrize(
-    ("cluster", "told"),
+    ("cluster", "message"),
     [
-        ("init_scripts: [{workspace: {destination: /x.sh}}]", "init_scripts: .*install that here by hand"),
-        ("data_security_mode: USER_ISOLATION", "standard mode foreachBatch runs apart"),
+        ("init_scripts: [{workspace: {destination: /x.sh}}]", "init_scripts: .*install it here by hand"),
+        ("data_security_mode: USER_ISOLATION", "standard mode runs foreachBatch outside"),
     ],
 )
-def test_a_cluster_that_would_be_another_one_here_is_refused(made: Made, cluster: str, told: str) -> None:
-    with pytest.raises(BundleError, match=told):
+def test_an_unsupported_cluster_setting_is_refused(made: Made, cluster: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
         made(clusters=CLUSTERS.replace("num_workers: 1", f"num_workers: 1, {cluster}"))
 
 
 def test_a_job_without_a_cluster_is_refused(made: Made) -> None:
-    with pytest.raises(BundleError, match="names a job cluster main that is not there"):
+    with pytest.raises(BundleError, match="job cluster main is not declared"):
         made(clusters="")
 
 
-def test_all_that_is_wrong_is_told_at_once(made: Made) -> None:
+def test_all_problems_are_reported_together(made: Made) -> None:
     with pytest.raises(BundleError) as raised:
         made("git_source: {git_provider: gitHub, git_url: x}", "existing_cluster_id: x\ndisabled: true")
     assert len(raised.value.problems) == 3
 
 
-def test_what_the_typed_models_do_not_take_is_refused(made: Made) -> None:
+def test_a_value_that_the_typed_models_reject_is_refused(made: Made) -> None:
     with pytest.raises(BundleError, match="SOMETIMES"):
         made("", "run_if: SOMETIMES")
 
 
-def test_a_job_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_an_unknown_job_is_reported_with_the_known_ones() -> None:
     with pytest.raises(BundleError, match="no job singel_task: its jobs are: cluster_per_task, maintenance"):
         job_spec(read("dev"), "singel_task")
 
 
-def test_the_table_knows_every_setting_of_a_job_and_a_task() -> None:
-    """A setting that the typed models gain is told here, so that somebody decides."""
+def test_the_table_has_every_setting_of_a_job_and_a_task() -> None:
+    """A new setting of the typed models fails this test until the table has it."""
     private = {"deployment"}
     known = {name.removeprefix("tasks[].") for name in SETTINGS if re.fullmatch(r"tasks\[\]\.[a-z_]+", name)}
     assert set(Task.__dataclass_fields__) <= known
@@ -253,15 +258,15 @@ def test_the_table_knows_every_setting_of_a_job_and_a_task() -> None:
     assert {setting.effect for setting in SETTINGS.values()} == set(Effect)
 
 
-def test_every_assumption_is_used_and_has_its_sentence() -> None:
+def test_every_assumption_is_used_and_described() -> None:
     code = "".join(file.read_text("utf-8") for file in SOURCES.glob("*.py") if file.name != "assumptions.py")
     assert [name for name in ASSUMED if f'"{name}"' not in code] == []
     assert set(Assumptions.__dataclass_fields__) <= set(ASSUMED)
-    told = {name: value for name, value, _ in listed(Assumptions())}
-    assert told["run_backoff"] == "0:00:30, each time 2 times as long, at most 1:00:00"
-    assert told["new_cluster"] == ""
+    values = {name: value for name, value, _ in assumption_rows(Assumptions())}
+    assert values["run_backoff"] == "0:00:30, each time 2 times as long, at most 1:00:00"
+    assert values["new_cluster"] == ""
 
 
-def test_the_bundle_may_lie_elsewhere(tmp_path: Path) -> None:
+def test_the_bundle_may_be_in_another_folder(tmp_path: Path) -> None:
     copy_bundle(tmp_path)
     assert job_spec(read("dev", tmp_path), "train") == job_spec(read("dev"), "train")

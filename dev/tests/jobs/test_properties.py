@@ -1,7 +1,4 @@
-"""Job graphs of up to twelve tasks with outcomes by chance: the rules hold whatever happens.
-
-Everything is checked from the actions and events alone, as whoever drives the machine sees them.
-"""
+"""Random jobs of up to twelve tasks with random outcomes; checks use only the actions and events."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -35,7 +32,7 @@ from dev.tests.jobs.simulation import START, Outcome, Simulation, seconds, task
 
 CLUSTERS = [ClusterSpec("one"), ClusterSpec("two")]
 SPANS = st.one_of(st.none(), st.integers(5, 60).map(seconds))
-# Mostly short ones, some that fail, a few without an end.
+# Mostly short, some failing, a few that never end.
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.tuples(st.integers(0, 90), st.sampled_from([0, 0, 1])), st.tuples(st.integers(0, 20), st.just(1)), st.none()
 )
@@ -43,7 +40,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 
 @st.composite
 def jobs(draw: st.DrawFn) -> JobSpec:
-    """A job with dependencies and retries, or a continuous one, which has neither."""
+    """Generate a job with dependencies and retries, or a continuous one without them."""
     continuous = draw(st.booleans())
     tasks = []
     for at in range(draw(st.integers(1, 12))):
@@ -76,7 +73,7 @@ def jobs(draw: st.DrawFn) -> JobSpec:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[JobSpec, Simulation]:
-    """A job that has run for some minutes, with what people and machines did to it, until it was stopped."""
+    """Generate a job that ran for some minutes with random cancels and lost drivers, and was stopped."""
     spec = draw(jobs())
     chosen: dict[int, Outcome] = {}
 
@@ -108,14 +105,14 @@ def _possible(simulation: Simulation) -> Iterator[Input]:
 
 @given(histories())
 @settings(max_examples=150, deadline=None)
-def test_the_rules_hold_whatever_happens(history: tuple[JobSpec, Simulation]) -> None:
+def test_random_jobs_keep_all_rules(history: tuple[JobSpec, Simulation]) -> None:
     spec, done = history
     assert done.machine.finished, "a run always ends once it is stopped"
     assert done.machine.next_wakeup() is None
     _dependencies(spec, done)
     _retries(spec, done)
     _timeouts(spec, done)
-    _at_once(spec, done)
+    _concurrent_runs(spec, done)
     _clusters(spec, done)
     _snapshot(done)
     _results(spec, done)
@@ -131,21 +128,21 @@ def _states(done: Simulation, kind: EventKind) -> dict[tuple[int, str], list[tup
 
 
 def _dependencies(spec: JobSpec, done: Simulation) -> None:
-    """No attempt starts before the task's dependencies have ended, nor against its condition."""
+    """Check that no attempt starts before its dependencies have ended, or against its condition."""
     ended: dict[tuple[int, str], Result] = {}
     for event in done.events:
         key = (event.run or 0, event.task or "")
         if event.kind is EventKind.TASK and event.data["state"] == "TERMINATED":
             ended[key] = Result(event.data["result"])
         if event.kind is EventKind.ATTEMPT and event.data["state"] == "PENDING":
-            wanted = spec.task(key[1])
+            task_spec = spec.task(key[1])
             assert key not in ended, "no attempt after the task's end"
-            assert all((key[0], other) in ended for other in wanted.depends_on)
-            assert decide(wanted.run_if, [ended[key[0], other] for other in wanted.depends_on]) is None
+            assert all((key[0], other) in ended for other in task_spec.depends_on)
+            assert decide(task_spec.run_if, [ended[key[0], other] for other in task_spec.depends_on]) is None
 
 
 def _attempts(done: Simulation) -> dict[tuple[int, str], list[tuple[int, datetime, datetime, Result, datetime | None]]]:
-    """By run and task: id, start, end, result, and when the process was started."""
+    """Return id, start, end, result and start of the process of each attempt, by run and task."""
     began: dict[int, datetime] = {}
     launched: dict[int, datetime] = {}
     found = defaultdict(list)
@@ -163,10 +160,10 @@ def _attempts(done: Simulation) -> dict[tuple[int, str], list[tuple[int, datetim
 
 
 def _retries(spec: JobSpec, done: Simulation) -> None:
-    """At most 1 + retries attempts, none after a success, and the interval from start to start."""
+    """Check the number of retries, the results before them, and the interval from start to start."""
     for (_, key), attempts in _attempts(done).items():
-        wanted = spec.task(key)
-        limit = wanted.max_retries
+        task_spec = spec.task(key)
+        limit = task_spec.max_retries
         if spec.continuous:
             on_failure = spec.continuous.task_retry_mode is TaskRetryMode.ON_FAILURE
             limit = done.machine.assumptions.several_tasks_retries if on_failure else 0
@@ -174,29 +171,29 @@ def _retries(spec: JobSpec, done: Simulation) -> None:
         for (_, start, end, result, _), (_, following, *_) in pairwise(attempts):
             assert result in FAILED
             assert following >= end
-            assert following >= start + wanted.min_retry_interval
-            assert result is not Result.TIMEDOUT or wanted.retry_on_timeout or spec.continuous
+            assert following >= start + task_spec.min_retry_interval
+            assert result is not Result.TIMEDOUT or task_spec.retry_on_timeout or spec.continuous
 
 
 def _timeouts(spec: JobSpec, done: Simulation) -> None:
-    """What lasts too long is told to end at that very moment, an attempt and a run."""
-    told = {action.attempt: at for at, action in done.done if isinstance(action, CancelAttempt)}
+    """Check that an attempt and a run are canceled exactly at their timeouts."""
+    canceled = {action.attempt: at for at, action in done.done if isinstance(action, CancelAttempt)}
     for (_, key), attempts in _attempts(done).items():
         for number, start, end, result, launched in attempts:
             limit = spec.task(key).timeout
             if limit is None:
                 assert result is not Result.TIMEDOUT
                 continue
-            assert min(told.get(number, end), end) <= start + limit
+            assert min(canceled.get(number, end), end) <= start + limit
             if result is Result.TIMEDOUT:
-                assert (told[number] if launched else end) == start + limit
+                assert (canceled[number] if launched else end) == start + limit
     for view in done.runs:
         if spec.timeout and view.start and view.end:
             assert view.end <= view.start + spec.timeout + seconds(3)
 
 
-def _at_once(spec: JobSpec, done: Simulation) -> None:
-    """Never more runs than allowed; skipped ones only where there is no queue, or it was full for two days."""
+def _concurrent_runs(spec: JobSpec, done: Simulation) -> None:
+    """Check the maximum of concurrent runs, and that only a job without a queue skips runs."""
     limit = 1 if spec.continuous else spec.max_concurrent_runs
     active: set[int] = set()
     for event in done.events:
@@ -211,7 +208,7 @@ def _at_once(spec: JobSpec, done: Simulation) -> None:
 
 
 def _clusters(spec: JobSpec, done: Simulation) -> None:
-    """A cluster is there whenever a process runs on it, and no longer than a task of its run may need it."""
+    """Check that a cluster runs while its tasks need it, and no longer."""
     up: dict[str, StartCluster] = {}
     processes: dict[int, str] = {}
     ended = {(event.run, event.task): event.at for event in done.events if _is_end(event.kind, event.data)}
@@ -248,7 +245,7 @@ def _was_lost(done: Simulation, name: str) -> bool:
 
 
 def _snapshot(done: Simulation) -> None:
-    """The last thing that was told of each is what the snapshot shows."""
+    """Check that the snapshot agrees with the last event of each run, task and attempt."""
     runs, tasks = _states(done, EventKind.RUN), _states(done, EventKind.TASK)
     attempts = _states(done, EventKind.ATTEMPT)
     for view in done.runs:
@@ -261,12 +258,13 @@ def _snapshot(done: Simulation) -> None:
             assert tasks[view.id, one.key][-1][1] == one.result.value
             for attempt in one.attempts:
                 assert attempt.result is not None
-                assert attempts[view.id, str(attempt.id)][-1] == (attempt.end, attempt.result.value)
-                assert len([at for at, told in attempts[view.id, str(attempt.id)] if told == attempt.result.value]) == 1
+                history = attempts[view.id, str(attempt.id)]
+                assert history[-1] == (attempt.end, attempt.result.value)
+                assert [result for _, result in history].count(attempt.result.value) == 1
 
 
 def _results(spec: JobSpec, done: Simulation) -> None:
-    """A run that nobody ended comes to what its leaf tasks came to."""
+    """Check that the leaf tasks decide the result of a run."""
     leaves = {leaf.key for leaf in spec.leaves()}
     for view in done.runs:
         results = {one.key: one.result for one in view.tasks if one.result}
@@ -287,8 +285,8 @@ def _results(spec: JobSpec, done: Simulation) -> None:
 
 @given(jobs(), st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_run_ends_of_itself_unless_it_is_rightly_endless(spec: JobSpec, data: st.DataObject) -> None:
-    """Without endless processes and endless retries, a run that was asked for ends."""
+def test_a_run_ends_by_itself_unless_its_retries_are_unlimited(spec: JobSpec, data: st.DataObject) -> None:
+    """A requested run ends if no process and no retry policy is unlimited."""
     lengths = st.tuples(st.integers(0, 30), st.integers(0, 1))
     simulation = Simulation(spec, lambda _: data.draw(lengths), paused=True)
     simulation.feed(RunNow(START))
@@ -304,17 +302,17 @@ def test_a_run_ends_of_itself_unless_it_is_rightly_endless(spec: JobSpec, data: 
 @given(jobs())
 @settings(max_examples=30, deadline=None)
 def test_the_same_inputs_give_the_same_outputs(spec: JobSpec) -> None:
-    def told() -> list[dict[str, object]]:
+    def outputs() -> list[dict[str, object]]:
         simulation = Simulation(
             spec, lambda start: (start.attempt * 7 % 40, start.attempt % 3 % 2), boot=2, paused=False
         )
         simulation.run(300)
         return [dict(event.as_dict()) for event in simulation.events]
 
-    assert told() == told()
+    assert outputs() == outputs()
 
 
-def test_a_second_end_of_an_attempt_does_not_count() -> None:
+def test_a_second_end_of_an_attempt_has_no_effect() -> None:
     simulation = Simulation(JobSpec("j", "j", (task("a", max_retries=1),)), {"a": [(10, 1), (10, 0)]})
     simulation.feed(RunNow(START))
     simulation.run(12)

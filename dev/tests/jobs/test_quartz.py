@@ -1,4 +1,4 @@
-"""Quartz expressions: dates by hand and by Quartz 2.5.2 itself, the two odd hours of the year, and what is refused."""
+"""Quartz expressions: dates computed by Quartz 2.5.2, daylight saving, and invalid expressions."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from dabs_lab.jobs.quartz import QuartzError, parse_quartz
 
 
 def fires(expression: str, zone: str, after: str, count: int) -> list[str]:
-    """The next times, in UTC, as short as they are without doubt."""
+    """Return the next fire times in UTC, without seconds if they are 0."""
     moment: datetime | None = datetime.fromisoformat(after).replace(tzinfo=UTC)
     found = []
     for _ in range(count):
@@ -21,7 +21,7 @@ def fires(expression: str, zone: str, after: str, count: int) -> list[str]:
     return found
 
 
-# All were computed by org.quartz.CronExpression 2.5.2 too.
+# Computed by org.quartz.CronExpression 2.5.2.
 SAME_AS_QUARTZ = [
     ("0 0/5 14,18 * * ?", "2026-01-01T14:50:00", ["2026-01-01 14:55", "2026-01-01 18:00", "2026-01-01 18:05"]),
     ("0 0/15 * * * ?", "2026-01-01T23:46:00", ["2026-01-02 00:00", "2026-01-02 00:15"]),
@@ -50,41 +50,41 @@ def test_the_same_dates_as_quartz(expression: str, after: str, expected: list[st
 
 
 CLOCKS = [
-    # Clocks go forward: half past two does not come, and what fires each half hour goes on.
+    # Clocks go forward: 02:30 does not occur; half-hourly times continue.
     ("0 30 2 * * ?", "Europe/Berlin", "2026-03-27T12:00:00", ["2026-03-28 01:30", "2026-03-30 00:30"]),
     ("0 30 2,3 * * ?", "America/New_York", "2026-03-08T00:00:00", ["2026-03-08 07:30", "2026-03-09 06:30"]),
     ("0 0/30 * * * ?", "America/New_York", "2026-03-08T06:15:00", ["2026-03-08 06:30", "2026-03-08 07:00"]),
-    # A day that begins at one o'clock.
+    # A day that begins at 01:00.
     ("0 0 0 * * ?", "America/Sao_Paulo", "2018-11-03T12:00:00", ["2018-11-05 02:00", "2018-11-06 02:00"]),
-    # Clocks go back: half past two comes twice, and the second one fires.
+    # Clocks go back: 02:30 occurs twice, and the second one fires.
     (
         "0 30 2 * * ?",
         "Europe/Berlin",
         "2026-10-23T12:00:00",
         ["2026-10-24 00:30", "2026-10-25 01:30", "2026-10-26 01:30"],
     ),
-    # For an hour nothing fires, from half past midnight (04:30 in UTC) to the second one o'clock.
+    # Nothing fires for 90 minutes, from 00:30 (04:30 UTC) to the second 01:00.
     ("0 0/30 * * * ?", "America/New_York", "2026-11-01T04:15:00", ["2026-11-01 04:30", "2026-11-01 06:00"]),
     ("0 0/30 * * * ?", "America/New_York", "2026-11-01T05:35:00", ["2026-11-01 07:00", "2026-11-01 07:30"]),
-    # Half an hour only.
+    # Daylight saving of half an hour.
     ("0 45 1 * * ?", "Australia/Lord_Howe", "2026-04-04T00:00:00", ["2026-04-04 15:15", "2026-04-05 15:15"]),
 ]
 
 
 @pytest.mark.parametrize(("expression", "zone", "after", "expected"), CLOCKS)
-def test_clocks_that_are_put_forward_and_back(expression: str, zone: str, after: str, expected: list[str]) -> None:
+def test_daylight_saving(expression: str, zone: str, after: str, expected: list[str]) -> None:
     assert fires(expression, zone, after, len(expected)) == expected
 
 
 def test_a_moved_working_day_keeps_all_its_times() -> None:
-    # Quartz 2.5 would go to December after the first one, against its own documentation.
+    # Quartz 2.5 skips the second time, against its own documentation.
     assert fires("0 0 9,17 1W * ?", "UTC", "2026-10-31T00:00:00", 3) == [
         "2026-11-02 09:00", "2026-11-02 17:00", "2026-12-01 09:00"
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "message"),
     [
         ("0 0 12 * *", "has 5 fields"),
         ("0 0 12 * * ? 2026 1", "has 8 fields"),
@@ -101,14 +101,14 @@ def test_a_moved_working_day_keeps_all_its_times() -> None:
         ("0 0 12 ? * 6L,2", "day of week"),
         ("0 0/60 * * * ?", "a step of 1 to 59"),
         ("0 0/0 * * * ?", "a step of 1 to 59"),
-        ("0 0 12 * * ? 2027-2026", "backwards"),
+        ("0 0 12 * * ? 2027-2026", "ascending order"),
         ("0 0 12 1, * ?", "day of month ''"),
         ("0 -5 12 * * ?", "minutes '-5'"),
         ("0 *-5 12 * * ?", "minutes"),
     ],
 )
-def test_what_quartz_would_not_take_is_refused_with_its_field(expression: str, told: str) -> None:
-    with pytest.raises(QuartzError, match=told):
+def test_an_invalid_expression_is_refused_with_its_field(expression: str, message: str) -> None:
+    with pytest.raises(QuartzError, match=message):
         parse_quartz(expression)
 
 
@@ -132,19 +132,19 @@ def test_nothing_fires_between_a_moment_and_the_next_time(
     assert found > moment
     here = found.astimezone(ZoneInfo(zone))
     assert (here.minute in minutes, here.hour in hours, here.isoweekday() % 7 + 1 in days) == (True, True, True)
-    # Every minute between the two that looks like one of the expression is of an hour that comes twice.
+    # A matching minute between the two must be in an hour that occurs twice.
     minute = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
     while minute < found:
         local = minute.astimezone(ZoneInfo(zone))
-        looks = local.minute in minutes and local.hour in hours and local.isoweekday() % 7 + 1 in days
-        assert not looks or _comes_twice(local)
+        matches = local.minute in minutes and local.hour in hours and local.isoweekday() % 7 + 1 in days
+        assert not matches or _occurs_twice(local)
         minute += timedelta(minutes=1)
 
 
-def _comes_twice(local: datetime) -> bool:
+def _occurs_twice(local: datetime) -> bool:
     return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
-def test_the_weekdays_are_counted_from_sunday() -> None:
+def test_weekdays_count_from_sunday() -> None:
     assert date(2026, 1, 4).isoweekday() == 7
     assert fires("0 0 0 ? * 1", "UTC", "2026-01-01T00:00:00", 1) == ["2026-01-04 00:00"]

@@ -1,4 +1,4 @@
-"""Dynamic value references: what is filled in, what stays, what is an error."""
+"""Dynamic value references: resolved ones, other text, errors."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from dabs_lab.jobs.dynamic_values import (
     TaskContext,
     UnknownReferenceError,
     check,
-    left_as_they_are,
+    literal_braces,
     references,
     resolve,
 )
@@ -31,7 +31,7 @@ TASK = TaskContext("second", 33, 2, {"first": OtherTask(31, "success", 4, {"rows
 
 
 @pytest.mark.parametrize(
-    ("text", "filled"),
+    ("text", "resolved"),
     [
         ("{{job.id}}-{{job.name}}-{{job.run_id}}-{{job.repair_count}}", "11-my job-22-0"),
         ("{{job.start_time.iso_date}}", "2026-03-01"),
@@ -48,48 +48,48 @@ TASK = TaskContext("second", 33, 2, {"first": OtherTask(31, "success", 4, {"rows
         ("{{workspace.id}}@{{workspace.url}}", "0@host"),
     ],
 )
-def test_a_reference_is_filled_in(text: str, filled: str) -> None:
-    assert resolve(text, RUN, TASK) == filled
-    assert left_as_they_are(text) == []
+def test_a_reference_is_resolved(text: str, resolved: str) -> None:
+    assert resolve(text, RUN, TASK) == resolved
+    assert literal_braces(text) == []
 
 
 @pytest.mark.parametrize(
     "text", ["{{my.value}", "{{my.value}}", "{{ job.id }}", "{{job.}}", "{{}}", "{job.id}", "{{job.id + 1}}", "plain"]
 )
-def test_what_is_no_reference_stays_as_it_stands(text: str) -> None:
+def test_text_that_is_not_a_reference_stays_unchanged(text: str) -> None:
     assert resolve(text, RUN, TASK) == text
-    assert left_as_they_are(text) == ([text] if text.startswith("{{") and text.endswith("}}") else [])
+    assert literal_braces(text) == ([text] if text.startswith("{{") and text.endswith("}}") else [])
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("{{job.naem}}", "after job comes one of id, name"),
+        ("{{job.naem}}", "after job write one of id, name"),
         ("{{job}}", "after job"),
-        ("{{job.id.more}}", "more parts"),
-        ("{{job.start_time}}", "after job.start_time comes one of iso_weekday"),
+        ("{{job.id.more}}", "too many parts"),
+        ("{{job.start_time}}", "after job.start_time write one of iso_weekday"),
         ("{{job.start_time.century}}", "after job.start_time"),
         ("{{job.trigger.file_arrival.location}}", "one of type, time"),
-        ("{{job.trigger.type.x}}", "more parts"),
-        ("{{job.parameters}}", "fewer parts"),
-        ("{{job.parameters.dya}}", "no such job parameter .there is day"),
-        ("{{task.notebook_path}}", "after task comes one of"),
-        ("{{tasks.third.result_state}}", "no such task comes before this one .there is first"),
-        ("{{tasks.first.values}}", "fewer parts"),
-        ("{{tasks.first.values.lines}}", "set no such value"),
-        ("{{tasks.first.colour}}", "after tasks.first comes one of"),
+        ("{{job.trigger.type.x}}", "too many parts"),
+        ("{{job.parameters}}", "too few parts"),
+        ("{{job.parameters.dya}}", "unknown job parameter .known: day"),
+        ("{{task.notebook_path}}", "after task write one of"),
+        ("{{tasks.third.result_state}}", "not a dependency of this task .known: first"),
+        ("{{tasks.first.values}}", "too few parts"),
+        ("{{tasks.first.values.lines}}", "did not set this value"),
+        ("{{tasks.first.colour}}", "after tasks.first write one of"),
         ("{{workspace.name}}", "one of id, url"),
         ("{{input}}", "for-each"),
-        ("{{run_id}}", "form of old: write {{task.run_id}}"),
+        ("{{run_id}}", "legacy syntax: write {{task.run_id}}"),
     ],
 )
-def test_an_unknown_name_in_a_known_namespace_is_an_error(text: str, told: str) -> None:
-    with pytest.raises(UnknownReferenceError, match=told):
+def test_an_unknown_name_in_a_known_namespace_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(UnknownReferenceError, match=message):
         resolve(text, RUN, TASK)
 
 
 @pytest.mark.parametrize("text", ["{{job.parameters.day}}", "{{task.name}}", "{{tasks.first.run_id}}"])
-def test_a_job_parameter_knows_neither_tasks_nor_itself(text: str) -> None:
+def test_a_job_parameter_cannot_refer_to_tasks_or_parameters(text: str) -> None:
     with pytest.raises(UnknownReferenceError):
         resolve(text, RUN, None)
 
@@ -98,7 +98,7 @@ def test_a_name_with_other_characters_needs_backticks() -> None:
     assert resolve("{{job.parameters.odd-name.x}}", RUN, TASK) == "{{job.parameters.odd-name.x}}"
 
 
-def test_the_checks_before_a_run_are_those_of_the_run() -> None:
+def test_a_reference_is_checked_before_the_run() -> None:
     (found,) = references("{{tasks.first.values.rows}}")
     check(found, set(), {"first"})
     with pytest.raises(UnknownReferenceError):

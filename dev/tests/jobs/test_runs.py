@@ -1,4 +1,4 @@
-"""One run: dependencies and conditions, retries and their intervals, time-outs, clusters, how a run ends."""
+"""One run: dependencies, conditions, retries, timeouts, clusters, results."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ def test_a_task_starts_when_its_dependencies_have_ended() -> None:
     assert done.runs[0].end == START + seconds(50)
 
 
-# What a follows are b (SUCCESS, FAILED, EXCLUDED or CANCELED as the letter says) and so on; `runs` for one that runs.
+# Results of two dependencies by first letter (SUCCESS, FAILED, EXCLUDED, CANCELED), and the result of the task.
 CONDITIONS = {
     RunIf.ALL_SUCCESS: "SS:runs SF:UPSTREAM_FAILED FF:UPSTREAM_FAILED SE:EXCLUDED EE:EXCLUDED SC:UPSTREAM_CANCELED "
     "FE:UPSTREAM_FAILED CF:UPSTREAM_FAILED",
@@ -74,10 +74,10 @@ def test_a_failing_dependency_gives_the_right_state_for_each_run_if(run_if: RunI
     assert bool(simulation.starts("last")) == (becomes == "runs")
 
 
-def test_what_is_skipped_says_so_to_what_follows_it() -> None:
-    spec = job(task("a"), task("b", "a"), task("c", "b"), task("mend", "c", run_if=RunIf.AT_LEAST_ONE_FAILED))
-    done = run(spec, {"a": [BAD], "mend": [OK]})
-    assert results(done) == {"a": "FAILED", "b": "UPSTREAM_FAILED", "c": "UPSTREAM_FAILED", "mend": "SUCCESS"}
+def test_a_skipped_task_skips_the_tasks_that_depend_on_it() -> None:
+    spec = job(task("a"), task("b", "a"), task("c", "b"), task("repair", "c", run_if=RunIf.AT_LEAST_ONE_FAILED))
+    done = run(spec, {"a": [BAD], "repair": [OK]})
+    assert results(done) == {"a": "FAILED", "b": "UPSTREAM_FAILED", "c": "UPSTREAM_FAILED", "repair": "SUCCESS"}
     assert done.task("b").life_cycle.value == "SKIPPED"
     assert str(done.task("b").code) == "TerminationCodeCode.SKIPPED"
 
@@ -91,25 +91,25 @@ def test_what_is_skipped_says_so_to_what_follows_it() -> None:
         ({"a": [OK], "b": [BAD]}, "FAILED", "RUN_EXECUTION_ERROR"),
     ],
 )
-def test_a_run_is_judged_by_its_leaf_tasks(outcomes: Outcomes, result: str, code: str) -> None:
+def test_leaf_tasks_decide_the_result_of_a_run(outcomes: Outcomes, result: str, code: str) -> None:
     view = run(job(task("a"), task("b", "a", run_if=RunIf.ALL_DONE)), outcomes).runs[0]
     assert (view.result and view.result.value, view.code and view.code.value) == (result, code)
 
 
 def test_an_excluded_leaf_counts_as_successful() -> None:
-    done = run(job(task("a"), task("mend", "a", run_if=RunIf.ALL_FAILED)), {"a": [OK]})
-    assert results(done) == {"a": "SUCCESS", "mend": "EXCLUDED"}
+    done = run(job(task("a"), task("repair", "a", run_if=RunIf.ALL_FAILED)), {"a": [OK]})
+    assert results(done) == {"a": "SUCCESS", "repair": "EXCLUDED"}
     assert words(done.runs[0]) == "SUCCESS"
 
 
-def test_retries_are_as_many_as_allowed() -> None:
+def test_a_task_is_retried_up_to_its_limit() -> None:
     done = run(job(task("a", max_retries=3)), {"a": [BAD]})
     assert done.starts() == [0, 10, 20, 30]
     assert words(done.runs[0]) == "FAILED"
     assert [one.number for one in done.task("a").attempts] == [1, 2, 3, 4]
 
 
-def test_minus_one_is_retried_for_ever() -> None:
+def test_minus_one_means_unlimited_retries() -> None:
     done = run(job(task("a", max_retries=-1)), {"a": [BAD]}, until=10_000)
     assert len(done.starts()) == 1001
     assert words(done.runs[0]) == "RUNNING"
@@ -133,12 +133,12 @@ def test_a_sibling_runs_on_while_a_task_is_retried() -> None:
     assert done.starts("b") == [0]
     assert words(done.task("b")) == "RUNNING"
     assert words(done.task("a")) == "WAITING"
-    # The silent state: the run is said to be running whatever its tasks do.
+    # The platform shows RUNNING although one task waits.
     assert words(done.runs[0]) == "RUNNING"
 
 
 @pytest.mark.parametrize(("retried", "starts"), [(False, [0]), (True, [0, 31])])
-def test_what_hangs_meets_its_timeout_and_is_retried_only_if_wanted(retried: bool, starts: list[float]) -> None:
+def test_a_timed_out_attempt_is_retried_only_with_retry_on_timeout(retried: bool, starts: list[float]) -> None:
     spec = job(task("a", max_retries=1, timeout=seconds(30), retry_on_timeout=retried))
     done = run(spec, {"a": [None]})
     assert done.starts() == starts
@@ -149,7 +149,7 @@ def test_what_hangs_meets_its_timeout_and_is_retried_only_if_wanted(retried: boo
     assert "leaf_timeout" in done.assumed()
 
 
-def test_the_runs_timeout_cancels_what_runs_and_what_waits() -> None:
+def test_the_timeout_of_a_run_cancels_active_and_waiting_tasks() -> None:
     spec = job(
         task("a"), task("b", "a"), task("c", max_retries=9, min_retry_interval=seconds(500)), timeout=seconds(60)
     )
@@ -160,7 +160,7 @@ def test_the_runs_timeout_cancels_what_runs_and_what_waits() -> None:
     assert [at for at, action in done.done if isinstance(action, CancelAttempt)] == [START + seconds(60)]
 
 
-def test_a_run_that_is_canceled_starts_nothing_more() -> None:
+def test_a_canceled_run_starts_no_task() -> None:
     simulation = Simulation(job(task("a", max_retries=-1), task("b", "a", run_if=RunIf.ALL_DONE)), {"a": [None]})
     simulation.feed(RunNow(START))
     simulation.feed(Cancel(START + seconds(5), simulation.runs[0].id))
@@ -172,7 +172,7 @@ def test_a_run_that_is_canceled_starts_nothing_more() -> None:
     assert "canceled_waiting" in simulation.assumed()
 
 
-def test_what_timed_out_is_not_retried_when_its_run_is_canceled_meanwhile() -> None:
+def test_a_timed_out_attempt_is_not_retried_after_its_run_is_canceled() -> None:
     spec = job(task("a", timeout=seconds(30), max_retries=-1, retry_on_timeout=True))
     simulation = Simulation(spec, {"a": [None]}, stopping=10)
     simulation.feed(RunNow(START))
@@ -183,7 +183,7 @@ def test_what_timed_out_is_not_retried_when_its_run_is_canceled_meanwhile() -> N
     assert (simulation.starts(), words(simulation.runs[0]), simulation.now) == ([0], "CANCELED", START + seconds(40))
 
 
-def test_a_canceled_task_lets_the_clean_up_run() -> None:
+def test_a_clean_up_task_runs_after_a_canceled_task() -> None:
     simulation = Simulation(
         job(task("a", max_retries=-1), task("b", "a"), task("clean", "b", run_if=RunIf.AT_LEAST_ONE_FAILED)),
         {"a": [None], "clean": [OK]},
@@ -210,12 +210,12 @@ def test_a_cluster_lives_from_its_first_task_to_the_end_of_its_last() -> None:
     assert done.starts("a") == [3], "an attempt's process starts when the driver answers"
 
 
-def test_a_cluster_that_is_only_needed_after_a_skipped_task_never_starts() -> None:
+def test_a_cluster_of_a_skipped_task_never_starts() -> None:
     done = run(job(task("a"), task("b", "a", cluster=OTHER)), {"a": [BAD]})
     assert [action.spec.key for _, action in done.done if isinstance(action, StartCluster)] == ["main"]
 
 
-def test_a_lost_driver_fails_every_attempt_on_it_and_none_elsewhere_and_a_retry_gets_a_new_cluster() -> None:
+def test_a_lost_driver_fails_only_its_attempts_and_a_retry_gets_a_new_cluster() -> None:
     spec = job(task("a", max_retries=1), task("b", max_retries=0), task("c", cluster=OTHER))
     simulation = Simulation(spec, {"a": [None, OK], "b": [None], "c": [(60, 0)]})
     simulation.feed(RunNow(START))
@@ -230,7 +230,7 @@ def test_a_lost_driver_fails_every_attempt_on_it_and_none_elsewhere_and_a_retry_
     assert "new_cluster" in simulation.assumed()
 
 
-def test_a_cluster_that_does_not_come_up_fails_the_attempts_that_wait_for_it() -> None:
+def test_a_cluster_that_does_not_start_fails_the_attempts_that_wait_for_it() -> None:
     simulation = Simulation(job(task("a", max_retries=1)), {"a": [OK]}, boot=100)
     simulation.feed(RunNow(START))
     simulation.feed(ClusterLost(START + seconds(10), "1-main-1", "no memory"))
@@ -241,7 +241,7 @@ def test_a_cluster_that_does_not_come_up_fails_the_attempts_that_wait_for_it() -
     assert words(simulation.runs[0]) == "SUCCESS"
 
 
-def test_a_task_with_a_cluster_of_its_own_gets_a_new_one_for_each_attempt() -> None:
+def test_a_task_with_its_own_cluster_gets_a_new_one_for_each_attempt() -> None:
     own = ClusterSpec("a", own=True)
     done = run(job(task("a", cluster=own, max_retries=1)), {"a": [BAD, OK]})
     names = [action.cluster for _, action in done.done if isinstance(action, StartCluster | StopCluster)]
@@ -249,7 +249,7 @@ def test_a_task_with_a_cluster_of_its_own_gets_a_new_one_for_each_attempt() -> N
     assert "own_cluster" in done.assumed()
 
 
-def test_parameters_are_filled_in_for_each_attempt() -> None:
+def test_parameters_are_resolved_for_each_attempt() -> None:
     named = {
         "run": "{{job.run_id}}",
         "attempt": "{{task.execution_count}}",
@@ -262,19 +262,19 @@ def test_parameters_are_filled_in_for_each_attempt() -> None:
         parameters={"by": "{{job.name}}", "more": "{{job.trigger.type}}"},
     )
     simulation = Simulation(spec, {"a": [BAD, None], "b": [OK]})
-    simulation.feed(RunNow(START, {"more": "asked for"}))
+    simulation.feed(RunNow(START, {"more": "requested"}))
     simulation.run()
     last = simulation.task("a").attempts[-1].id
     simulation.feed(AttemptEnded(START + seconds(20), last, 0, values={"rows": "7"}))
     lines = [action.arguments for _, action in simulation.done if isinstance(action, StartAttempt)]
-    # The job's parameters are pushed down, and go before those of the task.
-    common = ("--by=the job", "--day=2026-03-02", "--more=asked for")
+    # The job's parameters override those of the task.
+    common = ("--by=the job", "--day=2026-03-02", "--more=requested")
     assert sorted(lines[0]) == sorted(("--run=1", "--attempt=1", *common))
     assert sorted(lines[1]) == sorted(("--run=1", "--attempt=2", *common))
     assert lines[2] == ("success", "7")
 
 
-def test_a_value_that_was_not_set_ends_the_attempt_and_is_not_retried() -> None:
+def test_a_missing_task_value_fails_the_attempt_without_a_retry() -> None:
     work = WheelTask("p", "e", {}, ("{{tasks.a.values.rows}}",))
     done = run(job(task("a"), task("b", "a", work=work, max_retries=-1)), {"a": [OK]})
     attempt = done.task("b").attempts[-1]
@@ -285,15 +285,14 @@ def test_a_value_that_was_not_set_ends_the_attempt_and_is_not_retried() -> None:
     assert "bad_reference" in done.assumed()
 
 
-def test_a_run_that_takes_long_is_told_once() -> None:
+def test_a_long_run_without_recipients_notifies_nobody() -> None:
     rule = (HealthRule(JobsHealthMetric.RUN_DURATION_SECONDS, 30),)
     done = run(job(task("a", health=rule), health=rule), {"a": [(100, 0)]})
-    # Nobody wants to know: the time is looked at all the same, and nothing is said.
     assert [event for event in done.events if event.kind is EventKind.NOTIFICATION] == []
     assert done.now == START + seconds(100)
 
 
-def test_reports_of_what_never_was_are_refused_and_of_what_is_over_change_nothing() -> None:
+def test_inputs_for_unknown_ids_are_refused_and_for_ended_ones_have_no_effect() -> None:
     done = run(job(task("a")), {"a": [OK]})
     before = done.machine.snapshot()
     done.feed(AttemptEnded(done.now, done.task("a").attempts[0].id, 1))
@@ -301,9 +300,9 @@ def test_reports_of_what_never_was_are_refused_and_of_what_is_over_change_nothin
     done.feed(Cancel(done.now, 1))
     assert done.machine.snapshot() == before
     for wrong in (AttemptEnded(done.now, 99, 0), ClusterLost(done.now, "x"), Cancel(done.now, 99)):
-        with pytest.raises(ValueError, match="there"):
+        with pytest.raises(ValueError, match="unknown"):
             done.feed(wrong)
-    with pytest.raises(ValueError, match="time does not go back"):
+    with pytest.raises(ValueError, match="earlier than the last input"):
         done.machine.feed(Tick(START))
 
 

@@ -1,4 +1,4 @@
-"""A small bundle of a test's own, and the runner as a process: what it says, which processes there are."""
+"""Small bundles for tests, and the runner as a process with its events and child processes."""
 
 import json
 import os
@@ -20,24 +20,24 @@ from tests.plant import QUICK, Plant
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = {"spark_version": "18.x-scala2.13", "node_type_id": "m5d.large", "num_workers": 1}
-# A task that says that it is there, and waits until it is told how to end: a file of its name, with the exit code.
+# A task that writes a `.ready` file and waits for an `.end` file with its exit code.
 WAITING = """
 import pathlib, sys, threading, time
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 name, number = sys.argv[1], sys.argv[2]
 here = pathlib.Path(__file__).parent
-(here / f"{name}-{number}.there").write_text(spark.sparkContext.applicationId)
+(here / f"{name}-{number}.ready").write_text(spark.sparkContext.applicationId)
 deadline = time.monotonic() + 300
-while not (told := here / f"{name}-{number}.end").exists():
-    assert time.monotonic() < deadline, "nobody told it to end"
+while not (end := here / f"{name}-{number}.end").exists():
+    assert time.monotonic() < deadline, "no .end file"
     threading.Event().wait(0.05)
-sys.exit(int(told.read_text()))
+sys.exit(int(end.read_text()))
 """
 
 
 def bundle(folder: Path, tasks: Sequence[Mapping[str, Any]], **job: Any) -> Path:
-    """A bundle with one job, `small`; tasks on the cluster `main` unless they name another. Its folder."""
+    """Write a bundle with one job, `small`, whose default cluster is `main`; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "waiting.py").write_text(WAITING, "utf-8")
     named = [{"job_cluster_key": "main", **task} for task in tasks]
@@ -56,14 +56,14 @@ def bundle(folder: Path, tasks: Sequence[Mapping[str, Any]], **job: Any) -> Path
 
 
 def waits(key: str, cluster: str = "main", **more: Any) -> dict[str, Any]:
-    """A task that runs `waiting.py`."""
+    """Return a task that runs `waiting.py`."""
     arguments = [key, "{{task.execution_count}}"]
     work = {"python_file": "waiting.py", "parameters": arguments}
     return {"task_key": key, "job_cluster_key": cluster, "spark_python_task": work, **more}
 
 
 def project(plant: Plant) -> Path:
-    """The project's own bundle, file by file, with a local.yml that leads to a plant."""
+    """Copy the project's bundle, with a local.yml for a plant; return its folder."""
     folder = plant.folder / "project"
     shutil.copytree(ROOT / "resources", folder / "resources")
     shutil.copy(ROOT / "databricks.yml", folder)
@@ -99,7 +99,7 @@ class Running:
     ) -> None:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
-        # None of its JVMs needs more here.
+        # Small JVMs are enough here.
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, "run", job, "--json", *words],
             cwd=folder,
@@ -107,7 +107,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Apart from the tests: whatever is sent to its group is not for them.
+            # A session of its own: signals to its process group must not reach the tests.
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -119,7 +119,7 @@ class Running:
             self.events.append(json.loads(line))
 
     def find(self, event: str, **values: Any) -> list[dict[str, Any]]:
-        """The events of a kind with these values."""
+        """Return the events of a kind with these values."""
         return [
             one
             for one in list(self.events)
@@ -127,44 +127,44 @@ class Running:
         ]
 
     def until(self, condition: Callable[[], Any], seconds: float = 90, every: float = 0.1) -> Any:
-        """Wait until something is so, with a deadline, and only while the runner lives; what it was."""
+        """Wait until a condition is true and return its value. Fails after a deadline or if the runner ends."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {self.told()}"
+            assert time.monotonic() < deadline, f"not within {seconds} s: {self.output()}"
             if self.process.poll() is not None and not condition():
-                raise AssertionError(f"the runner ended with {self.process.returncode}: {self.told()}")
+                raise AssertionError(f"the runner ended with {self.process.returncode}: {self.output()}")
             self._reader.join(every)
         return found
 
     def pid(self, task: str, number: int = 1) -> int:
-        """The process id of an attempt, once it has reached its own code."""
-        self.until(lambda: (self.folder / f"{task}-{number}.there").exists())
+        """Wait until an attempt runs its code; return its process id."""
+        self.until(lambda: (self.folder / f"{task}-{number}.ready").exists())
         (found,) = self.until(lambda: self.find("process", task=task, number=number))
         return int(found["pid"])
 
     def drivers(self) -> list[int]:
-        """The process ids of the drivers so far."""
+        """Return the process ids of the drivers so far."""
         return [int(one["pid"]) for one in self.find("driver")]
 
-    def tell(self, task: str, code: int = 0, number: int = 1) -> None:
-        """Let an attempt end with a code."""
+    def finish(self, task: str, code: int = 0, number: int = 1) -> None:
+        """End an attempt with an exit code."""
         new = self.folder / f".{task}-{number}.new"
         new.write_text(str(code))
         new.rename(self.folder / f"{task}-{number}.end")
 
     def tree(self) -> list[psutil.Process]:
-        """The runner and all below it."""
+        """Return the processes of the runner and its descendants."""
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
 
     def wait(self, seconds: float = 60) -> int:
-        """The exit code, once all that it said is read."""
+        """Wait for the end, read all output and return the exit code."""
         code = self.process.wait(seconds)
         self._reader.join(10)
         return code
 
-    def told(self) -> str:
-        """The last that it said."""
+    def output(self) -> str:
+        """Return the last events and the end of stderr."""
         error = self.process.stderr.read() if self.process.poll() is not None and self.process.stderr else ""
         return "\n".join([*map(str, self.events[-15:]), error[-2000:]])
 
@@ -182,13 +182,13 @@ class Running:
 
 
 def command_line(process: psutil.Process) -> str:
-    """What it was started with; empty when it has ended meanwhile, as a shell of the launcher's does."""
+    """Return the command line, or an empty text if the process has ended."""
     with suppress(psutil.NoSuchProcess):
         return " ".join(process.cmdline())
     return ""
 
 
 def left(processes: Sequence[psutil.Process], seconds: float = 10) -> list[str]:
-    """Which of these are there after so many seconds at the most."""
+    """Wait at most `seconds`; return the processes that are still running."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     return [f"{one.pid} {command_line(one)[:120]}" for one in alive if one.status() != psutil.STATUS_ZOMBIE]

@@ -12,7 +12,7 @@ from dev.tests.runner.bundles import Running
 FOREIGN = Path(__file__).parent / "foreign"
 
 
-def test_a_foreign_job_runs_by_its_schedule_with_dependencies_a_retry_and_a_python_file(tmp_path: Path) -> None:
+def test_a_foreign_job_runs_on_schedule_with_dependencies_a_retry_and_a_python_file(tmp_path: Path) -> None:
     folder = tmp_path / "stock"
     shutil.copytree(FOREIGN, folder)
     installed = folder / "stock_report-1.0.dist-info"
@@ -32,7 +32,7 @@ def test_a_foreign_job_runs_by_its_schedule_with_dependencies_a_retry_and_a_pyth
     assert (folder / ".trial/out/report.txt").read_text() == "nightly stock report\nnorth 7\nsouth 5"
 
 
-def test_the_packages_of_the_lab_import_no_package_of_this_project() -> None:
+def test_dabs_lab_imports_no_other_package_of_this_project() -> None:
     code = "import sys, dabs_lab.cli, dabs_lab.runner.command; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert [name for name in ended.stdout.split() if name.startswith("sensor_streams")] == []

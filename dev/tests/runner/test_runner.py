@@ -1,4 +1,4 @@
-"""The local runner: what it makes of names, logs and wrong use, and one small job on a real driver."""
+"""Local runner: name mapping, logs, wrong use, and one small job on a real driver."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from databricks.sdk.service.jobs import RunResultState
 
 from dabs_lab.bundle import load_bundle
 from dabs_lab.errors import ConfigurationError, MachineError
-from dabs_lab.jobs import SETTINGS, Assumptions, Backoff, assumptions_of, job_spec, listed
+from dabs_lab.jobs import SETTINGS, Assumptions, Backoff, assumption_rows, assumptions_of, job_spec
 from dabs_lab.jobs.events import EventKind, RunNow, Stop
 from dabs_lab.jobs.job_spec import WheelTask
 from dabs_lab.runner.attempts import AttemptLog
@@ -28,41 +28,41 @@ ROOT = Path(__file__).parents[3]
 PROJECT = {"catalog": "main", "principal": "me", "alert_email": "me@example.org"}
 
 
-def places(target: str) -> NameMapping:
+def mapping_for(target: str) -> NameMapping:
     read = load_bundle(ROOT, target, variables=PROJECT, user="me@example.org")
     return NameMapping.of(read, load_local(ROOT / "local.yml"))
 
 
 @pytest.mark.parametrize("target", ["dev", "prod"])
-def test_a_jobs_parameters_lead_to_this_machines_folders_catalog_and_schema(target: str) -> None:
-    here = places(target)
+def test_job_parameters_are_mapped_to_local_folders_catalog_and_schema(target: str) -> None:
+    here = mapping_for(target)
     spec = job_spec(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task")
     (only,) = spec.tasks
     assert isinstance(only.work, WheelTask)
     words = here.command(only, [f"--{name}={value}" for name, value in only.work.named_parameters.items()])
     assert words[:3] == ["wheel", "sensor_streams", "stream"]
-    told = dict(word.removeprefix("--").split("=", 1) for word in words[3:])
-    assert told["catalog"] == "spark_catalog"
-    assert told["schema"] == "plant"
-    assert told["landing"] == str(ROOT / ".local/volumes/landing")
-    assert told["checkpoints"] == str(ROOT / ".local/volumes/checkpoints")
-    assert told["sensors"] == str(ROOT / "sensors.yml")
-    assert told["trigger"] == "30 s", "what is no name of a place stays as it is"
+    arguments = dict(word.removeprefix("--").split("=", 1) for word in words[3:])
+    assert arguments["catalog"] == "spark_catalog"
+    assert arguments["schema"] == "plant"
+    assert arguments["landing"] == str(ROOT / ".local/volumes/landing")
+    assert arguments["checkpoints"] == str(ROOT / ".local/volumes/checkpoints")
+    assert arguments["sensors"] == str(ROOT / "sensors.yml")
+    assert arguments["trigger"] == "30 s", "other values stay unchanged"
 
 
-def test_settings_that_a_workspace_has_of_itself_come_by_the_environment() -> None:
-    told = places("dev").environment({"HOME": "/home/me"})
-    assert told["HOME"] == "/home/me"
-    assert told["SENSOR_STREAMS_TABLES"] == str(ROOT / ".local/tables")
-    assert told["SENSOR_STREAMS_TRACKING_URI"].startswith("sqlite:///")
+def test_settings_that_a_workspace_provides_come_from_the_environment() -> None:
+    variables = mapping_for("dev").environment({"HOME": "/home/me"})
+    assert variables["HOME"] == "/home/me"
+    assert variables["SENSOR_STREAMS_TABLES"] == str(ROOT / ".local/tables")
+    assert variables["SENSOR_STREAMS_TRACKING_URI"].startswith("sqlite:///")
 
 
-def test_a_volume_that_local_yml_does_not_know_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_a_volume_missing_in_local_yml_is_refused_before_the_start(tmp_path: Path) -> None:
     work = {"python_file": "waiting.py", "parameters": ["/Volumes/main/plant/other/x"]}
     folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": work}])
     read = load_bundle(folder)
     here = NameMapping.of(read, load_local(folder / "local.yml"))
-    with pytest.raises(ConfigurationError, match="knows no volume other"):
+    with pytest.raises(ConfigurationError, match="does not declare volume other"):
         here.prepare(job_spec(read, "small"))
 
 
@@ -78,7 +78,9 @@ def test_a_volume_that_local_yml_does_not_know_is_refused_before_anything_starts
         (b"clusters: {memory: 1x}", "'1x' is not a size"),
     ],
 )
-def test_a_wrong_local_yml_is_one_line_with_file_and_reason(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_wrong_local_yml_is_reported_in_one_line_with_file_and_reason(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "local.yml"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError) as raised:
@@ -89,7 +91,7 @@ def test_a_wrong_local_yml_is_one_line_with_file_and_reason(tmp_path: Path, cont
     assert len(text.splitlines()) == 1
 
 
-def test_a_named_argument_that_local_yml_lists_gets_its_value_and_home_is_one_folder(tmp_path: Path) -> None:
+def test_local_yml_replaces_named_arguments_and_home(tmp_path: Path) -> None:
     file = tmp_path / "local.yml"
     file.write_text("arguments: {catalog: here}\nenvironment: {STORE: 'x:${home}/db'}\nvolumes: {v: '${home}/v'}\n")
     local = load_local(file).under(tmp_path / "trial")
@@ -100,7 +102,7 @@ def test_a_named_argument_that_local_yml_lists_gets_its_value_and_home_is_one_fo
     assert mapping.environment({}) == {"STORE": f"x:{tmp_path}/trial/db"}
 
 
-def test_a_job_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
+def test_a_job_that_needs_more_memory_than_the_machine_has_is_refused(tmp_path: Path) -> None:
     read = load_bundle(bundle(tmp_path, [waits("a"), waits("b", "other")]))
     here = NameMapping.of(read, load_local(tmp_path / "local.yml"))
     large = replace(here, local=replace(here.local, clusters=ClusterSizes(memory="90000g")))
@@ -108,14 +110,14 @@ def test_a_job_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path) -
         large.prepare(job_spec(read, "small"))
 
 
-def test_what_the_platform_does_not_publish_is_a_setting_and_a_wrong_one_is_told_by_its_name() -> None:
+def test_assumptions_are_settings_and_wrong_ones_are_reported_by_name() -> None:
     given = {"single_task_retries": 1, "task_backoff": {"first": "5 s", "factor": 2, "longest": "1 min"}}
     backoff = Backoff(seconds(5), 2, seconds(60))
     assert assumptions_of(given) == replace(Assumptions(), single_task_retries=1, task_backoff=backoff)
     wrong = {"run_gap": "soon", "single_task_retries": -1, "retries": 1, "run_backoff": {"first": "1 s", "times": 2}}
-    with pytest.raises(ConfigurationError) as told:
+    with pytest.raises(ConfigurationError) as raised:
         assumptions_of(wrong)
-    assert [line.split(": ")[1] for line in str(told.value).splitlines()] == [
+    assert [line.split(": ")[1] for line in str(raised.value).splitlines()] == [
         "assumptions.single_task_retries",
         "assumptions.run_gap",
         "assumptions.run_backoff.factor",
@@ -130,7 +132,7 @@ def test_the_default_sizes_of_two_clusters_fit_eight_gigabytes() -> None:
     assert load_local(ROOT / "local.yml").clusters == ClusterSizes(), "local.yml shows the defaults"
 
 
-def test_a_log_is_read_while_it_grows_and_half_a_line_is_waited_for(tmp_path: Path) -> None:
+def test_a_growing_log_is_read_by_whole_lines(tmp_path: Path) -> None:
     log = AttemptLog(tmp_path / "a.log")
     log.poll()
     assert log.batches == {}
@@ -150,59 +152,59 @@ def test_a_log_is_read_while_it_grows_and_half_a_line_is_waited_for(tmp_path: Pa
     assert log.last_lines(2) == ["starting", "ValueError: x"]
 
 
-def test_what_a_preflight_says_is_told_whole_and_its_first_line_is_why_the_attempt_failed(tmp_path: Path) -> None:
+def test_the_whole_error_message_is_shown_and_its_first_line_is_the_reason(tmp_path: Path) -> None:
     log = AttemptLog(tmp_path / "a.log")
-    said = ["readings: leads elsewhere.", "error location.moved, readings", "ALTER TABLE", "To start all the same"]
-    trace = ["starting", "Traceback (most recent call last):", f"sensor_streams.errors.PreflightFailed: {said[0]}"]
-    log.file.write_text("\n".join([*trace, *said[1:]]))
-    assert log.last_lines(2) == [trace[-1], *said[1:]]
-    assert log.message() == said[0]
+    lines = ["stock: location changed.", "error location, stock", "ALTER TABLE", "To start anyway"]
+    trace = ["starting", "Traceback (most recent call last):", f"stock_report.errors.CheckFailedError: {lines[0]}"]
+    log.file.write_text("\n".join([*trace, *lines[1:]]))
+    assert log.last_lines(2) == [trace[-1], *lines[1:]]
+    assert log.message() == lines[0]
     assert len(log.last_lines(6)) == 6
 
 
 def test_the_docs_name_every_setting_and_every_assumption() -> None:
     text = (ROOT / "docs/local-runs.md").read_text("utf-8")
     assert [name for name in SETTINGS if f"`{name}`" not in text] == []
-    rows = [f"| `{name}` | {value} | {sentence} |" for name, value, sentence in listed(Assumptions())]
+    rows = [f"| `{name}` | {value} | {sentence} |" for name, value, sentence in assumption_rows(Assumptions())]
     assert [row for row in rows if row not in text] == []
 
 
-def test_a_run_that_waits_for_a_retry_when_it_is_stopped_is_no_success_though_the_ui_says_running() -> None:
+def test_a_job_stopped_while_a_task_waits_for_a_retry_is_not_a_success() -> None:
     spec = job(task("good"), task("bad", max_retries=-1, min_retry_interval=seconds(60)))
     simulation = Simulation(spec, {"good": [None], "bad": [(5, 1)]})
     simulation.feed(RunNow(START))
     simulation.run(until=30)
-    view = simulation.machine.snapshot()
-    happened = RunState(view, at_stop=view, ended_at=30.0)
-    happened.kept.extend(event for event in simulation.events if event.kind is EventKind.ASSUMPTION)
+    snapshot = simulation.machine.snapshot()
+    state = RunState(snapshot, at_stop=snapshot, ended_at=30.0)
+    state.kept.extend(event for event in simulation.events if event.kind is EventKind.ASSUMPTION)
     simulation.feed(Stop(START + seconds(30)))
     simulation.run()
-    happened.view, happened.results = simulation.machine.snapshot(), {view.runs[0].id: RunResultState.CANCELED}
-    assert happened.exit_code == 1
-    lines = list(summary(happened))
-    assert "the UI would say RUNNING; what was true when it was stopped:" in lines[0]
+    state.snapshot, state.results = simulation.machine.snapshot(), {snapshot.runs[0].id: RunResultState.CANCELED}
+    assert state.exit_code == 1
+    lines = list(summary(state))
+    assert "the UI would show RUNNING; real state when it was stopped:" in lines[0]
     assert "  task bad: WAITING, 1 attempt" in lines
     assert "  then it was stopped: CANCELED" in lines
-    assert summary_object(happened, "now")["exit_code"] == 1
-    happened.interrupted = 15
-    assert happened.exit_code == 130
+    assert summary_object(state, "now")["exit_code"] == 1
+    state.interrupted = 15
+    assert state.exit_code == 130
 
 
-def test_every_event_is_told_in_one_line_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_event_is_one_line_of_text_and_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     spec = job(task("a", max_retries=1), task("b", "a"))
     simulation = Simulation(spec, {"a": [(5, 1), (5, 1)], "b": [(1, 0)]})
     simulation.feed(RunNow(START))
     simulation.run()
-    told = [text for event in simulation.events if (text := sentence(event))]
-    assert all("\n" not in text for text in told)
-    assert any("a, attempt 1: TERMINATED FAILED RUN_EXECUTION_ERROR" in text for text in told)
-    assert any("b: TERMINATED UPSTREAM_FAILED" in text for text in told)
+    texts = [text for event in simulation.events if (text := sentence(event))]
+    assert all("\n" not in text for text in texts)
+    assert any("a, attempt 1: TERMINATED FAILED RUN_EXECUTION_ERROR" in text for text in texts)
+    assert any("b: TERMINATED UPSTREAM_FAILED" in text for text in texts)
     JsonLines().events(RunState(simulation.machine.snapshot()), tuple(simulation.events))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [event.as_dict() for event in simulation.events]
 
 
-def test_an_entry_point_is_found_by_its_name_in_the_packages_metadata() -> None:
+def test_an_entry_point_is_found_in_the_package_metadata() -> None:
     assert entry_point("sensor_streams", "stream") is stream
     with pytest.raises(LookupError, match="has no entry point nosuch"):
         entry_point("sensor_streams", "nosuch")
@@ -220,10 +222,10 @@ def test_an_entry_point_is_found_by_its_name_in_the_packages_metadata() -> None:
         (["small", "--live"], "has neither a schedule"),
         (["small", "--var", "x"], "--var 'x': write key=value"),
         (["small", "--param", "x=1"], "has no parameter x"),
-        (["small", "--input", "nosuch"], "there is no such folder"),
+        (["small", "--input", "nosuch"], "nosuch: "),
     ],
 )
-def test_wrong_use_is_told_in_a_line_and_is_exit_code_2(
+def test_wrong_use_is_reported_in_one_line_with_exit_code_2(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -235,10 +237,10 @@ def test_wrong_use_is_told_in_a_line_and_is_exit_code_2(
         cli.main(["run", *words])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-    assert not (tmp_path / ".local/log").exists(), "nothing was started"
+    assert not (tmp_path / ".local/log").exists(), "no process was started"
 
 
-def test_without_java_it_is_exit_code_3(
+def test_without_java_the_exit_code_is_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(bundle(tmp_path, [waits("a")]))
@@ -250,14 +252,14 @@ def test_without_java_it_is_exit_code_3(
 
 
 @pytest.mark.parametrize("job", [{}, {"continuous": {"pause_status": "PAUSED", "task_retry_mode": "ON_FAILURE"}}])
-def test_a_driver_that_does_not_start_is_exit_code_3_with_the_reason(tmp_path: Path, job: dict[str, object]) -> None:
+def test_a_driver_that_does_not_start_gives_exit_code_3_with_the_reason(tmp_path: Path, job: dict[str, object]) -> None:
     conf = {"new_cluster": {"spark_version": "x", "num_workers": 1, "spark_conf": {"spark.driver.memory": "1k"}}}
     folder = bundle(tmp_path, [waits("a")], job_clusters=[{"job_cluster_key": "main", **conf}], **job)
     with (folder / "local.yml").open("a") as file:
         file.write("assumptions: {single_task_retries: 0}\n")
     with Running(folder) as running:
         assert running.wait() == 3
-    # A continuous job's run that is given up is canceled by its words, and no success.
+    # The run of a continuous job that is replaced has the result CANCELED.
     (run,) = running.find("run", state="TERMINATED")
     assert run["result"] == ("CANCELED" if job else "FAILED")
     (ended,) = running.find("attempt", task="a", state="TERMINATED")
@@ -265,7 +267,7 @@ def test_a_driver_that_does_not_start_is_exit_code_3_with_the_reason(tmp_path: P
     assert left([psutil.Process(pid) for pid in running.drivers() if psutil.pid_exists(pid)]) == []
 
 
-def test_two_tasks_of_a_cluster_share_one_driver_and_the_exit_code_is_the_jobs(tmp_path: Path) -> None:
+def test_two_tasks_of_a_cluster_share_one_driver_and_a_failed_task_fails_the_job(tmp_path: Path) -> None:
     folder = bundle(tmp_path, [waits("good"), waits("bad")])
     with Running(folder) as running:
         pids = {running.pid("good"), running.pid("bad")}
@@ -276,11 +278,11 @@ def test_two_tasks_of_a_cluster_share_one_driver_and_the_exit_code_is_the_jobs(t
         assert [pid for pid, line in lines.items() if line.partition(" ")[0].endswith("/java")] == running.drivers()
         secret = [line for line in lines.values() if "SECRET" in line]
         assert secret == []
-        running.tell("good")
+        running.finish("good")
         running.until(lambda: running.find("attempt", task="good", result="SUCCESS"))
-        running.tell("bad", 5)
+        running.finish("bad", 5)
         assert running.wait() == 1
-    assert (folder / "good-1.there").read_text() == (folder / "bad-1.there").read_text()
+    assert (folder / "good-1.ready").read_text() == (folder / "bad-1.ready").read_text()
     (ended,) = running.find("attempt", task="bad", state="TERMINATED")
     assert (ended["result"], ended["code"], ended["exit_code"]) == ("FAILED", "RUN_EXECUTION_ERROR", 1)
     assert "SystemExit: 5" in ended["message"]

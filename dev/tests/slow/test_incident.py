@@ -71,7 +71,7 @@ def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_
     assert str(b) in finding["found"] + finding["expected"] + finding["command"]
 
     with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
-        assert job_run.wait(300) == 1, job_run.told()
+        assert job_run.wait(300) == 1, job_run.output()
     (features,) = job_run.find("attempt", task="feature_extraction", state="TERMINATED")
     assert features["result"] == "SUCCESS", "what has nothing to do with it runs on"
     tries = job_run.find("attempt", task="inference", state="TERMINATED")
@@ -92,6 +92,6 @@ def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_
     # ALTER TABLE … SET LOCATION, as this machine's catalog has it.
     entries.add(right)
     with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
-        assert job_run.wait(300) == 0, job_run.told()
+        assert job_run.wait(300) == 0, job_run.output()
     assert plant.differing() == []
     assert plant.count(TABLE) == plant.count("device_features") > 10

@@ -26,7 +26,7 @@ here = pathlib.Path(__file__).parent
 def write(batch, number):
     # The first batch may have no rows, and an empty one starts no worker.
     if batch.select(twice("value")).collect():
-        (here / "a-1.there").write_text(str(number))
+        (here / "a-1.ready").write_text(str(number))
 rows = spark.readStream.format("rate").option("rowsPerSecond", 5).load()
 rows.writeStream.foreachBatch(write).trigger(processingTime="1 second").start().awaitTermination()
 """
@@ -44,7 +44,7 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
         pids = {key: running.pid(key) for key in "abcd"}
         driver = {one["task"]: one["cluster"] for one in running.find("process")}
         assert driver["a"] == driver["b"] == driver["c"] != driver["d"]
-        applications = {key: (folder / f"{key}-1.there").read_text() for key in "abcd"}
+        applications = {key: (folder / f"{key}-1.ready").read_text() for key in "abcd"}
         assert applications["a"] == applications["b"] == applications["c"] != applications["d"]
         tree = running.tree()
         assert sorted(one.pid for one in tree if one.name() == "java") == sorted(running.drivers())
@@ -71,7 +71,7 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
             assert (ended["result"], ended["code"]) == ("FAILED", "DRIVER_ERROR")
         assert psutil.pid_exists(pids["d"])
         assert running.find("attempt", task="d", state="TERMINATED") == []
-        running.tell("d")
+        running.finish("d")
         running.until(lambda: running.find("attempt", task="d", result="SUCCESS"))
         assert running.wait() == 1
     assert left(tree) == []
@@ -83,13 +83,13 @@ def test_an_attempt_that_hangs_meets_its_timeout_and_is_tried_again(tmp_path: Pa
     folder = bundle(tmp_path, [waits("before"), waits("a", depends_on=[{"task_key": "before"}], **limit)])
     with Running(folder) as running:
         running.pid("before")
-        running.tell("before")
+        running.finish("before")
         first = running.pid("a")
         (ended,) = running.until(lambda: running.find("attempt", task="a", result="TIMEDOUT"))
         (begun,) = running.find("attempt", task="a", state="PENDING", number=1)
         assert timedelta(seconds=25) <= at(ended) - at(begun) < timedelta(seconds=35)
         assert not psutil.pid_exists(first)
-        running.tell("a", number=2)
+        running.finish("a", number=2)
         assert running.wait() == 0
 
 
@@ -146,7 +146,7 @@ def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_che
     simulation = Simulation(plant.fleet, devices=2, mean_life=timedelta(hours=2), malformed=0.01, duplicates=0.02)
     files = simulate(simulation, plant.landing, ORIGIN, ORIGIN + third).files
     with Running(folder, "--target", "dev", job="shared_cluster") as running:
-        assert running.wait(200) == 0, running.told()
+        assert running.wait(200) == 0, running.output()
     assert len(running.drivers()) == 1
     assert len({one["pid"] for one in running.find("process")}) == 2
     ends = [
@@ -168,7 +168,7 @@ def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_che
             assert f"in use by run {first}, attempt 1" in ended["message"]
             second.process.send_signal(signal.SIGINT)
             assert second.wait() == 130
-        assert running.wait(120) == 0, running.told()
+        assert running.wait(120) == 0, running.output()
     (summary,) = running.find("summary")
     assert summary["runs"][0]["ui"] == "RUNNING"
     assert {one["stream"] for one in summary["streams"]} == {stream.name for stream in STREAMS}

@@ -1,9 +1,9 @@
-"""Runs a job of the bundle as Databricks' Jobs service would; this part decides, and starts nothing.
+"""The Jobs service without a clock and without processes.
 
-`job_spec` reads a job of the bundle, `JobMachine` says what is to be done when.
+`job_spec` reads a job of a bundle; `JobMachine` decides what starts and ends when.
 """
 
-from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, Backoff, assumptions_of, listed
+from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, Backoff, assumption_rows, assumptions_of
 from dabs_lab.jobs.job_spec import JobSpec
 from dabs_lab.jobs.spec_builder import job_spec
 from dabs_lab.jobs.state_machine import JobMachine
@@ -17,7 +17,7 @@ __all__ = [
     "Effect",
     "JobMachine",
     "JobSpec",
+    "assumption_rows",
     "assumptions_of",
     "job_spec",
-    "listed",
 ]

@@ -1,4 +1,4 @@
-"""What Databricks does not publish, and what is taken in its place: each is named when it decides something."""
+"""Values and rules that Databricks does not publish. Each is reported the first time that it decides something."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -10,14 +10,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from dabs_lab.durations import Duration
 from dabs_lab.errors import ConfigurationError
 
-# A wrong name is told, and nothing is taken for what it is not.
 _STRICT = ConfigDict(extra="forbid")
 _Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Pauses that grow: the first, by what each next one is longer, and the longest."""
+    """Growing pauses: the first one, the factor from one to the next, and the longest."""
 
     __pydantic_config__ = _STRICT
 
@@ -26,8 +25,8 @@ class Backoff:
     longest: Duration
 
     def pause(self, failures: int) -> timedelta:
-        """The pause after so many failures in a row, at least one."""
-        # Beyond this the power is larger than any pause, and then than any number.
+        """Return the pause after a number of failures in a row, at least one."""
+        # The exponent is limited because a large power overflows.
         if self.first.total_seconds() * self.factor ** min(failures - 1, 64) >= self.longest.total_seconds():
             return self.longest
         return self.first * self.factor ** (failures - 1)
@@ -38,7 +37,7 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """Numbers that the platform keeps to itself. The sentences are in ASSUMED, by the same names."""
+    """Unpublished numbers of the platform. ASSUMED describes them by the same names."""
 
     __pydantic_config__ = _STRICT
 
@@ -59,38 +58,37 @@ ASSUMED: Mapping[str, str] = {
     "run_gap": "From the end of a run to the next one of a continuous job: documented as below 60 s.",
     "tolerated_failures": "Failed runs in a row after which the pauses between continuous runs grow; not published.",
     "run_backoff": "Pauses between failing runs of a continuous job: documented as growing up to a limit, not how.",
-    "healthy_after": "A continuous run that lived this long makes the failures before it forgotten; not published.",
-    "queue_limit": "How long a run waits in the queue before it is skipped; we found no page that says it.",
-    "new_cluster": "After its driver is lost a task is retried on a new cluster; what a retry gets is not published.",
+    "healthy_after": "A continuous run that lasted this long resets the count of failures; not published.",
+    "queue_limit": "How long a run waits in the queue before it is skipped; not published.",
+    "new_cluster": "After its driver is lost, a task is retried on a new cluster; not published.",
     "own_cluster": "A task with a cluster of its own gets a new one for each attempt.",
-    "timeout_start": "A timeout counts from the start of the attempt, that of its cluster included; of a run, from its "
-    "first task, without the time in the queue.",
+    "timeout_start": "A task timeout includes the start of its cluster; a run timeout excludes the time in the queue.",
     "continuous_timeout": "A timed-out task of a continuous job counts as a failed one.",
     "paused_by_hand": "A continuous job that is paused and run by hand has the same task retries, and no next run.",
-    "first_attempt": "In a continuous job, whether another task is in its first attempt is asked when a task fails.",
-    "excluded_dependency": "ALL_SUCCESS over an excluded dependency, none failed, is EXCLUDED like it.",
-    "canceled_is_failed": "For run_if a canceled dependency counts as a failed one; a task that is skipped for it "
-    "alone is UPSTREAM_CANCELED.",
+    "first_attempt": "A continuous job checks when a task fails whether another task is in its first attempt.",
+    "excluded_dependency": "ALL_SUCCESS with an excluded dependency and no failed one gives EXCLUDED.",
+    "canceled_is_failed": "For run_if a canceled dependency counts as failed; if no other failed, the task is "
+    "UPSTREAM_CANCELED.",
     "canceled_waiting": "A task that had not started when its run was canceled is UPSTREAM_CANCELED.",
-    "leaf_timeout": "A run whose last tasks timed out or were lost ends as FAILED, like one whose last tasks failed.",
+    "leaf_timeout": "A run whose leaf tasks timed out or lost their driver ends as FAILED.",
     "bad_reference": "A reference without a value ends the attempt with INVALID_RUN_CONFIGURATION, and is not retried.",
-    "canceled_told": "Canceled runs and skipped tasks are told to those of on_failure, unless a setting forbids it.",
-    "missed_ticks": "Ticks that passed while this machine slept come to one run.",
+    "canceled_told": "Canceled runs and skipped tasks notify the recipients of on_failure unless a setting forbids it.",
+    "missed_ticks": "Scheduled times that passed while this machine slept trigger one run.",
 }
 
 
 def assumptions_of(given: Mapping[str, object]) -> Assumptions:
-    """What `assumptions` of `local.yml` says, the defaults for the rest. Raises ConfigurationError naming the field."""
+    """Return the `assumptions` of `local.yml` over the defaults. Raises ConfigurationError naming the field."""
     try:
         return TypeAdapter(Assumptions).validate_python(dict(given))
     except ValidationError as error:
-        told = [(".".join(map(str, ("assumptions", *p["loc"]))), p["msg"]) for p in error.errors()]
-        lines = [f"local.yml: {where}: {message.removeprefix('Value error, ')}" for where, message in told]
+        fields_wrong = [(".".join(map(str, ("assumptions", *p["loc"]))), p["msg"]) for p in error.errors()]
+        lines = [f"local.yml: {name}: {message.removeprefix('Value error, ')}" for name, message in fields_wrong]
         raise ConfigurationError("\n".join(lines)) from None
 
 
-def listed(assumptions: Assumptions) -> Iterator[tuple[str, str, str]]:
-    """Each assumption: its name, its value (empty where it is a rule), and the sentence."""
+def assumption_rows(assumptions: Assumptions) -> Iterator[tuple[str, str, str]]:
+    """Return name, value (empty for a rule) and sentence of each assumption."""
     values = {field.name: str(getattr(assumptions, field.name)) for field in fields(assumptions)}
     for name, sentence in ASSUMED.items():
         yield name, values.get(name, ""), sentence

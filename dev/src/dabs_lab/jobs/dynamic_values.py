@@ -1,8 +1,8 @@
-"""`{{job.run_id}}` and the like in parameters: Databricks' dynamic value references.
+"""Databricks' dynamic value references, such as `{{job.run_id}}`, in parameters.
 
-Rules (docs.databricks.com, "What is a dynamic value reference?"): what is no reference by its form, or belongs to no
-known namespace, stays as it stands, in silence; an unknown name in a known namespace is an error. Names of the user's
-own with other characters than letters, digits and _ stand in backticks.
+Rules (docs.databricks.com, "What is a dynamic value reference?"): text that does not have the syntax of a reference, or
+has an unknown namespace, stays unchanged without a warning. An unknown name in a known namespace is an error. Names
+with other characters than letters, digits and _ are in backticks.
 """
 
 import re
@@ -15,11 +15,10 @@ from dabs_lab.errors import ConfigurationError
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"(?:([A-Za-z0-9_]+)|`([^`]+)`)(\.|$)")
 _NAMESPACES = ("job", "task", "tasks", "workspace")
-# Namespaces of things that the runner does not have.
-_OF_OTHERS = {"input": "for-each tasks", "backfill": "backfills"}
-# The older form, which the platform still reads, and the name of today that is taken for it. From where each counts
-# attempts is documented for neither.
-_OLD = {
+# Namespaces that the runner does not support.
+_UNSUPPORTED = {"input": "for-each tasks", "backfill": "backfills"}
+# The legacy syntax, which the platform still reads, and the current name.
+_LEGACY = {
     "job_id": "job.id",
     "run_id": "task.run_id",
     "parent_run_id": "job.run_id",
@@ -39,12 +38,12 @@ _TIMES = (
 
 
 class UnknownReferenceError(ConfigurationError):
-    """A reference to something that is not there; the message names it and what there is."""
+    """A reference to an unknown name; the message lists the known names."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference of a text: as it stands, and its names without backticks."""
+    """One reference in a text: its source text, and its names without backticks."""
 
     text: str
     path: tuple[str, ...]
@@ -52,10 +51,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class OtherTask:
-    """What a later task may ask about one that has ended."""
+    """Values of an ended task that later tasks may refer to."""
 
     run_id: int
-    # In small letters, as the platform writes it: success, failed, excluded, canceled, timedout, upstream_failed, …
+    # In lower case, as the platform writes it: success, failed, excluded, canceled, timedout, upstream_failed, …
     result_state: str
     execution_count: int
     values: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +62,7 @@ class OtherTask:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What references of a run are filled with."""
+    """Values of references to a run."""
 
     job_id: int
     job_name: str
@@ -74,13 +73,12 @@ class RunContext:
     parameters: Mapping[str, str] = field(default_factory=dict)
     workspace_id: str = "0"
     workspace_url: str = "localhost"
-    # A repair is asked for by hand in the workspace; there is none here.
     repair_count: int = 0
 
 
 @dataclass(frozen=True)
 class TaskContext:
-    """The same for one attempt of a task."""
+    """Values of references to one attempt of a task."""
 
     name: str
     run_id: int
@@ -89,27 +87,27 @@ class TaskContext:
 
 
 def references(text: str) -> Iterator[Reference]:
-    """The references of a text whose namespace is known. Raises UnknownReferenceError for the form of old."""
+    """Return the references of a text whose namespace is known. Raises UnknownReferenceError for legacy syntax."""
     for match in _BRACES.finditer(text):
         if (found := _reference(match)) is not None:
             yield found
 
 
-def left_as_they_are(text: str) -> list[str]:
-    """What stands in double braces and is no reference: the platform hands it on without a word."""
+def literal_braces(text: str) -> list[str]:
+    """Return the texts in double braces that are not references; the platform passes them on unchanged."""
     return [match[0] for match in _BRACES.finditer(text) if _reference(match) is None]
 
 
 def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str]) -> None:
-    """Raises UnknownReferenceError for what will not be there when the task starts.
+    """Raise UnknownReferenceError for a reference that has no value when the task starts.
 
-    `parameters` are the job's (None where they cannot be used: in themselves), `upstream` the tasks that this one waits
-    for, directly or not.
+    parameters: names of the job's parameters; None inside a job parameter, which cannot refer to another one.
+    upstream: all direct and indirect dependencies of the task.
     """
     first, rest = reference.path[0], reference.path[1:]
     known = {"job": _JOB, "task": _TASK, "workspace": _WORKSPACE}.get(first)
-    if first in _OF_OTHERS:
-        raise UnknownReferenceError(f"{reference.text} is for {_OF_OTHERS[first]}, which are not run here")
+    if first in _UNSUPPORTED:
+        raise UnknownReferenceError(f"{reference.text} is for {_UNSUPPORTED[first]}, which are not supported here")
     if known is not None:
         _one_of(reference, rest, 0, known)
         if rest[0] in ("start_time", "trigger"):
@@ -119,20 +117,21 @@ def check(reference: Reference, parameters: Set[str] | None, upstream: Set[str])
             if parameters is None:
                 raise UnknownReferenceError(f"{reference.text}: a job parameter cannot use another one")
             if rest[1] not in parameters:
-                raise UnknownReferenceError(f"{reference.text}: there is no such job parameter ({_list(parameters)})")
+                raise UnknownReferenceError(f"{reference.text}: unknown job parameter ({_list(parameters)})")
         else:
             _length(reference, rest, 1)
         return
     if not rest or rest[0] not in upstream:
-        raise UnknownReferenceError(f"{reference.text}: no such task comes before this one ({_list(upstream)})")
+        raise UnknownReferenceError(f"{reference.text}: not a dependency of this task ({_list(upstream)})")
     _one_of(reference, rest, 1, _OTHER_TASK)
     _length(reference, rest, 3 if rest[1] == "values" else 2)
 
 
 def resolve(text: str, run: RunContext, task: TaskContext | None) -> str:
-    """A text with its references filled in; without a task, for a job parameter, those of tasks are errors.
+    """Return a text with its references replaced by values.
 
-    Raises UnknownReferenceError for what is not there, such as a value that the other task did not set.
+    task: None inside a job parameter, where references to tasks are errors. Raises UnknownReferenceError for a
+    reference without a value, such as a task value that was not set.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -147,8 +146,8 @@ def resolve(text: str, run: RunContext, task: TaskContext | None) -> str:
 
 def _reference(match: re.Match[str]) -> Reference | None:
     inner = match[1]
-    if inner in _OLD:
-        raise UnknownReferenceError(f"{match[0]} is the form of old: write {{{{{_OLD[inner]}}}}}")
+    if inner in _LEGACY:
+        raise UnknownReferenceError(f"{match[0]} is legacy syntax: write {{{{{_LEGACY[inner]}}}}}")
     path: list[str] = []
     at, more = 0, True
     while more:
@@ -157,7 +156,7 @@ def _reference(match: re.Match[str]) -> Reference | None:
             return None
         path.append(part[1] or part[2])
         at, more = part.end(), part[3] == "."
-    return Reference(match[0], tuple(path)) if path[0] in _NAMESPACES or path[0] in _OF_OTHERS else None
+    return Reference(match[0], tuple(path)) if path[0] in _NAMESPACES or path[0] in _UNSUPPORTED else None
 
 
 def _value(found: Reference, run: RunContext, task: TaskContext | None) -> str:
@@ -179,7 +178,9 @@ def _value(found: Reference, run: RunContext, task: TaskContext | None) -> str:
         case ("tasks", other, "values", name) if task is not None:
             values = task.others[other].values
             if name not in values:
-                raise UnknownReferenceError(f"{found.text}: task {other} set no such value ({_list(values.keys())})")
+                raise UnknownReferenceError(
+                    f"{found.text}: task {other} did not set this value ({_list(values.keys())})"
+                )
             return values[name]
         case ("tasks", other, name) if task is not None:
             return str(getattr(task.others[other], name))
@@ -187,7 +188,7 @@ def _value(found: Reference, run: RunContext, task: TaskContext | None) -> str:
 
 
 def time_value(moment: datetime, part: str) -> str:
-    """A part of a time, in UTC, as a text: `iso_date`, `is_weekday`, `timestamp_ms`, …"""
+    """Return a part of a time, in UTC, as text: `iso_date`, `is_weekday`, `timestamp_ms`, …"""
     at = moment.astimezone(UTC)
     match part:
         case "iso_weekday":
@@ -217,15 +218,15 @@ def _check_time(reference: Reference, rest: tuple[str, ...]) -> None:
 def _one_of(reference: Reference, rest: tuple[str, ...], at: int, known: tuple[str, ...]) -> None:
     if len(rest) <= at or rest[at] not in known:
         before = ".".join(reference.path[: len(reference.path) - len(rest) + at])
-        raise UnknownReferenceError(f"{reference.text} is not known: after {before} comes one of {', '.join(known)}")
+        raise UnknownReferenceError(f"{reference.text} is unknown: after {before} write one of {', '.join(known)}")
 
 
 def _length(reference: Reference, rest: tuple[str, ...], length: int) -> None:
     if len(rest) != length:
         raise UnknownReferenceError(
-            f"{reference.text} is not known: it has {'more' if len(rest) > length else 'fewer'} parts"
+            f"{reference.text} is unknown: it has too {'many' if len(rest) > length else 'few'} parts"
         )
 
 
 def _list(names: Set[str]) -> str:
-    return f"there is {', '.join(sorted(names))}" if names else "there is none"
+    return f"known: {', '.join(sorted(names)) or 'none'}"

@@ -1,6 +1,6 @@
-"""What goes into the state machine of a job, and what comes out: inputs, actions, and events for who watches.
+"""Inputs of the state machine of a job, and its outputs: actions to do, and events to display.
 
-All are plain data. Times have a time zone; numbers of runs and attempts come from one counter.
+Times have a time zone. Ids of runs and attempts come from one counter.
 """
 
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ from enum import StrEnum
 
 from databricks.sdk.service.jobs import RunResultState, TerminationCodeCode
 
-from dabs_lab.jobs.job_spec import ClusterSpec, NoticeKind, TaskSpec
+from dabs_lab.jobs.job_spec import ClusterSpec, NotificationKind, TaskSpec
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Time went on; nothing else happened."""
+    """Time has passed; nothing else happened."""
 
     at: datetime
 
 
 @dataclass(frozen=True)
 class RunNow:
-    """Somebody asks for a run, with other values for job parameters if wanted."""
+    """Request to start a run, optionally with other values of job parameters."""
 
     at: datetime
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class RunNow:
 
 @dataclass(frozen=True)
 class ClusterUp:
-    """The driver of a cluster that was asked for answers."""
+    """The driver of a requested cluster is ready."""
 
     at: datetime
     cluster: str
@@ -40,7 +40,7 @@ class ClusterUp:
 
 @dataclass(frozen=True)
 class ClusterLost:
-    """The driver of a cluster ended, or never came up. To be told before the ends of the attempts on it."""
+    """The driver of a cluster ended or did not start. Feed it before AttemptEnded of the attempts on it."""
 
     at: datetime
     cluster: str
@@ -49,11 +49,11 @@ class ClusterLost:
 
 @dataclass(frozen=True)
 class AttemptEnded:
-    """The process of an attempt is gone: of itself, by CancelAttempt, or with its driver."""
+    """The process of an attempt ended: by itself, by CancelAttempt, or with its driver."""
 
     at: datetime
     attempt: int
-    # 0 is success; None when nobody knows, as after a signal.
+    # 0 is success; None if unknown, as after a signal.
     exit_code: int | None
     message: str = ""
     # Task values that later tasks may refer to.
@@ -62,7 +62,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True)
 class BacklogExceeded:
-    """A task's streams are behind what its health rule allows (the mean of ten minutes, as on the platform)."""
+    """A task's backlog exceeds its health rule (mean of ten minutes, as on the platform)."""
 
     at: datetime
     run: int
@@ -73,7 +73,7 @@ class BacklogExceeded:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Somebody cancels a run, or one task of it."""
+    """Request to cancel a run, or one task of it."""
 
     at: datetime
     run: int
@@ -82,7 +82,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Stop:
-    """The runner is to end: no new run, and what runs is canceled."""
+    """Request to end the runner: start no run, cancel all active ones."""
 
     at: datetime
 
@@ -101,14 +101,14 @@ class StartCluster:
 
 @dataclass(frozen=True)
 class StopCluster:
-    """Nothing needs this driver any more, or it is lost; no answer is expected."""
+    """Stop a driver that is lost or no longer needed; no answer is expected."""
 
     cluster: str
 
 
 @dataclass(frozen=True)
 class StartAttempt:
-    """Start the process of a task on a cluster that is up; answer with AttemptEnded when it is gone."""
+    """Start the process of a task on a running cluster; answer with AttemptEnded when it ends."""
 
     attempt: int
     run: int
@@ -116,13 +116,13 @@ class StartAttempt:
     # `{{task.execution_count}}`: 1 for the first.
     number: int
     cluster: str
-    # The command line, references filled in.
+    # Command line with values in place of references.
     arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class CancelAttempt:
-    """End the process of an attempt; answer with AttemptEnded once it is gone."""
+    """End the process of an attempt; answer with AttemptEnded when it has ended."""
 
     attempt: int
     reason: str
@@ -130,9 +130,9 @@ class CancelAttempt:
 
 @dataclass(frozen=True)
 class Notify:
-    """Who would be told now, about what: e-mail addresses, and the ids of webhook destinations."""
+    """Notification that the platform would send: e-mail addresses, and ids of webhook destinations."""
 
-    kind: NoticeKind
+    kind: NotificationKind
     emails: tuple[str, ...]
     webhooks: tuple[str, ...]
     run: int
@@ -144,12 +144,12 @@ class Notify:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run is over (a skipped one too)."""
+    """A run ended or was skipped."""
 
     run: int
     result: RunResultState
     code: TerminationCodeCode
-    # A run that is replaced, since a task is not tried again, is canceled by its words and failed by its meaning.
+    # True too for the CANCELED run of a continuous job that is replaced because a task has no retries left.
     failed: bool = False
 
 
@@ -157,29 +157,29 @@ Action = StartCluster | StopCluster | StartAttempt | CancelAttempt | Notify | Ru
 
 
 class EventKind(StrEnum):
-    """Kinds of events, and with which data they come (besides time, run, task and attempt)."""
+    """Kinds of events, and their data in addition to time, run, task and attempt."""
 
-    # state, result, code; trigger with the first; queue_reason when it waits; message when it is to end.
+    # state, result, code; trigger in the first event; queue_reason while queued; message when it is being ended.
     RUN = "run"
     # state, result, code
     TASK = "task"
-    # state, result, code, number, cluster; exit_code and message with the end.
+    # state, result, code, number, cluster; exit_code and message at the end.
     ATTEMPT = "attempt"
     # cluster, key, state (STARTING, RUNNING, LOST or STOPPED), message
     CLUSTER = "cluster"
-    # next_at, number: when the next attempt starts, and which one it is.
+    # next_at, number: start and number of the next attempt.
     RETRY = "retry"
-    # next_at, failures: when the next run of a continuous job starts, and failed runs in a row.
+    # next_at, failures: start of the next run of a continuous job, and failed runs in a row.
     NEXT_RUN = "next_run"
     # kind, emails, webhooks, about
     NOTIFICATION = "notification"
-    # name, value, sentence: the first time that it decides something.
+    # name, value, sentence: emitted the first time that it decides something.
     ASSUMPTION = "assumption"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened, for `--json` and the list under the table."""
+    """A change of state, for `--json` and the list under the table."""
 
     at: datetime
     kind: EventKind
@@ -189,7 +189,7 @@ class Event:
     data: Mapping[str, Json] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Json]:
-        """As JSON takes it; what is not said is left out."""
+        """Return the JSON object; absent ids are left out."""
         found: dict[str, Json] = {"at": iso(self.at), "event": self.kind.value}
         named: dict[str, Json] = {"run": self.run, "task": self.task, "attempt": self.attempt}
         return found | {name: value for name, value in named.items() if value is not None} | dict(self.data)
@@ -197,12 +197,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Step:
-    """What one input led to: what is to be done, in this order, and what is to be shown."""
+    """Result of one input: actions in order, and events."""
 
     actions: tuple[Action, ...]
     events: tuple[Event, ...]
 
 
 def iso(moment: datetime) -> str:
-    """A time in UTC, to the millisecond."""
+    """Return a time as ISO 8601 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

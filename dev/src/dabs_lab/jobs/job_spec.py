@@ -1,6 +1,6 @@
-"""A job as the runner knows it: the settings that decide something here, checked, with every reference to others gone.
+"""Typed and checked settings of a job that have an effect on this machine.
 
-`build.job_spec` makes these from a bundle; words of the platform are those of `databricks.sdk.service.jobs`.
+`spec_builder.job_spec` makes them from a bundle. Enums are those of `databricks.sdk.service.jobs`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from dabs_lab.bundle import Position
 from dabs_lab.jobs.quartz import Quartz
 
 
-class NoticeKind(StrEnum):
-    """The settings by which people are told."""
+class NotificationKind(StrEnum):
+    """Settings that cause a notification."""
 
     START = "on_start"
     SUCCESS = "on_success"
@@ -27,18 +27,18 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Notifications:
-    """Who is told about what, of a job or a task: addresses and ids of webhook destinations."""
+    """Recipients of a job or a task by kind: e-mail addresses and ids of webhook destinations."""
 
-    emails: Mapping[NoticeKind, tuple[str, ...]] = field(default_factory=dict)
-    webhooks: Mapping[NoticeKind, tuple[str, ...]] = field(default_factory=dict)
+    emails: Mapping[NotificationKind, tuple[str, ...]] = field(default_factory=dict)
+    webhooks: Mapping[NotificationKind, tuple[str, ...]] = field(default_factory=dict)
     on_last_attempt_only: bool = False
-    tell_skipped: bool = True
-    tell_canceled: bool = True
+    notify_skipped: bool = True
+    notify_canceled: bool = True
 
 
 @dataclass(frozen=True)
 class HealthRule:
-    """More than this is not healthy: seconds, bytes, records or files, by the metric."""
+    """Upper limit of a metric, in seconds, bytes, records or files."""
 
     metric: JobsHealthMetric
     value: int
@@ -46,7 +46,7 @@ class HealthRule:
 
 @dataclass(frozen=True)
 class WheelTask:
-    """An entry point of an installed package; either named or plain parameters."""
+    """An entry point of an installed package, with named or positional parameters."""
 
     package: str
     entry_point: str
@@ -56,7 +56,7 @@ class WheelTask:
 
 @dataclass(frozen=True)
 class PythonFileTask:
-    """A Python file, as the bundle names it where it is deployed to, and its parameters."""
+    """A Python file, by its path in the deployment, and its parameters."""
 
     file: str
     parameters: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class PythonFileTask:
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """A driver: a job cluster that tasks share within a run, or one of a task's own."""
+    """A job cluster that tasks of a run share, or the cluster of one task (`own`)."""
 
     key: str
     spark_conf: Mapping[str, str] = field(default_factory=dict)
@@ -74,16 +74,16 @@ class ClusterSpec:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task: what it runs, on which driver, after what, and what happens when it fails."""
+    """Settings of a task."""
 
     key: str
     work: WheelTask | PythonFileTask
     cluster: ClusterSpec
     depends_on: tuple[str, ...] = ()
     run_if: RunIf = RunIf.ALL_SUCCESS
-    # -1 is for ever.
+    # -1 means no limit.
     max_retries: int = 0
-    # From start to start.
+    # From the start of an attempt to the start of the next one.
     min_retry_interval: timedelta = timedelta(0)
     retry_on_timeout: bool = False
     timeout: timedelta | None = None
@@ -92,13 +92,13 @@ class TaskSpec:
 
     @property
     def duration_warning(self) -> timedelta | None:
-        """How long an attempt may take before somebody is told."""
+        """Return the duration of an attempt after which a notification is sent."""
         return _duration(self.health)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A time-table."""
+    """Times at which runs start."""
 
     quartz: Quartz
     zone: ZoneInfo
@@ -107,7 +107,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Continuous:
-    """Always one run."""
+    """Settings of a job that always has one run."""
 
     task_retry_mode: TaskRetryMode = TaskRetryMode.NEVER
     paused: bool = False
@@ -115,7 +115,7 @@ class Continuous:
 
 @dataclass(frozen=True)
 class NoEffect:
-    """A setting that changes nothing here: which, where it was written, and why."""
+    """A setting without an effect on this machine: its path, position and reason."""
 
     path: str
     position: Position
@@ -138,34 +138,34 @@ class JobSpec:
     notifications: Notifications = field(default_factory=Notifications)
     health: tuple[HealthRule, ...] = ()
     no_effect: tuple[NoEffect, ...] = ()
-    # What the platform would take in silence, and hardly anybody means.
+    # Text that the platform accepts and that is probably a mistake.
     warnings: tuple[str, ...] = ()
 
     @property
     def paused(self) -> bool:
-        """Whether it runs only when somebody asks for it."""
+        """True if no run starts by a trigger."""
         trigger = self.continuous or self.schedule
         return trigger is None or trigger.paused
 
     @property
     def duration_warning(self) -> timedelta | None:
-        """How long a run may take before somebody is told."""
+        """Return the duration of a run after which a notification is sent."""
         return _duration(self.health)
 
     def task(self, key: str) -> TaskSpec:
-        """A task by its key. Raises KeyError."""
+        """Return a task by its key. Raises KeyError."""
         for task in self.tasks:
             if task.key == key:
                 return task
         raise KeyError(key)
 
     def leaves(self) -> Iterator[TaskSpec]:
-        """The tasks that no other depends on: by them a run is judged."""
+        """Return the tasks that no other depends on; their results decide the result of a run."""
         needed = {key for task in self.tasks for key in task.depends_on}
         return (task for task in self.tasks if task.key not in needed)
 
     def upstream(self, key: str) -> frozenset[str]:
-        """The tasks that a task waits for, directly or not."""
+        """Return the keys of all direct and indirect dependencies of a task."""
         found: set[str] = set()
         waiting = list(self.task(key).depends_on)
         while waiting:

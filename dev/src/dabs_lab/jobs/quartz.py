@@ -1,9 +1,8 @@
-"""When a quartz expression fires next, as Quartz computes it: the schedule of a Databricks job is one.
+"""Next fire time of a Quartz expression, the format of a Databricks job's schedule.
 
-No library does it: those that are kept alive read Unix cron (five fields, days counted from Sunday as 0, no `?`), or
-know UTC only; those that read Quartz's form were last touched in 2016 and 2019. The rules are those of
-`CronExpression` of Quartz 2.5, whose answers the tests hold. One differs: of a W day that is moved from Sunday to
-Monday, Quartz 2.5 forgets all times but the first, against its own documentation.
+Maintained Python libraries read Unix cron only (five fields, Sunday is 0, no `?`) or support UTC only. The rules are
+those of `CronExpression` of Quartz 2.5; the tests contain its results. One rule differs: for a W day that moves from
+Sunday to Monday, Quartz 2.5 returns only the first time of the day, against its own documentation.
 """
 
 import calendar
@@ -29,12 +28,12 @@ _LAST_DAY = re.compile(r"L(?:-(\d+))?(W)?")
 
 
 class QuartzError(ConfigurationError):
-    """An expression that Quartz would not take; the message names the field."""
+    """An invalid expression; the message names the field."""
 
 
 @dataclass(frozen=True)
 class Quartz:
-    """A parsed expression: the values of each field, in ascending order, and the rules for days."""
+    """A parsed expression: sorted values of each field, and rules for days."""
 
     text: str
     seconds: tuple[int, ...] = field(repr=False)
@@ -42,26 +41,26 @@ class Quartz:
     hours: tuple[int, ...] = field(repr=False)
     months: frozenset[int] = field(repr=False)
     years: frozenset[int] = field(repr=False)
-    # Days of the month by number; None where the week decides.
+    # Days of the month; None if days of the week are given.
     days: frozenset[int] | None = field(repr=False)
-    # Days before the last one of the month (0 is the last), and the days of which the nearest working day is meant.
+    # Days before the last day of the month (0 is the last); days that move to the nearest working day (W).
     from_last: frozenset[int] = field(repr=False)
     nearest: frozenset[int] = field(repr=False)
     nearest_from_last: frozenset[int] = field(repr=False)
-    # Days of the week, 1 is Sunday; which one of the month, 0 for each, -1 for the last.
+    # Days of the week, 1 is Sunday; which one of the month: 0 every, -1 the last.
     weekdays: frozenset[int] = field(repr=False)
     which: int = field(repr=False)
 
     def next_after(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
-        """The first time after a moment (which has a time zone) at which it fires, in UTC; None when there is none.
+        """Return the first fire time after a moment with a time zone, in UTC; None if it never fires again.
 
-        Two hours of the year are odd, as in Quartz: a time that a clock put forward leaps over does not fire on that
-        day; of a time that a clock put back shows twice, the later one fires.
+        As in Quartz, a local time skipped by daylight saving does not fire on that day. Of a local time that occurs
+        twice, the later one fires.
         """
         start = (moment.astimezone(zone) + timedelta(seconds=1)).replace(microsecond=0, tzinfo=None)
         for day in self._days_from(start.date()):
             for wall in self._times(day, start):
-                # fold=1 is the later one of two equal times.
+                # fold=1 is the later of two equal local times.
                 at = wall.replace(tzinfo=zone, fold=1)
                 fires = at.astimezone(ZoneInfo("UTC"))
                 if fires.astimezone(zone).replace(tzinfo=None) == wall and fires > moment:
@@ -97,13 +96,13 @@ class Quartz:
 
 
 def parse_quartz(text: str) -> Quartz:
-    """An expression of six or seven fields. Raises QuartzError, in one line, for one that Quartz would not take."""
+    """Parse an expression of six or seven fields. Raises QuartzError if it is invalid."""
     fields = text.upper().split()
     if len(fields) not in (6, 7):
-        raise QuartzError(f"{text!r} has {len(fields)} fields: Quartz wants six or seven, seconds first")
+        raise QuartzError(f"{text!r} has {len(fields)} fields: write six or seven, seconds first")
     day, weekday = fields[_DAY], fields[_WEEKDAY]
     if (day == "?") == (weekday == "?"):
-        raise QuartzError(f"{text!r}: write ? for the day of the month or for the day of the week, and not for both")
+        raise QuartzError(f"{text!r}: write ? either for the day of the month or for the day of the week")
     values = [
         sorted(_values(text, at, fields[at] if at < len(fields) else "*"))
         for at in range(_YEAR + 1)
@@ -137,7 +136,7 @@ def _month_days(text: str, field: str) -> tuple[frozenset[int], frozenset[int], 
         if last := _LAST_DAY.fullmatch(part):
             back = int(last[1] or 0)
             if back > 30:
-                raise _wrong(text, _DAY, part, "at most 30 days before the last one")
+                raise _wrong(text, _DAY, part, "at most 30 days before the last day")
             (nearest_from_last if last[2] else from_last).add(back)
         elif part.endswith("W") and part[:-1].isdecimal():
             nearest.add(_number(text, _DAY, part[:-1]))
@@ -147,11 +146,11 @@ def _month_days(text: str, field: str) -> tuple[frozenset[int], frozenset[int], 
 
 
 def _week_days(text: str, field: str) -> tuple[frozenset[int], int]:
-    """Days of the week, and which one of the month: 0 each, 1 to 5, -1 the last."""
+    """Return days of the week, and which one of the month: 0 every, 1 to 5, -1 the last."""
     if field == "?":
         return frozenset(), 0
     if field == "L":
-        # Alone it is the last day of the week.
+        # L alone means Saturday.
         return frozenset({7}), 0
     if "#" in field:
         day, _, which = field.partition("#")
@@ -164,7 +163,7 @@ def _week_days(text: str, field: str) -> tuple[frozenset[int], int]:
 
 
 def _values(text: str, at: int, field: str) -> set[int]:
-    """The values of a field of lists, ranges and steps."""
+    """Return the values of a field of lists, ranges and steps."""
     lowest, highest = _LOWEST[at], _HIGHEST[at]
     found: set[int] = set()
     for part in field.split(","):
@@ -180,8 +179,8 @@ def _values(text: str, at: int, field: str) -> set[int]:
         last = _number(text, at, match[2]) if match[2] else open_end
         if last < first:
             if at == _YEAR:
-                raise _wrong(text, at, part, "a range that does not go backwards")
-            # Over the end, as in 22-2 for the hours of a night.
+                raise _wrong(text, at, part, "a range in ascending order")
+            # A range may wrap around, as 22-2 for hours.
             last += highest - lowest + 1
         found |= {lowest + (value - lowest) % (highest - lowest + 1) for value in range(first, last + 1, step)}
     return found
@@ -197,12 +196,12 @@ def _number(text: str, at: int, word: str) -> int:
     return int(word)
 
 
-def _wrong(text: str, at: int, part: str, wanted: str) -> QuartzError:
-    return QuartzError(f"{text!r}: {_FIELDS[at]} {part!r} is not {wanted}")
+def _wrong(text: str, at: int, part: str, expected: str) -> QuartzError:
+    return QuartzError(f"{text!r}: {_FIELDS[at]} {part!r} is not {expected}")
 
 
 def _working_day(year: int, month: int, day: int, length: int) -> int:
-    """The day from Monday to Friday nearest to a day, within its month."""
+    """Return the nearest day from Monday to Friday in the same month."""
     weekday = date(year, month, day).isoweekday()
     if weekday == 6:
         return day - 1 if day > 1 else day + 2

@@ -1,4 +1,4 @@
-"""Whether and when a failed task is tried again, and when the next run of a continuous job starts."""
+"""Retries of failed tasks, and pauses between runs of a continuous job."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,24 +7,24 @@ from databricks.sdk.service.jobs import TaskRetryMode
 
 from dabs_lab.jobs.run_records import Attempt, Result, Shared, TaskRun
 
-_FOR_EVER = -1
+_UNLIMITED = -1
 
 
 def next_attempt(
     task: TaskRun, failed: Attempt, others: Iterable[TaskRun], shared: Shared, now: datetime
 ) -> datetime | None:
-    """When the next attempt of a task starts whose attempt failed or timed out; None when there is none.
+    """Return the start of the next attempt after one that failed or timed out; None without a retry.
 
-    By the task's own policy: the interval counts from start to start. In a continuous job by its mode: ON_FAILURE
+    The interval of the task's policy counts from start to start. A continuous job has a mode instead: ON_FAILURE
     "retry a failed task if at least one other task in the job is still running its first attempt", up to a limit (SDK,
-    TaskRetryMode); the only task of a job is retried up to a limit too.
+    TaskRetryMode). The only task of a continuous job is also retried up to a limit.
     """
     continuous = shared.spec.continuous
     if continuous is None:
         limit = task.spec.max_retries
         if failed.result is Result.TIMEDOUT and not task.spec.retry_on_timeout:
             return None
-        if limit != _FOR_EVER and len(task.attempts) > limit:
+        if limit != _UNLIMITED and len(task.attempts) > limit:
             return None
         return max(now, failed.start + task.spec.min_retry_interval)
     if continuous.task_retry_mode is not TaskRetryMode.ON_FAILURE:
@@ -45,23 +45,23 @@ def next_attempt(
 
 
 def _in_first_attempt(task: TaskRun) -> bool:
-    # What is about to end (a driver lost, a time-out) is no healthy sibling.
+    # An attempt that is being ended (lost driver, timeout) does not count.
     return task.active is not None and task.active.number == 1 and task.active.cause is None
 
 
-class Backing:
-    """How many runs of a continuous job failed in a row, and the pause that follows."""
+class RunBackoff:
+    """Count of failed runs in a row of a continuous job, and the pause before the next run."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.failures = 0
 
     def reset(self) -> None:
-        """The next run is a first one again, as when somebody asks for it."""
+        """Forget earlier failures, as after a requested run."""
         self.failures = 0
 
     def pause(self, failed: bool, succeeded: bool, lived: timedelta, now: datetime) -> timedelta:
-        """The pause after a run that failed, succeeded, or was canceled by somebody."""
+        """Return the pause after a run that failed, succeeded, or was canceled (neither)."""
         assumptions, out = self._shared.assumptions, self._shared.out
         if succeeded or (failed and lived >= assumptions.healthy_after):
             if self.failures:

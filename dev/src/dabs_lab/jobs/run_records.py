@@ -1,4 +1,4 @@
-"""What the state machine remembers: runs' tasks, attempts and clusters, and the words that an end has."""
+"""State of tasks, attempts and clusters of a run, and their results."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from databricks.sdk.service.jobs import (
     TerminationCodeCode,
 )
 
-from dabs_lab.jobs.assumptions import Assumptions, listed
+from dabs_lab.jobs.assumptions import Assumptions, assumption_rows
 from dabs_lab.jobs.events import Action, Event, EventKind, Json, Step
 from dabs_lab.jobs.job_spec import ClusterSpec, JobSpec, TaskSpec
 
@@ -23,7 +23,7 @@ Outcome = tuple[Result, Code]
 
 
 class Cause(Enum):
-    """Why an attempt or a run ends that does not end of itself."""
+    """Reason why an attempt or a run is ended before it ends by itself."""
 
     USER = "canceled by the user"
     PLATFORM = "canceled with its run"
@@ -36,13 +36,13 @@ class Cause(Enum):
 OUTCOMES: Mapping[Cause, Outcome] = {
     Cause.USER: (Result.CANCELED, Code.USER_CANCELED),
     Cause.PLATFORM: (Result.CANCELED, Code.CANCELED),
-    # The code's own text names the exceeded duration as its example.
+    # The SDK documents CANCELED for an exceeded duration.
     Cause.TIMEOUT: (Result.TIMEDOUT, Code.CANCELED),
     Cause.DRIVER: (Result.FAILED, Code.DRIVER_ERROR),
     Cause.CLUSTER: (Result.FAILED, Code.CLUSTER_ERROR),
     Cause.REFERENCE: (Result.FAILED, Code.INVALID_RUN_CONFIGURATION),
 }
-# Runs and tasks with these did not run at all.
+# Results of runs and tasks that did not run.
 _DID_NOT_RUN = (
     *(Result.EXCLUDED, Result.UPSTREAM_FAILED, Result.UPSTREAM_CANCELED),
     Result.MAXIMUM_CONCURRENT_RUNS_REACHED,
@@ -50,7 +50,7 @@ _DID_NOT_RUN = (
 
 
 def life_cycle(state: State, result: Result | None) -> RunLifeCycleState:
-    """The older word for a state, which the API gives beside the newer one."""
+    """Return the older state, which the API returns in addition to the newer one."""
     if state is State.TERMINATED and result in _DID_NOT_RUN:
         return RunLifeCycleState.SKIPPED
     if state is State.WAITING:
@@ -59,7 +59,7 @@ def life_cycle(state: State, result: Result | None) -> RunLifeCycleState:
 
 
 class ClusterState(StrEnum):
-    """A driver's life."""
+    """State of a driver."""
 
     STARTING = "STARTING"
     RUNNING = "RUNNING"
@@ -69,7 +69,7 @@ class ClusterState(StrEnum):
 
 @dataclass(eq=False)
 class Cluster:
-    """One driver."""
+    """A driver."""
 
     id: str
     spec: ClusterSpec
@@ -77,13 +77,13 @@ class Cluster:
 
     @property
     def lives(self) -> bool:
-        """Whether tasks may be started on it, now or soon."""
+        """True if it runs or starts."""
         return self.state in (ClusterState.STARTING, ClusterState.RUNNING)
 
 
 @dataclass(eq=False)
 class Attempt:
-    """One attempt of a task. PENDING: its cluster starts. TERMINATING: it is to end, and has not yet."""
+    """One attempt of a task. PENDING: its cluster starts. TERMINATING: its process is being ended."""
 
     id: int
     number: int
@@ -102,38 +102,38 @@ class Attempt:
 
 @dataclass(eq=False)
 class TaskRun:
-    """A task within a run."""
+    """A task of a run."""
 
     spec: TaskSpec
     state: State = State.BLOCKED
     attempts: list[Attempt] = field(default_factory=list)
     result: Result | None = None
     code: Code | None = None
-    # When the next attempt starts, while it waits for it.
+    # Start of the next attempt; None unless it waits for a retry.
     retry_at: datetime | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     end: datetime | None = None
 
     @property
     def active(self) -> Attempt | None:
-        """The attempt that has not ended."""
+        """Return the attempt that has not ended, or None."""
         return self.attempts[-1] if self.attempts and self.attempts[-1].end is None else None
 
 
-class Out:
-    """Collects actions and events until somebody takes them; an assumption is told once."""
+class Output:
+    """Collects actions and events until `take`; emits each assumption once."""
 
     def __init__(self, assumptions: Assumptions) -> None:
-        self._sentences = {name: (value, sentence) for name, value, sentence in listed(assumptions)}
+        self._sentences = {name: (value, sentence) for name, value, sentence in assumption_rows(assumptions)}
         self._used: set[str] = set()
         self._actions: list[Action] = []
         self._events: list[Event] = []
 
     def act(self, action: Action) -> None:
-        """Something that is to be done."""
+        """Add an action."""
         self._actions.append(action)
 
-    def tell(
+    def emit(
         self,
         at: datetime,
         kind: EventKind,
@@ -142,19 +142,19 @@ class Out:
         task: str | None = None,
         attempt: int | None = None,
     ) -> None:
-        """Something that happened; data that is None is left out."""
-        said = {name: value for name, value in data.items() if value is not None}
-        self._events.append(Event(at, kind, run, task, attempt, said))
+        """Add an event; data that is None is left out."""
+        known = {name: value for name, value in data.items() if value is not None}
+        self._events.append(Event(at, kind, run, task, attempt, known))
 
     def assume(self, at: datetime, name: str) -> None:
-        """An assumption has decided something. Raises KeyError for one that is not in the list."""
+        """Emit an assumption that decided something, once. Raises KeyError for an unknown name."""
         value, sentence = self._sentences[name]
         if name not in self._used:
             self._used.add(name)
-            self.tell(at, EventKind.ASSUMPTION, {"name": name, "value": value or None, "sentence": sentence})
+            self.emit(at, EventKind.ASSUMPTION, {"name": name, "value": value or None, "sentence": sentence})
 
     def take(self) -> Step:
-        """All since the last time."""
+        """Return and clear the collected actions and events."""
         step = Step(tuple(self._actions), tuple(self._events))
         self._actions, self._events = [], []
         return step
@@ -162,11 +162,11 @@ class Out:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all runs of a job have in common."""
+    """Objects that all runs of a job share."""
 
     spec: JobSpec
     assumptions: Assumptions
-    out: Out
+    out: Output
     ids: Iterator[int]
     job_id: int
     workspace_id: str

@@ -1,4 +1,4 @@
-"""The states of a job, to be shown: plain data that nothing changes any more."""
+"""Immutable snapshots of a job's state, for display."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ from dabs_lab.jobs.run_records import Attempt, ClusterState, Code, State, life_c
 
 
 @dataclass(frozen=True)
-class AttemptView:
-    """An attempt of a task; `number` is 1 for the first."""
+class AttemptSnapshot:
+    """State of an attempt; `number` is 1 for the first."""
 
     id: int
     number: int
@@ -27,22 +27,22 @@ class AttemptView:
 
 
 @dataclass(frozen=True)
-class TaskView:
-    """A task of a run, with its attempts so far."""
+class TaskSnapshot:
+    """State of a task and its attempts so far."""
 
     key: str
     state: State
     life_cycle: RunLifeCycleState
     result: RunResultState | None
     code: Code | None
-    attempts: tuple[AttemptView, ...]
-    # When the next attempt starts.
+    attempts: tuple[AttemptSnapshot, ...]
+    # Start of the next attempt.
     retry_at: datetime | None
 
 
 @dataclass(frozen=True)
-class ClusterView:
-    """A driver of a run."""
+class ClusterSnapshot:
+    """State of a driver."""
 
     id: str
     key: str
@@ -50,8 +50,8 @@ class ClusterView:
 
 
 @dataclass(frozen=True)
-class RunView:
-    """A run: `state` is what the UI of the platform would show."""
+class RunSnapshot:
+    """State of a run; `state` is the one that the platform's UI would show."""
 
     id: int
     trigger: TriggerType
@@ -62,25 +62,25 @@ class RunView:
     created: datetime
     start: datetime | None
     end: datetime | None
-    tasks: tuple[TaskView, ...]
-    clusters: tuple[ClusterView, ...]
+    tasks: tuple[TaskSnapshot, ...]
+    clusters: tuple[ClusterSnapshot, ...]
 
 
 @dataclass(frozen=True)
-class JobView:
-    """A job: the last runs that ended, those that run, and those that wait, in the order of their ids."""
+class JobSnapshot:
+    """State of a job: recently ended, active and queued runs, sorted by id."""
 
-    runs: tuple[RunView, ...]
-    # When the next run starts by itself, and failed runs in a row of a continuous job.
+    runs: tuple[RunSnapshot, ...]
+    # Start of the next triggered run, and failed runs in a row of a continuous job.
     next_run: datetime | None
     failures: int
 
 
-def view(run: Run) -> RunView:
-    """What there is to show of a run."""
+def run_snapshot(run: Run) -> RunSnapshot:
+    """Return the snapshot of a run."""
     tasks = run.tasks.all.values() if run.tasks else ()
     clusters = run.tasks.clusters.all() if run.tasks else ()
-    return RunView(
+    return RunSnapshot(
         run.id,
         run.trigger,
         run.state,
@@ -91,7 +91,7 @@ def view(run: Run) -> RunView:
         run.start,
         run.end,
         tuple(
-            TaskView(
+            TaskSnapshot(
                 task.spec.key,
                 task.state,
                 life_cycle(task.state, task.result),
@@ -102,12 +102,12 @@ def view(run: Run) -> RunView:
             )
             for task in tasks
         ),
-        tuple(ClusterView(cluster.id, cluster.spec.key, cluster.state) for cluster in clusters),
+        tuple(ClusterSnapshot(cluster.id, cluster.spec.key, cluster.state) for cluster in clusters),
     )
 
 
-def _attempt(one: Attempt) -> AttemptView:
-    return AttemptView(
+def _attempt(one: Attempt) -> AttemptSnapshot:
+    return AttemptSnapshot(
         one.id,
         one.number,
         one.state,

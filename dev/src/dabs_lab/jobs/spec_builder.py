@@ -1,4 +1,4 @@
-"""From a job of the bundle to the runner's own form; what the runner does not do is refused with file and line."""
+"""Build a JobSpec from a job of a bundle; refuse unsupported settings with file and line."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 
 from dabs_lab.bundle import Bundle, BundleError, Position, Problem
 from dabs_lab.bundle.problems import path_text
-from dabs_lab.jobs.dynamic_values import UnknownReferenceError, check, left_as_they_are, references
+from dabs_lab.jobs.dynamic_values import UnknownReferenceError, check, literal_braces, references
 from dabs_lab.jobs.job_spec import (
     ClusterSpec,
     Continuous,
     HealthRule,
     JobSpec,
     NoEffect,
-    NoticeKind,
+    NotificationKind,
     Notifications,
     PythonFileTask,
     Schedule,
@@ -26,15 +26,15 @@ from dabs_lab.jobs.job_spec import (
     WheelTask,
 )
 from dabs_lab.jobs.quartz import QuartzError, parse_quartz
-from dabs_lab.jobs.supported_settings import Effect, Path, judged
+from dabs_lab.jobs.supported_settings import Effect, Path, classify
 from dabs_lab.jobs.task_graph import check_graph
 
-# What only a deployment knows: `${resources.schemas.live.name}`.
+# References that a deployment resolves: `${resources.schemas.live.name}`.
 _RESOURCE = re.compile(r"\$\{resources\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_]+)\}")
-# A job's retry policy, which a continuous job does not take.
+# Retry policy of a task, which a continuous job does not accept.
 _RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 
-# Intervals of a trigger that come at the same moments of each day, as time-tables.
+# Schedules for the trigger intervals that divide a day evenly.
 _QUARTZ = {
     "MINUTES": {n: f"0 0/{n} * * * ?" for n in range(1, 60) if 60 % n == 0} | {60: "0 0 * * * ?"},
     "HOURS": {n: f"0 0 0/{n} * * ?" for n in range(1, 24) if 24 % n == 0} | {24: "0 0 0 * * ?"},
@@ -43,10 +43,10 @@ _QUARTZ = {
 
 
 def job_spec(bundle: Bundle, key: str) -> JobSpec:
-    """A job of the bundle as the runner takes it, by its key in `resources.jobs`.
+    """Return the spec of a job by its key in `resources.jobs`.
 
-    Raises BundleError, with file, line and remedy for each: for a job that is not there, for what the typed models do
-    not take, for settings that the runner does not do, and for what the Jobs service would refuse.
+    Raises BundleError with file, line and remedy of each problem: an unknown job, values that the typed models reject,
+    settings that the runner does not support, and settings that the Jobs service would refuse.
     """
     jobs = bundle.written.get("jobs", {})
     if key not in jobs:
@@ -54,9 +54,9 @@ def job_spec(bundle: Bundle, key: str) -> JobSpec:
         raise BundleError([Problem(f"the bundle has no job {key}", remedy=f"its jobs are: {known}")])
     unknown = [one for one in bundle.unresolved if one.path.startswith(f"jobs.{key}.")]
     if unknown:
-        remedy = "give the value: --var for a variable, or another text"
+        remedy = "give a variable its value with --var, or write the value"
         raise BundleError([replace(one, path=f"resources.{one.path}", remedy=remedy) for one in unknown])
-    # The typed models refuse unknown fields, bad enums and bad numbers.
+    # The typed models reject unknown fields, enum values and wrong numbers.
     _ = bundle.jobs[key]
     return _Builder(bundle, key).build()
 
@@ -66,23 +66,23 @@ class _Builder:
         self._bundle = bundle
         self._key = key
         self._job: Mapping[str, Any] = bundle.written["jobs"][key]
-        self._wrong: list[Problem] = []
+        self._problems: list[Problem] = []
         self._warnings: list[str] = []
 
     def build(self) -> JobSpec:
-        no_effect = self._judge()
-        self._stop()
+        no_effect = self._classify()
+        self._raise_problems()
         job = self._job
         clusters = {
             one["job_cluster_key"]: _cluster(one["job_cluster_key"], one.get("new_cluster", {}), own=False)
             for one in job.get("job_clusters", [])
         }
         tasks = [self._task(at, task, clusters) for at, task in enumerate(job.get("tasks", []))]
-        self._stop()
+        self._raise_problems()
         check_graph(tasks, lambda at, what, remedy: self._refuse(("tasks", *at), what, remedy))
         started_by = [kind for kind in ("schedule", "trigger", "continuous") if kind in job]
         if len(started_by) > 1:
-            what = "is both scheduled and continuous" if "trigger" not in started_by else "is started in two ways"
+            what = "is both scheduled and continuous" if "trigger" not in started_by else "has two triggers"
             self._refuse((started_by[-1],), what, "keep one")
         spec = JobSpec(
             key=self._key,
@@ -101,17 +101,17 @@ class _Builder:
             health=_health(job),
             no_effect=no_effect,
         )
-        self._stop()
+        self._raise_problems()
         self._check_references(spec)
-        self._stop()
+        self._raise_problems()
         return JobSpec(**{**spec.__dict__, "warnings": tuple(self._warnings)})
 
-    def _judge(self) -> tuple[NoEffect, ...]:
+    def _classify(self) -> tuple[NoEffect, ...]:
         wheels = any(one.get("type") == "whl" for one in self._bundle.sections.get("artifacts", {}).values())
         found = []
-        for one in judged(self._job, wheels):
+        for one in classify(self._job, wheels):
             if one.setting.effect is Effect.REFUSED:
-                self._refuse(one.path, "is not run here", one.setting.reason)
+                self._refuse(one.path, "is not supported here", one.setting.reason)
             elif one.setting.effect is Effect.NONE:
                 found.append(NoEffect(self._name(one.path), self._position(one.path), one.setting.reason))
         return tuple(found)
@@ -123,12 +123,12 @@ class _Builder:
             cluster = _cluster(task["task_key"], task["new_cluster"], own=True)
         if cluster is None:
             named = task.get("job_cluster_key")
-            what = f"names a job cluster {named} that is not there" if named else "has no cluster"
+            what = f"job cluster {named} is not declared" if named else "has no cluster"
             self._refuse((*path, "job_cluster_key"), what, "declare it in job_clusters and name it")
             cluster = ClusterSpec("")
         retries, interval = task.get("max_retries", 0), task.get("min_retry_interval_millis", 0)
         if retries < -1 or interval < 0 or task.get("timeout_seconds", 0) < 0:
-            self._refuse(path, "has a negative number of retries, interval or timeout", "only max_retries may be -1")
+            self._refuse(path, "has negative retries, interval or timeout", "only max_retries may be -1")
         return TaskSpec(
             key=task["task_key"],
             work=self._work(path, task),
@@ -144,25 +144,25 @@ class _Builder:
         )
 
     def _work(self, path: Path, task: Mapping[str, Any]) -> WheelTask | PythonFileTask:
-        def plain(kind: str, values: list[str]) -> tuple[str, ...]:
+        def positional(kind: str, values: list[str]) -> tuple[str, ...]:
             return tuple(self._text((*path, kind, "parameters", at), value) for at, value in enumerate(values))
 
         kinds = [kind for kind in ("python_wheel_task", "spark_python_task") if kind in task]
         if len(kinds) != 1:
-            self._refuse(path, "runs nothing, or two things", "write one python_wheel_task or spark_python_task")
+            self._refuse(path, "has no task type, or more than one", "write one python_wheel_task or spark_python_task")
             return WheelTask("", "")
         work = task[kinds[0]]
         if kinds[0] == "spark_python_task":
             file = self._text((*path, kinds[0], "python_file"), work["python_file"])
-            return PythonFileTask(file, plain(kinds[0], work.get("parameters", [])))
+            return PythonFileTask(file, positional(kinds[0], work.get("parameters", [])))
         if work.get("named_parameters") and work.get("parameters"):
-            self._refuse((*path, kinds[0]), "has both named and plain parameters", "keep one kind")
+            self._refuse((*path, kinds[0]), "has both named and positional parameters", "keep one kind")
         named = {
             name: self._text((*path, kinds[0], "named_parameters", name), str(value))
             for name, value in work.get("named_parameters", {}).items()
         }
-        plain_ones = plain(kinds[0], work.get("parameters", []))
-        return WheelTask(work["package_name"], work["entry_point"], named, plain_ones)
+        positional_ones = positional(kinds[0], work.get("parameters", []))
+        return WheelTask(work["package_name"], work["entry_point"], named, positional_ones)
 
     def _schedule(self) -> Schedule | None:
         found = self._job.get("schedule")
@@ -171,18 +171,18 @@ class _Builder:
         try:
             zone = ZoneInfo(found["timezone_id"])
         except (ZoneInfoNotFoundError, ValueError):
-            what = f"names no time zone: {found['timezone_id']}"
-            self._refuse(("schedule", "timezone_id"), what, "write one such as Europe/Berlin or UTC")
+            what = f"unknown time zone: {found['timezone_id']}"
+            self._refuse(("schedule", "timezone_id"), what, "write Europe/Berlin or UTC, for example")
             return None
         try:
             quartz = parse_quartz(found["quartz_cron_expression"])
         except QuartzError as error:
-            self._refuse(("schedule", "quartz_cron_expression"), "is no quartz expression", str(error))
+            self._refuse(("schedule", "quartz_cron_expression"), "is not a Quartz expression", str(error))
             return None
         return Schedule(quartz, zone, found.get("pause_status") == "PAUSED")
 
     def _periodic(self) -> Schedule | None:
-        """A trigger's interval as a time-table; the platform does not say from which moment on it counts."""
+        """Return a trigger's interval as a schedule; the platform does not publish when it starts to count."""
         trigger = self._job.get("trigger") or {}
         periodic = trigger.get("periodic")
         if periodic is None:
@@ -190,9 +190,9 @@ class _Builder:
         every, unit = int(periodic["interval"]), str(periodic["unit"])
         quartz = _QUARTZ.get(unit, {}).get(every) if every > 0 else None
         if quartz is None:
-            what = f"every {every} {unit.lower()} is not an interval that the runner keeps"
+            what = f"every {every} {unit.lower()} is not a supported interval"
             self._refuse(
-                ("trigger", "periodic"), what, "take minutes that divide an hour, hours that divide a day, 1 day"
+                ("trigger", "periodic"), what, "write minutes that divide an hour, hours that divide a day, or 1 day"
             )
             return None
         return Schedule(parse_quartz(quartz), ZoneInfo("UTC"), trigger.get("pause_status") == "PAUSED")
@@ -204,8 +204,8 @@ class _Builder:
         for at, task in enumerate(self._job["tasks"]):
             for name in ("depends_on", *_RETRIES):
                 if task.get(name):
-                    remedy = "take it out, or make the job a scheduled one"
-                    what = "is not for a continuous job: it takes neither dependencies nor retry policies (documented)"
+                    remedy = "remove it, or give the job a schedule"
+                    what = "is not allowed in a continuous job: no dependencies, no retry policies (documented)"
                     self._refuse(("tasks", at, name), what, remedy)
         mode = TaskRetryMode(found.get("task_retry_mode", "NEVER"))
         return Continuous(mode, found.get("pause_status") == "PAUSED")
@@ -227,36 +227,36 @@ class _Builder:
         try:
             for reference in references(text):
                 check(reference, parameters, upstream)
-            for literal in left_as_they_are(text):
+            for literal in literal_braces(text):
                 where = self._position(path)
-                self._warnings.append(f"{where}: {self._name(path)}: {literal} is no reference and stays as it stands")
+                self._warnings.append(f"{where}: {self._name(path)}: {literal} is not a reference and stays unchanged")
         except UnknownReferenceError as error:
-            self._refuse(path, "cannot be filled in", str(error))
+            self._refuse(path, "cannot be resolved", str(error))
 
     def _text(self, path: Path, text: str) -> str:
-        """A text with what the deployment knows of other resources put in."""
+        """Return a text with the values of references to other resources."""
 
         def known(match: re.Match[str]) -> str:
             value = self._bundle.written.get(match[1], {}).get(match[2], {}).get(match[3])
             if not isinstance(value, str | int):
-                self._refuse(path, f"{match[0]} is known to a workspace only", "write its value for this target")
+                self._refuse(path, f"{match[0]} is known only in a workspace", "write its value for this target")
                 return match[0]
             return str(value)
 
         return _RESOURCE.sub(known, text)
 
     def _refuse(self, path: Path, what: str, remedy: str) -> None:
-        self._wrong.append(Problem(what, self._name(path), (self._position(path),), remedy=remedy))
+        self._problems.append(Problem(what, self._name(path), (self._position(path),), remedy=remedy))
 
-    def _stop(self) -> None:
-        if self._wrong:
-            raise BundleError(self._wrong)
+    def _raise_problems(self) -> None:
+        if self._problems:
+            raise BundleError(self._problems)
 
     def _name(self, path: Path) -> str:
         return path_text(("resources", "jobs", self._key, *path))
 
     def _position(self, path: Path) -> Position:
-        """Where a value was written; where it is missing, what it is missing in."""
+        """Return the position of a value; of its parent if the value is missing."""
         while True:
             try:
                 return self._bundle.position(("jobs", self._key, *path))
@@ -269,7 +269,7 @@ def _cluster(key: str, cluster: Mapping[str, Any], own: bool) -> ClusterSpec:
 
 
 def _seconds(value: int | None) -> timedelta | None:
-    # 0 is none.
+    # 0 means no timeout.
     return timedelta(seconds=value) if value else None
 
 
@@ -282,8 +282,10 @@ def _notifications(found: Mapping[str, Any]) -> Notifications:
     emails, hooks = found.get("email_notifications", {}), found.get("webhook_notifications", {})
     switches = found.get("notification_settings", {})
 
-    def by_kind(source: Mapping[str, Any], one: Callable[[Any], str]) -> dict[NoticeKind, tuple[str, ...]]:
-        return {kind: tuple(one(to) for to in source[kind.value]) for kind in NoticeKind if source.get(kind.value)}
+    def by_kind(source: Mapping[str, Any], one: Callable[[Any], str]) -> dict[NotificationKind, tuple[str, ...]]:
+        return {
+            kind: tuple(one(to) for to in source[kind.value]) for kind in NotificationKind if source.get(kind.value)
+        }
 
     return Notifications(
         by_kind(emails, str),

@@ -1,7 +1,7 @@
-"""The Jobs service for one job, without a clock and without processes: inputs go in, actions and events come out.
+"""State machine of one job: takes inputs, returns actions and events. It has no clock and starts no process.
 
-Whoever drives it feeds what happened, does what it says, and wakes it at `next_wakeup()` with a Tick. The same inputs
-always give the same outputs. Where the platform does not say what it does, `assumptions.py` does.
+The caller feeds inputs, executes the actions, and feeds a Tick at `next_wakeup()`. The same inputs always give the same
+outputs. `assumptions.py` has the rules that the platform does not publish.
 """
 
 from collections import deque
@@ -30,18 +30,18 @@ from dabs_lab.jobs.events import (
 )
 from dabs_lab.jobs.job_run import Run
 from dabs_lab.jobs.job_spec import JobSpec
-from dabs_lab.jobs.retries import Backing
-from dabs_lab.jobs.run_records import Cause, Out, Result, Shared
-from dabs_lab.jobs.snapshots import JobView, view
+from dabs_lab.jobs.retries import RunBackoff
+from dabs_lab.jobs.run_records import Cause, Output, Result, Shared
+from dabs_lab.jobs.snapshots import JobSnapshot, run_snapshot
 
 # "A minimum interval of 10 seconds between subsequent runs triggered by the schedule" (docs, "Run jobs on a schedule").
-_LEAST_BETWEEN_TICKS = timedelta(seconds=10)
-# Runs that ended and are still shown; an endless job has more of them than memory.
+_LEAST_INTERVAL = timedelta(seconds=10)
+# Ended runs in the snapshot. The number is limited because a continuous job never stops.
 _KEPT = 50
 
 
 class JobMachine:
-    """A job from `start` on. No run starts by itself at or after `until`; `paused` overrides the job's own setting."""
+    """A job from `start` on. Triggers start no run at or after `until`; `paused` overrides the job's setting."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class JobMachine:
     ) -> None:
         self.spec = spec
         self.assumptions = assumptions or Assumptions()
-        self._out = Out(self.assumptions)
+        self._out = Output(self.assumptions)
         ids = count(first_id)
         self._shared = Shared(spec, self.assumptions, self._out, ids, job_id, workspace_id, workspace_url)
         self._now = start
@@ -67,41 +67,41 @@ class JobMachine:
         self._active: list[Run] = []
         self._queue: deque[Run] = deque()
         self._ended: deque[Run] = deque(maxlen=_KEPT)
-        self._backing = Backing(self._shared)
-        # When the next run starts by itself.
+        self._backoff = RunBackoff(self._shared)
+        # Start of the next triggered run.
         self._next: datetime | None = None
-        # What a continuous job is started with again, once its run is canceled for it.
-        self._again: Mapping[str, str] | None = None
+        # Parameters of the run that replaces the current run of a continuous job.
+        self._restart_parameters: Mapping[str, str] | None = None
         if not self._paused:
             self._next = self._scheduled(start) if spec.schedule else start if spec.continuous else None
 
     def feed(self, event: Input) -> Step:
-        """Take what happened, and say what is to be done.
+        """Process an input; return actions and events.
 
-        First everything that was due until then is decided, then the event. Raises ValueError for a time before the
-        last one and for an attempt, a cluster, a run or a task that never was; UnknownReferenceError for job
-        parameters that the job does not have or that cannot be filled in.
+        Everything due before the input is processed first. Raises ValueError for a time before the last one and for an
+        unknown attempt, cluster, run or task; UnknownReferenceError for job parameters that are unknown or cannot be
+        resolved.
         """
         if event.at < self._now:
-            raise ValueError(f"{event} is before {self._now}: time does not go back")
+            raise ValueError(f"{event} is earlier than the last input at {self._now}")
         now = self._now = event.at
         self._settle(now)
         match event:
             case RunNow():
                 self._run_now(event)
             case AttemptEnded():
-                run = self._of_attempt(event.attempt)
+                run = self._run_of_attempt(event.attempt)
                 if run and run.tasks and (found := run.tasks.attempt(event.attempt)):
                     run.tasks.ended(found, event.exit_code, event.message, event.values, now)
             case ClusterUp() | ClusterLost():
                 self._cluster(event)
             case BacklogExceeded():
-                if run := self._of_number(event.run):
+                if run := self._find_run(event.run):
                     run.backlog(event.task, event.metric, event.value, now)
             case Cancel():
                 self._cancel(event)
             case Stop():
-                self._next, self._again, self._until = None, None, now
+                self._next, self._restart_parameters, self._until = None, None, now
                 for one in (*self._queue, *self._active):
                     one.close(Cause.USER, now)
             case Tick():
@@ -110,27 +110,27 @@ class JobMachine:
         return self._out.take()
 
     def next_wakeup(self) -> datetime | None:
-        """When to feed a Tick if nothing happens before; None when only inputs can change anything."""
+        """Return the time of the next Tick to feed; None if only other inputs can change the state."""
         due = [moment for run in self._active for moment in run.deadlines()]
         due += [run.created + self.assumptions.queue_limit for run in self._queue]
-        if self._next and not self._over(self._next):
+        if self._next and not self._past_end(self._next):
             due.append(self._next)
         return min(due, default=None)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs or waits, and nothing will start by itself."""
-        coming = self._next is not None and not self._over(self._next)
+        """True if no run is active or queued, and no trigger will start one."""
+        coming = self._next is not None and not self._past_end(self._next)
         return not (self._active or self._queue or coming)
 
-    def snapshot(self) -> JobView:
-        """The states of all runs that are remembered."""
+    def snapshot(self) -> JobSnapshot:
+        """Return the state of active, queued and recently ended runs."""
         runs = sorted((*self._ended, *self._active, *self._queue), key=lambda run: run.id)
-        coming = self._next if self._next and not self._over(self._next) else None
-        return JobView(tuple(view(run) for run in runs), coming, self._backing.failures)
+        coming = self._next if self._next and not self._past_end(self._next) else None
+        return JobSnapshot(tuple(run_snapshot(run) for run in runs), coming, self._backoff.failures)
 
     def _settle(self, now: datetime) -> None:
-        """Decide what is due, until nothing changes: ends make room for others."""
+        """Process what is due until the state is stable: an ended run makes room for others."""
         for run in self._active:
             run.advance(now)
         while True:
@@ -138,52 +138,52 @@ class JobMachine:
             self._active = [run for run in self._active if not run.end]
             self._queue = deque(run for run in self._queue if not run.end)
             for run in ended:
-                self._after(run, now)
-            started = self._expire(now) or self._from_queue(now) or self._by_itself(now)
+                self._on_run_end(run, now)
+            started = self._skip_expired(now) or self._start_queued(now) or self._start_due(now)
             if not started and not ended:
                 return
 
-    def _after(self, run: Run, now: datetime) -> None:
+    def _on_run_end(self, run: Run, now: datetime) -> None:
         self._ended.append(run)
         if self.spec.continuous is None or run.start is None:
             return
-        if self._again is not None:
-            given, self._again = self._again, None
+        if self._restart_parameters is not None:
+            given, self._restart_parameters = self._restart_parameters, None
             self._begin(Run(self._shared, TriggerType.CONTINUOUS_RESTART, now, now, given), now)
         elif self._paused:
             self._out.assume(now, "paused_by_hand")
-        elif not self._over(now):
+        elif not self._past_end(now):
             lived = now - run.start
-            self._next = now + self._backing.pause(run.failed, run.result is Result.SUCCESS, lived, now)
-            said: dict[str, Json] = {"next_at": iso(self._next), "failures": self._backing.failures}
-            self._out.tell(now, EventKind.NEXT_RUN, said)
+            self._next = now + self._backoff.pause(run.failed, run.result is Result.SUCCESS, lived, now)
+            data: dict[str, Json] = {"next_at": iso(self._next), "failures": self._backoff.failures}
+            self._out.emit(now, EventKind.NEXT_RUN, data)
 
-    def _expire(self, now: datetime) -> bool:
+    def _skip_expired(self, now: datetime) -> bool:
         late = [run for run in self._queue if run.created + self.assumptions.queue_limit <= now]
         for run in late:
             self._out.assume(now, "queue_limit")
             run.skip(now)
         return bool(late)
 
-    def _from_queue(self, now: datetime) -> bool:
+    def _start_queued(self, now: datetime) -> bool:
         if not self._queue or len(self._active) >= self._limit:
             return False
         self._begin(self._queue.popleft(), now)
         return True
 
-    def _by_itself(self, now: datetime) -> bool:
-        """Start the run that is due by schedule or because a continuous job has none."""
+    def _start_due(self, now: datetime) -> bool:
+        """Start the run that is due by schedule, or the next run of a continuous job."""
         due = self._next
-        if due is None or due > now or self._over(due):
+        if due is None or due > now or self._past_end(due):
             return False
         if self.spec.continuous:
             self._next = None
             self._trigger(TriggerType.CONTINUOUS, due, now, {})
             return True
         passed = 0
-        while self._next is not None and self._next <= now and not self._over(self._next):
+        while self._next is not None and self._next <= now and not self._past_end(self._next):
             due, passed = self._next, passed + 1
-            self._next = self._scheduled(due + _LEAST_BETWEEN_TICKS - timedelta(seconds=1))
+            self._next = self._scheduled(due + _LEAST_INTERVAL - timedelta(seconds=1))
         if passed > 1:
             self._out.assume(now, "missed_ticks")
         self._trigger(TriggerType.PERIODIC, due, now, {})
@@ -193,17 +193,17 @@ class JobMachine:
         for name, text in event.parameters.items():
             if name not in self.spec.parameters:
                 known = ", ".join(sorted(self.spec.parameters)) or "none"
-                raise UnknownReferenceError(f"job {self.spec.key} has no parameter {name}: it has {known}")
+                raise UnknownReferenceError(f"job {self.spec.key} has no parameter {name}: known are {known}")
             for reference in references(text):
                 check(reference, None, frozenset())
         if self.spec.continuous is None or self._paused:
             self._trigger(TriggerType.ONE_TIME, event.at, event.at, event.parameters)
             return
-        # "Run now" restarts a continuous job, and its pauses begin anew.
-        self._backing.reset()
+        # "Run now" restarts a continuous job and resets its pauses.
+        self._backoff.reset()
         self._next = None
         if self._active:
-            self._again = event.parameters
+            self._restart_parameters = event.parameters
             self._active[0].close(Cause.USER, event.at)
         else:
             self._trigger(TriggerType.CONTINUOUS_RESTART, event.at, event.at, event.parameters)
@@ -225,10 +225,10 @@ class JobMachine:
 
     @property
     def _limit(self) -> int:
-        """A continuous job has one run; 0 skips every run (SDK, max_concurrent_runs)."""
+        """Return the maximum of concurrent runs: 1 for a continuous job; 0 skips every run (SDK)."""
         return 1 if self.spec.continuous else self.spec.max_concurrent_runs
 
-    def _over(self, moment: datetime) -> bool:
+    def _past_end(self, moment: datetime) -> bool:
         return self._until is not None and moment >= self._until
 
     def _scheduled(self, after: datetime) -> datetime | None:
@@ -236,7 +236,7 @@ class JobMachine:
         return schedule.quartz.next_after(after, schedule.zone) if schedule else None
 
     def _cancel(self, event: Cancel) -> None:
-        run = self._of_number(event.run)
+        run = self._find_run(event.run)
         if run is None:
             return
         if event.task is None:
@@ -254,19 +254,19 @@ class JobMachine:
                 else:
                     run.tasks.cluster_lost(cluster, event.message, event.at)
                 return
-        raise ValueError(f"there never was a cluster {event.cluster}")
+        raise ValueError(f"unknown cluster {event.cluster}")
 
-    def _of_number(self, number: int) -> Run | None:
-        """A run that has not ended; None for one that has."""
+    def _find_run(self, number: int) -> Run | None:
+        """Return an active or queued run; None for an ended one. Raises ValueError for an unknown id."""
         for run in (*self._active, *self._queue):
             if run.id == number:
                 return run
         if any(run.id == number for run in self._ended):
             return None
-        raise ValueError(f"there is no run {number}")
+        raise ValueError(f"unknown run {number}")
 
-    def _of_attempt(self, number: int) -> Run | None:
+    def _run_of_attempt(self, number: int) -> Run | None:
         for run in (*self._active, *self._ended):
             if run.tasks and run.tasks.attempt(number):
                 return run
-        raise ValueError(f"there never was an attempt {number}")
+        raise ValueError(f"unknown attempt {number}")

@@ -1,6 +1,6 @@
-"""The graph of a job's tasks: whether it is one, when a task may start, and what a run comes to.
+"""Dependencies of a job's tasks: checks, conditions of tasks, and the result of a run.
 
-Rules: docs.databricks.com, "Configure task dependencies": run_if, excluded tasks, how a run's state is determined.
+Rules: docs.databricks.com, "Configure task dependencies".
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,51 +13,55 @@ from dabs_lab.jobs.supported_settings import Path
 Result = RunResultState
 FAILED = frozenset({Result.FAILED, Result.TIMEDOUT, Result.UPSTREAM_FAILED})
 CANCELED = frozenset({Result.CANCELED, Result.UPSTREAM_CANCELED})
-# Tasks with these did not run.
+# Results of tasks that did not run.
 SKIPPED = frozenset({Result.EXCLUDED, Result.UPSTREAM_FAILED, Result.UPSTREAM_CANCELED})
-# The path below the tasks, what is wrong, what to do.
+# Arguments: path below the tasks, problem, remedy.
 Refuse = Callable[[Path, str, str], None]
 
 
 def check_graph(tasks: Sequence[TaskSpec], refuse: Refuse) -> None:
-    """Tells of tasks that are none, stand twice, depend on what is not there, or wait for each other."""
+    """Report missing tasks, duplicate keys, unknown dependencies and cycles."""
     places = {task.key: at for at, task in enumerate(tasks)}
     if not tasks:
-        refuse((), "has no task", "write one")
+        refuse((), "has no task", "add one")
     for at, task in enumerate(tasks):
         if places[task.key] != at:
-            refuse((at, "task_key"), f"task {task.key} stands twice", "rename one")
+            refuse((at, "task_key"), f"task {task.key} is declared twice", "rename one")
         for number, other in enumerate(task.depends_on):
             if other not in places:
-                refuse((at, "depends_on", number), f"depends on task {other}, which is not there", "mend the name")
+                refuse((at, "depends_on", number), f"depends on unknown task {other}", "correct the name")
     done: set[str] = set()
     while True:
         ready = [task.key for task in tasks if task.key not in done and set(task.depends_on) & places.keys() <= done]
         if not ready:
             break
         done.update(ready)
-    if circle := [task for task in tasks if task.key not in done]:
-        names = ", ".join(task.key for task in circle)
-        refuse((places[circle[0].key], "depends_on"), f"tasks wait for each other, or for such: {names}", "break it")
+    if cycle := [task for task in tasks if task.key not in done]:
+        names = ", ".join(task.key for task in cycle)
+        refuse(
+            (places[cycle[0].key], "depends_on"),
+            f"tasks are part of a cycle or depend on it: {names}",
+            "remove a dependency",
+        )
 
 
 def decide(run_if: RunIf, results: Sequence[RunResultState]) -> RunResultState | None:
-    """What becomes of a task whose dependencies ended so: None when it runs, else the result of what does not.
+    """Return None if a task runs after these results of its dependencies, else its own result.
 
-    A condition on success that is not met gives UPSTREAM_FAILED (UPSTREAM_CANCELED when nothing failed but something
-    was canceled), one on failure gives EXCLUDED. All excluded: excluded too, whatever the condition.
+    An unmet condition on success gives UPSTREAM_FAILED, or UPSTREAM_CANCELED if none failed and some were canceled. An
+    unmet condition on failure gives EXCLUDED. If all dependencies are excluded, the task is excluded too.
     """
     if not results:
         return None
     failed = sum(result in FAILED for result in results)
     canceled = sum(result in CANCELED for result in results)
-    executed_well = sum(result is Result.SUCCESS for result in results)
+    succeeded = sum(result is Result.SUCCESS for result in results)
     if all(result is Result.EXCLUDED for result in results):
         return Result.EXCLUDED
     met = {
-        RunIf.ALL_SUCCESS: executed_well == len(results),
-        RunIf.AT_LEAST_ONE_SUCCESS: executed_well > 0,
-        RunIf.NONE_FAILED: failed + canceled == 0 and executed_well > 0,
+        RunIf.ALL_SUCCESS: succeeded == len(results),
+        RunIf.AT_LEAST_ONE_SUCCESS: succeeded > 0,
+        RunIf.NONE_FAILED: failed + canceled == 0 and succeeded > 0,
         RunIf.ALL_DONE: True,
         RunIf.AT_LEAST_ONE_FAILED: failed + canceled > 0,
         RunIf.ALL_FAILED: failed + canceled == len(results),
@@ -70,14 +74,14 @@ def decide(run_if: RunIf, results: Sequence[RunResultState]) -> RunResultState |
 
 
 def result_of_run(
-    leaves: Iterable[RunResultState], every: Iterable[RunResultState]
+    leaves: Iterable[RunResultState], results: Iterable[RunResultState]
 ) -> tuple[RunResultState, TerminationCodeCode]:
-    """What a run comes to whose tasks all ended: its leaf tasks decide, and excluded ones count as successful."""
+    """Return result and code of a run whose tasks all ended. Leaf tasks decide; excluded ones count as successful."""
     last = set(leaves)
     if last & FAILED:
         return Result.FAILED, TerminationCodeCode.RUN_EXECUTION_ERROR
     if last & CANCELED:
         return Result.CANCELED, TerminationCodeCode.USER_CANCELED
-    if set(every) & (FAILED | CANCELED):
+    if set(results) & (FAILED | CANCELED):
         return Result.SUCCESS_WITH_FAILURES, TerminationCodeCode.SUCCESS_WITH_FAILURES
     return Result.SUCCESS, TerminationCodeCode.SUCCESS

@@ -1,4 +1,4 @@
-"""The command line of an attempt: a task's parameters with the job's pushed down, and references filled in."""
+"""Command line of an attempt: parameters of task and job, with references resolved."""
 
 from collections.abc import Mapping
 
@@ -8,15 +8,15 @@ from dabs_lab.jobs.run_records import Attempt, Result, TaskRun
 
 
 def job_parameters(spec: JobSpec, given: Mapping[str, str], context: RunContext) -> dict[str, str]:
-    """The job's parameters for one run: those that were given before those of the job."""
+    """Return the job's parameters for one run; `given` overrides their defaults."""
     return {name: resolve(given.get(name, text), context, None) for name, text in spec.parameters.items()}
 
 
 def arguments(task: TaskRun, attempt: Attempt, upstream: Mapping[str, TaskRun], context: RunContext) -> tuple[str, ...]:
-    """The arguments of an attempt's process. Raises UnknownReferenceError for a value that is not there.
+    """Return the arguments of an attempt's process. Raises UnknownReferenceError for a missing value.
 
-    Job parameters are pushed down to tasks with named parameters, and go before those of the task
-    (docs.databricks.com, "Configure job parameters"); named ones become `--name=value` (SDK, PythonWheelTask).
+    Job parameters are pushed down to tasks with named parameters and override them (docs.databricks.com, "Configure
+    job parameters"). Named parameters become `--name=value` (SDK, PythonWheelTask).
     """
     others = {key: _other(one) for key, one in upstream.items()}
     own = TaskContext(task.spec.key, attempt.id, attempt.number, others)

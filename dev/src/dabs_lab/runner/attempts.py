@@ -13,25 +13,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dabs_lab.local_spark import last_telling_line
+from dabs_lab.local_spark import last_error_line
 from dabs_lab.runner.driver import DRIVER_ERRORS, Driver, Gateway
 
-# From SIGTERM to SIGKILL: streams get 10 s to stop (stop_deadline), their last figures some more.
+# Seconds from SIGTERM to SIGKILL.
 GRACE_SECONDS = 15.0
-# A task that ends because its driver died may be seen before its driver is.
+# Seconds to wait for the end of a driver whose task failed first.
 _DRIVER_SECONDS = 2.0
-# What stopping the queries that a dead process left in the driver may take.
+# Seconds to stop the queries that a process left in the driver.
 _CLOSE_SECONDS = 5.0
-# Where the error of a traceback is printed: `package.module.Class: message`, whose message may have more lines.
+# First line of the error in a traceback: `package.module.Class: message`.
 _ERROR = re.compile(r"(?P<package>\w+)(?:\.\w+)+: (?P<message>.+)")
-# Errors whose message is a Java stack: the most telling line of the log says more.
+# The message of these errors is a Java stack: the last error line of the log is more useful.
 _JAVA = frozenset({"py4j", "pyspark"})
 _MOST_LINES = 60
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The last batch that a task reported for a stream; `seen`: monotonic clock of this process."""
+    """Last batch that a task reported for a stream. seen: monotonic clock of this process."""
 
     number: int
     rows_in: int
@@ -70,7 +70,7 @@ class AttemptLog:
                     self._take(line)
 
     def _take(self, line: bytes) -> None:
-        # Another line of a task may look like a progress line.
+        # Other output of a task may look like a progress line.
         with suppress(ValueError, KeyError, TypeError):
             read = json.loads(line)
             if isinstance(read.get("streams"), list):
@@ -81,16 +81,16 @@ class AttemptLog:
             self.batches[str(read["stream"])] = batch
 
     def last_lines(self, count: int) -> list[str]:
-        """Return the last lines without progress lines, but the whole message of the error that ended the task."""
+        """Return the last lines without progress lines, and the whole error message of the last traceback."""
         lines = self._text()
         begin = self._error_at(lines)
         return lines[min(begin, max(0, len(lines) - count)) :][:_MOST_LINES]
 
     def message(self) -> str | None:
-        """Return the line that says why the attempt failed: the message of the last traceback, or the last error."""
+        """Return why the attempt failed: the error message of the last traceback, or the last error line."""
         lines = self._text()
         found = _ERROR.match(lines[at]) if (at := self._error_at(lines)) < len(lines) else None
-        return found["message"] if found else last_telling_line(self.file, 0)
+        return found["message"] if found else last_error_line(self.file, 0)
 
     def _text(self) -> list[str]:
         with suppress(OSError):
@@ -109,7 +109,7 @@ class AttemptLog:
 
 
 class AttemptProcess:
-    """Starts the process in a thread, waits for its end there, and says once how it ended."""
+    """Process of an attempt. A thread starts it, waits for its end and calls `ended` once."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class AttemptProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, once there is one."""
+        """Return the process id, or None before the start."""
         return self.process.pid if self.process else None
 
     def cancel(self, at_once: bool) -> None:
-        """End the process: it is asked, and killed when it takes too long; or killed at once."""
+        """End the process with SIGTERM and, after a grace period, SIGKILL; or with SIGKILL at once."""
         with self._lock:
             self._canceled = True
             if self.process is None or self.process.returncode is not None:
@@ -165,7 +165,7 @@ class AttemptProcess:
         code = process.wait()
         if self._timer is not None:
             self._timer.cancel()
-        # What it started itself, and left.
+        # Kill the children that it left.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self._close(gateway)
@@ -190,7 +190,7 @@ class AttemptProcess:
             return self.process
 
     def _close(self, gateway: Gateway) -> None:
-        """Stop what it left in the driver; a driver that does not answer is waited for no longer than a deadline."""
+        """Stop what the process left in the driver; wait at most _CLOSE_SECONDS."""
 
         def close() -> None:
             try:
@@ -212,7 +212,7 @@ class AttemptProcess:
     def _signal(self, number: int) -> None:
         if self.process is not None and self.process.returncode is None:
             with suppress(ProcessLookupError):
-                # To the process alone when it is asked: what it started is its own to stop.
+                # SIGTERM goes to the process only: it stops its children itself.
                 if number == signal.SIGKILL:
                     os.killpg(self.process.pid, number)
                 else:

@@ -1,4 +1,4 @@
-"""Run a job of a bundle on this machine as Databricks' Jobs service would run it, and show it."""
+"""Run a job of a bundle on this machine as Databricks' Jobs service would, and display it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from dabs_lab.runner.runner import Runner
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run. seconds: stop after this long. until: the trigger starts no run from then on.
+    """Options of a run. seconds: stop after this long. until: the trigger starts no run from then on.
 
     live: follow the job's trigger even where the target pauses it. parameters: of the job.
     resolved: file with the output of `databricks bundle validate -o json`, `-` for standard input.
@@ -61,30 +61,30 @@ def run_job(config: LocalConfig, request: RunRequest, warnings: Callable[[Bundle
     names.prepare(spec)
     check_java()
     start = datetime.now(UTC)
-    # Ids that no other start of this command has: programs tell runs apart by them.
+    # Ids are unique across commands: programs use them as keys.
     first_id = int(begin * 1000)
     machine = JobMachine(
         spec, start, first_id=first_id, until=request.until, paused=not by_trigger, assumptions=assumptions
     )
     console = Console(emoji=False)
-    shown = JsonLines() if request.as_json else Screen(console) if console.is_terminal else Lines(console)
+    display = JsonLines() if request.as_json else Screen(console) if console.is_terminal else Lines(console)
     remarks = [problem.summary for problem in (*bundle.warnings, *bundle.notes)]
     notes = [*remarks, *spec.warnings, *warnings(bundle)]
-    if isinstance(shown, JsonLines):
+    if isinstance(display, JsonLines):
         without = [f"{one.position}: {one.path}" for one in spec.no_effect]
         head = {"at": iso(start), "event": "start", "job": request.job, "target": bundle.target}
-        shown.line({**head, "home": str(config.home), "no_effect": [*without], "warnings": [*notes]})
+        display.line({**head, "home": str(config.home), "no_effect": [*without], "warnings": [*notes]})
     else:
         say(console, f"job {request.job}, target {bundle.target}; everything is stored under {config.home}")
         for note in notes:
             say(console, f"warning: {note}")
     try:
-        with shown.showing():
-            state = Runner(machine, names, shown).run(None if by_trigger else request.parameters, request.seconds)
+        with display.open():
+            state = Runner(machine, names, display).run(None if by_trigger else request.parameters, request.seconds)
     except UnknownReferenceError as error:
         raise ConfigurationError(f"--param: {error}") from None
-    if isinstance(shown, JsonLines):
-        shown.line(summary_object(state, iso(datetime.now(UTC))))
+    if isinstance(display, JsonLines):
+        display.line(summary_object(state, iso(datetime.now(UTC))))
     else:
         for line in summary(state):
             say(console, line)

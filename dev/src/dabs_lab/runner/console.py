@@ -1,8 +1,8 @@
-"""Lines that hold names and paths of the user, printed as they are."""
+"""Print text without markup."""
 
 from rich.console import Console
 
 
 def say(console: Console, text: str) -> None:
-    """One line: nothing in it becomes a colour or a link, and it is not cut."""
+    """Print one line without markup, highlighting or wrapping: it may contain names and paths of the user."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

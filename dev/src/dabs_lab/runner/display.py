@@ -1,4 +1,4 @@
-"""What one sees while a job runs here: a live table, plain lines, or a JSON object for each event; and the end."""
+"""Displays of a running job: a live table, plain lines, or one JSON object per event; and the summary."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dabs_lab.jobs.events import Event, EventKind, Json
-from dabs_lab.jobs.snapshots import AttemptView, RunView, TaskView
+from dabs_lab.jobs.snapshots import AttemptSnapshot, RunSnapshot, TaskSnapshot
 from dabs_lab.runner.console import say
 from dabs_lab.runner.run_state import RunState
 from dabs_lab.runner.stream_status import StreamStatus, stream_statuses
@@ -23,61 +23,61 @@ _BAD = ("FAILED", "TIMEDOUT")
 
 
 class JsonLines:
-    """An object a line, for programs."""
+    """Display for programs: one JSON object per line."""
 
     def __init__(self, write: Any = print) -> None:
         self._write = write
 
-    def showing(self) -> AbstractContextManager[object]:
-        """Nothing to prepare."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return an empty context."""
         return nullcontext()
 
-    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
-        """A line for each."""
+    def events(self, state: RunState, events: tuple[Event, ...]) -> None:
+        """Print one line per event."""
         for event in events:
             self.line(event.as_dict())
 
-    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
-        """A line."""
-        self.line(told)
+    def process(self, state: RunState, data: Mapping[str, Json]) -> None:
+        """Print one line."""
+        self.line(data)
 
-    def look(self, happened: RunState) -> None:
-        """Nothing: figures are in the logs."""
+    def refresh(self, state: RunState) -> None:
+        """Do nothing: this display has no table."""
 
-    def line(self, told: Mapping[str, Json]) -> None:
-        """Print one object at once."""
-        self._write(json.dumps(told), flush=True)
+    def line(self, data: Mapping[str, Json]) -> None:
+        """Print one object and flush."""
+        self._write(json.dumps(data), flush=True)
 
 
 class Lines:
-    """A line for each event, where there is no terminal; failures with the last lines of their log."""
+    """Display without a terminal: one line per event; failures with the last lines of their log."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._last: deque[str] = deque(maxlen=_EVENTS)
 
-    def showing(self) -> AbstractContextManager[object]:
-        """Nothing to prepare."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return an empty context."""
         return nullcontext()
 
-    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
-        """Tell each, and why an attempt failed."""
+    def events(self, state: RunState, events: tuple[Event, ...]) -> None:
+        """Print each event, and the log of a failed attempt."""
         for event in events:
             if text := sentence(event):
-                self._tell(text)
+                self._add(text)
             if event.kind is EventKind.ATTEMPT and event.data.get("result") in _BAD:
-                for line in why(happened, event):
+                for line in log_lines(state, event):
                     self._print(line)
 
-    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
-        """Tell it."""
-        what = told.get("cluster") if told["event"] == "driver" else f"{told.get('task')}, attempt {told.get('number')}"
-        self._tell(f"{str(told['at'])[11:19]}  {what}: process {told['pid']}, log {told['log']}")
+    def process(self, state: RunState, data: Mapping[str, Json]) -> None:
+        """Print one line."""
+        what = data.get("cluster") if data["event"] == "driver" else f"{data.get('task')}, attempt {data.get('number')}"
+        self._add(f"{str(data['at'])[11:19]}  {what}: process {data['pid']}, log {data['log']}")
 
-    def look(self, happened: RunState) -> None:
-        """Nothing: there is no table to renew."""
+    def refresh(self, state: RunState) -> None:
+        """Do nothing: this display has no table."""
 
-    def _tell(self, text: str) -> None:
+    def _add(self, text: str) -> None:
         self._print(text)
 
     def _print(self, text: str) -> None:
@@ -85,61 +85,62 @@ class Lines:
 
 
 class Screen(Lines):
-    """The table, renewed once a second, with the last events under it; failures stay above it."""
+    """Display in a terminal: a live table with the last events below; failures stay above it."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def showing(self) -> AbstractContextManager[object]:
-        """The table is there while this is open."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return the context that shows the table."""
         return self._live
 
-    def look(self, happened: RunState) -> None:
-        """Renew it."""
+    def refresh(self, state: RunState) -> None:
+        """Redraw the table and the last events."""
         last = Text("\n".join(self._last), style="dim", no_wrap=True, overflow="ellipsis")
-        self._live.update(Group(table(happened), last), refresh=True)
+        self._live.update(Group(table(state), last), refresh=True)
 
-    def _tell(self, text: str) -> None:
+    def _add(self, text: str) -> None:
         self._last.append(text)
 
 
-def table(happened: RunState) -> Table:
-    """Runs, tasks, attempts and streams as they are now."""
+def table(state: RunState) -> Table:
+    """Return a table of the current runs, tasks, attempts and streams."""
     found = Table("run", "task", "attempt", "state", "cluster", "driver", "stream", "batch", "rows", "lag", "moved")
     now = time.monotonic()
     streams: dict[tuple[int, str], list[StreamStatus]] = {}
-    for truth in stream_statuses(happened, happened.view, now):
-        streams.setdefault((truth.run, truth.task), []).append(truth)
-    for run in happened.view.runs[-3:]:
+    for status in stream_statuses(state, state.snapshot, now):
+        streams.setdefault((status.run, status.task), []).append(status)
+    for run in state.snapshot.runs[-3:]:
         found.add_row(str(run.id), "", "", word(run), *[""] * 7, style="bold")
         for task in run.tasks:
             rows = [_cells(one) for one in streams.get((run.id, task.key), [])] or [[""] * 5]
             last = task.attempts[-1] if task.attempts else None
-            driver = happened.drivers.get(last.cluster) if last else None
-            state = f"{word(task)} until {task.retry_at:%H:%M:%S}" if task.retry_at else word(task)
+            driver = state.drivers.get(last.cluster) if last else None
+            shown = f"{word(task)} until {task.retry_at:%H:%M:%S}" if task.retry_at else word(task)
             number, cluster = (str(last.number), last.cluster.partition("-")[2]) if last else ("", "")
             pid = str(driver.pid) if driver and not driver.stopping else ""
-            head = ["", task.key, number, state, cluster, pid]
+            head = ["", task.key, number, shown, cluster, pid]
             for at, row in enumerate(rows):
                 found.add_row(*(head if at == 0 else [""] * 6), *row)
     return found
 
 
-def _cells(truth: StreamStatus) -> list[str]:
-    if truth.batch is None:
-        return [truth.stream, "", "", "", ""]
-    lag = "" if truth.batch.lag_seconds is None else span(truth.batch.lag_seconds)
-    return [truth.stream, str(truth.batch.number), f"{truth.batch.rows_out:,}", lag, f"{span(truth.still_seconds)} ago"]
+def _cells(status: StreamStatus) -> list[str]:
+    batch = status.batch
+    if batch is None:
+        return [status.stream, "", "", "", ""]
+    lag = "" if batch.lag_seconds is None else span(batch.lag_seconds)
+    return [status.stream, str(batch.number), f"{batch.rows_out:,}", lag, f"{span(status.still_seconds)} ago"]
 
 
-def word(one: RunView | TaskView | AttemptView) -> str:
-    """Its result, or the state of what has not ended."""
+def word(one: RunSnapshot | TaskSnapshot | AttemptSnapshot) -> str:
+    """Return the result, or the state if it has not ended."""
     return one.result.value if one.result else one.state.value
 
 
 def span(seconds: float) -> str:
-    """A length of time in one unit or two."""
+    """Return a duration in its largest suitable unit."""
     whole = int(seconds)
     if whole < 120:
         return f"{whole} s"
@@ -149,7 +150,7 @@ def span(seconds: float) -> str:
 
 
 def sentence(event: Event) -> str:
-    """An event as a line; an empty text for what another line says already."""
+    """Return an event as a line, or an empty text if another event says the same."""
     data = cast(dict[str, Any], dict(event.data))
     who = f"{event.at:%H:%M:%S}  run {event.run}" + (f", {event.task}" if event.task else "")
     result = f" {data.get('result') or ''} {data.get('code') or ''}".rstrip()
@@ -170,67 +171,64 @@ def sentence(event: Event) -> str:
         case EventKind.NEXT_RUN:
             return f"{event.at:%H:%M:%S}  next run at {data['next_at']}; failed runs in a row: {data['failures']}"
         case EventKind.NOTIFICATION:
-            told = ", ".join([*data["emails"], *data["webhooks"]])
-            return f"{who}: {told} would be told: {data['about']}"
+            recipients = ", ".join([*data["emails"], *data["webhooks"]])
+            return f"{who}: {recipients} would be notified: {data['about']}"
         case EventKind.ASSUMPTION:
             value = f" ({data['value']})" if data.get("value") else ""
             return f"{event.at:%H:%M:%S}  assumed: {data['name']}{value}: {data['sentence']}"
 
 
-def why(happened: RunState, event: Event) -> Iterator[str]:
-    """The log of an attempt that failed: its path, and its last lines."""
-    attempt = happened.attempts.get(event.attempt or 0)
+def log_lines(state: RunState, event: Event) -> Iterator[str]:
+    """Return path and last lines of the log of a failed attempt."""
+    attempt = state.attempts.get(event.attempt or 0)
     if attempt is not None:
         yield f"  {event.task}, attempt {attempt.number}: its log is {attempt.log.file}"
         for line in attempt.log.last_lines(_LAST_LINES):
             yield f"    {line}"
 
 
-def summary(happened: RunState) -> Iterator[str]:
-    """What the UI would say, beside what is true; then what was assumed, and who would have been told."""
-    view = happened.at_stop or happened.view
-    when = "when it was stopped" if happened.at_stop else "at the end"
-    found = list(stream_statuses(happened, view, happened.ended_at))
-    for run in view.runs:
-        yield f"run {run.id}: the UI would say {word(run)}; what was true {when}:"
-        for truth in (one for one in found if one.run == run.id):
-            if truth.moves and truth.batch:
-                told = f"moves: batch {truth.batch.number}, {span(truth.still_seconds)} ago"
-            elif truth.batch is None:
-                told = f"no batch for {span(truth.still_seconds)}, since its task began; {truth.why}"
+def summary(state: RunState) -> Iterator[str]:
+    """Return the lines of the summary: state in the UI and real state of each run; assumptions; notifications."""
+    snapshot = state.at_stop or state.snapshot
+    when = "when it was stopped" if state.at_stop else "at the end"
+    found = list(stream_statuses(state, snapshot, state.ended_at))
+    for run in snapshot.runs:
+        yield f"run {run.id}: the UI would show {word(run)}; real state {when}:"
+        for status in (one for one in found if one.run == run.id):
+            if status.moves and status.batch:
+                text = f"moves: batch {status.batch.number}, {span(status.still_seconds)} ago"
+            elif status.batch is None:
+                text = f"no batch for {span(status.still_seconds)}, since its task began; {status.why}"
             else:
-                told = f"no batch for {span(truth.still_seconds)}, the last was {truth.batch.number}; {truth.why}"
-            yield f"  {truth.stream:<16} {told}"
+                text = f"no batch for {span(status.still_seconds)}, the last was {status.batch.number}; {status.why}"
+            yield f"  {status.stream:<16} {text}"
         for task in run.tasks:
             tries = f"{len(task.attempts)} attempt{'s' if len(task.attempts) != 1 else ''}"
             yield f"  task {task.key}: {word(task)}, {tries}"
-        if happened.at_stop and run.id in happened.results:
-            yield f"  then it was stopped: {happened.results[run.id].value}"
+        if state.at_stop and run.id in state.results:
+            yield f"  then it was stopped: {state.results[run.id].value}"
     heads = {
-        EventKind.ASSUMPTION: "what Databricks does not publish, and was assumed:",
-        EventKind.NOTIFICATION: "who would have been told:",
+        EventKind.ASSUMPTION: "assumed, because Databricks does not publish it:",
+        EventKind.NOTIFICATION: "notifications that Databricks would have sent:",
     }
     for kind, head in heads.items():
-        told_of = [sentence(event) for event in happened.kept if event.kind is kind]
-        if told_of:
+        lines = [sentence(event) for event in state.kept if event.kind is kind]
+        if lines:
             yield head
-            yield from (f"  {text}" for text in told_of)
+            yield from (f"  {text}" for text in lines)
 
 
-def summary_object(happened: RunState, at: str) -> dict[str, Json]:
-    """The same, for programs; assumptions and notifications were events."""
-    view = happened.at_stop or happened.view
-    results = happened.results
-    runs: list[Json] = [
-        {"run": one.id, "ui": word(one), "result": results[one.id].value if one.id in results else None}
-        for one in view.runs
-    ]
-    streams: list[Json] = [truth.as_dict() for truth in stream_statuses(happened, view, happened.ended_at)]
+def summary_object(state: RunState, at: str) -> dict[str, Json]:
+    """Return the summary as a JSON object, without assumptions and notifications, which were events."""
+    snapshot = state.at_stop or state.snapshot
+    results = {run: result.value for run, result in state.results.items()}
+    runs: list[Json] = [{"run": run.id, "ui": word(run), "result": results.get(run.id)} for run in snapshot.runs]
+    streams: list[Json] = [status.as_dict() for status in stream_statuses(state, snapshot, state.ended_at)]
     return {
         "at": at,
         "event": "summary",
-        "stopped": happened.at_stop is not None,
+        "stopped": state.at_stop is not None,
         "runs": runs,
         "streams": streams,
-        "exit_code": happened.exit_code,
+        "exit_code": state.exit_code,
     }

@@ -1,4 +1,4 @@
-"""A cluster of a job on this machine: one Spark driver JVM, with a gateway and a session for each task on it."""
+"""Cluster of a job on this machine: a Spark driver JVM with a gateway and a session for each task."""
 
 import shutil
 import struct
@@ -16,19 +16,19 @@ from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 from py4j.protocol import Py4JError, Py4JNetworkError
 
 from dabs_lab.errors import MachineError
-from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS, in_properties, last_telling_line, log_settings
+from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS, escape_property, last_error_line, write_log_settings
 from dabs_lab.runner.local_config import ClusterSizes
 
-# The name by which a task's process finds its session at its gateway.
+# Name of a task's session at its gateway.
 SESSION = "session-of-this-task"
-# What a JVM that was asked to end may take, before it is killed; its own hooks get less.
+# Seconds that a JVM gets to end before it is killed; its shutdown hooks get less.
 _STOP_SECONDS, _HOOK_SECONDS = 6.0, 4
 _START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A way into the driver for one task: port on loopback and secret, and what is closed with it."""
+    """Connection of one task to the driver: port on loopback, secret, session."""
 
     port: int
     secret: str
@@ -36,11 +36,11 @@ class Gateway:
     _session: Any
 
     def environment(self) -> dict[str, str]:
-        """What tells PySpark to attach to it; the secret is seen by the same user only."""
+        """Return the variables with which PySpark attaches; only the same user can see the secret."""
         return {"PYSPARK_GATEWAY_PORT": str(self.port), "PYSPARK_GATEWAY_SECRET": self.secret}
 
     def close(self) -> None:
-        """Stop what the task left running in the driver. Raises Py4JError or OSError when the driver is gone."""
+        """Stop the task's jobs and queries. Raises Py4JError or OSError if the driver is gone."""
         self._session.interruptAll()
         for query in list(self._session.streams().active()):
             with suppress(Py4JError):
@@ -49,7 +49,7 @@ class Gateway:
 
 
 class Driver:
-    """One JVM, started by PySpark's own launcher. It ends when its standard input closes, and so with this process."""
+    """A JVM, started by PySpark's launcher. It ends when its standard input closes, so with this process."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class Driver:
         self._folder = folder
         self.log_file = log_file
         self.stopping = False
-        # Whether it has answered.
+        # True once it has answered.
         self.up = False
-        self._private = Path(tempfile.mkdtemp(prefix="sensor-streams-"))
+        self._private = Path(tempfile.mkdtemp(prefix="dabs-lab-"))
         self._info = self._private / "gateway"
         self._client: Any = None
         self._root: Any = None
@@ -80,11 +80,11 @@ class Driver:
 
     @property
     def pid(self) -> int:
-        """The process id of the JVM: the launcher replaces itself by it."""
+        """Return the process id of the JVM, which replaces the launcher."""
         return self.process.pid
 
     def watch(self, ended: Callable[[], None]) -> None:
-        """Call once the JVM is gone, from a thread of its own."""
+        """Call `ended` from another thread when the JVM has ended."""
 
         def wait() -> None:
             self.process.wait()
@@ -93,9 +93,9 @@ class Driver:
         threading.Thread(target=wait, name=f"driver {self.name}", daemon=True).start()
 
     def connect(self) -> None:
-        """Wait until the driver answers, and make its Spark context. Raises MachineError when it does not."""
+        """Wait for the driver and start its Spark context. Raises MachineError if it does not answer."""
         try:
-            port, secret = self._address()
+            port, secret = self._wait_for_address()
             self._client = ClientServer(
                 java_parameters=JavaParameters(port=port, auth_token=secret, auto_convert=True),
                 python_parameters=PythonParameters(port=0, eager_load=False),
@@ -104,14 +104,14 @@ class Driver:
             self._root = builder.getOrCreate()
             self.up = True
         except (Py4JError, OSError) as error:
-            raise MachineError(self._why(str(error))) from None
+            raise MachineError(self._start_error(str(error))) from None
         finally:
             shutil.rmtree(self._private, ignore_errors=True)
 
     def open(self) -> Gateway:
-        """A gateway and a session for one task. Raises Py4JError or OSError when the driver is gone.
+        """Return a gateway and a session for one task. Raises Py4JError or OSError if the driver is gone.
 
-        The callback client belongs to a gateway: two processes on one would take each other's calls of foreachBatch.
+        Each task needs its own gateway: the callbacks of foreachBatch go to one client per gateway.
         """
         server = self._client.jvm.org.apache.spark.api.python.Py4JServer(self._root.sparkContext().getConf())
         server.start()
@@ -120,7 +120,7 @@ class Driver:
         return Gateway(int(server.getListeningPort()), str(server.secret()), server, session)
 
     def stop(self) -> None:
-        """End the JVM, and wait until it is gone."""
+        """End the JVM and wait for its end."""
         self.stopping = True
         with suppress(OSError):
             if self.process.stdin is not None:
@@ -131,7 +131,7 @@ class Driver:
         shutil.rmtree(self._private, ignore_errors=True)
 
     def gone(self, seconds: float = 0.0) -> bool:
-        """Whether the JVM is gone, after so many seconds at the most."""
+        """Wait at most `seconds`; return True if the JVM has ended."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(seconds, 0.001))
         return self.process.returncode is not None
@@ -139,31 +139,31 @@ class Driver:
     def _settings(self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path) -> Path:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         options = (
-            f"{JAVA_OPTIONS} -Dlog4j2.configurationFile={log_settings(self.log_file).as_uri()} "
-            # A stream that does not stop must not keep a JVM that nobody needs any more.
+            f"{JAVA_OPTIONS} -Dlog4j2.configurationFile={write_log_settings(self.log_file).as_uri()} "
+            # A stream that does not stop must not keep the JVM alive.
             f"-Dspark.shutdown.timeout={_HOOK_SECONDS}s"
         )
         settings = {
             **LOCAL_SETTINGS,
             "spark.driver.memory": sizes.memory,
-            # It would stand in the log.
+            # Progress bars would fill the log.
             "spark.ui.showConsoleProgress": "false",
             **spark_conf,
-            # What is so on this machine, whatever the cluster is there.
+            # These describe this machine and override the cluster's settings.
             "spark.master": f"local[{sizes.cores}]",
             "spark.app.name": self.name,
             "spark.sql.warehouse.dir": str(warehouse),
             "spark.driver.extraJavaOptions": f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip(),
         }
-        # In a file that nobody else reads, and not on the command line: values may be secrets.
+        # Values may be secrets: they go into a private file, not on the command line.
         file = self._private / "spark.conf"
-        lines = (f"{in_properties(name)} {in_properties(str(value))}" for name, value in settings.items())
+        lines = (f"{escape_property(name)} {escape_property(str(value))}" for name, value in settings.items())
         text = "".join(line.replace("\n", "\\n") + "\n" for line in lines)
         file.write_text(text, encoding="utf-8")
         return file
 
     def _start(self, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        # As pyspark's launch_gateway does it, which keeps one gateway for a process: here there are several drivers.
+        # Like pyspark's launch_gateway, which supports only one gateway per process; the runner needs several.
         from pyspark.find_spark_home import _find_spark_home
 
         home = Path(_find_spark_home())  # type: ignore[no-untyped-call]
@@ -185,7 +185,7 @@ class Driver:
                 start_new_session=True,
             )
 
-    def _address(self) -> tuple[int, str]:
+    def _wait_for_address(self) -> tuple[int, str]:
         waited = 0.0
         while not self._info.exists():
             if self.gone(0.05):
@@ -197,18 +197,18 @@ class Driver:
         port, length = struct.unpack(">ii", data[:8])
         return port, data[8 : 8 + length].decode("utf-8")
 
-    def _why(self, error: str) -> str:
+    def _start_error(self, error: str) -> str:
         self.gone(1.0)
-        told = last_telling_line(self.log_file, self._begin) or error
-        return f"cluster {self.name}: Spark does not start: {told.splitlines()[0]}; all it said is in {self.log_file}"
+        reason = last_error_line(self.log_file, self._begin) or error
+        return f"cluster {self.name}: Spark does not start: {reason.splitlines()[0]}; its log is {self.log_file}"
 
 
-# What a call into a driver may raise that is gone or going.
+# Errors of a call to a driver that has ended or is ending.
 DRIVER_ERRORS = (Py4JError, Py4JNetworkError, OSError, IndexError)
 
 
 def environment_of_driver(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment that driver and tasks share: the Python of the workers, and nothing of another gateway."""
+    """Return the environment of driver and tasks: Python of the workers, no variables of another gateway."""
     kept = {name: value for name, value in base.items() if not name.startswith("PYSPARK_") and name != "SPARK_REMOTE"}
     python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     return {"SPARK_LOCAL_IP": "127.0.0.1", **kept, **python}

@@ -1,4 +1,4 @@
-"""`local.yml`: what takes the place of the workspace on this machine: folders, arguments, environment, sizes."""
+"""`local.yml`: replacements for the workspace on this machine: folders, arguments, environment, sizes."""
 
 import os
 import re
@@ -45,7 +45,7 @@ class ClusterSizes(BaseModel):
         return value
 
     def needed(self, drivers: int, tasks: int) -> int:
-        """Return the bytes that so many drivers and tasks need at the same time."""
+        """Return the bytes that a number of drivers and tasks need at the same time."""
         return drivers * (_bytes(self.memory) + _bytes(self.overhead)) + tasks * _bytes(self.python_memory)
 
 
@@ -114,7 +114,9 @@ class LocalConfig:
         volume, rest = found.group(3), found.group(4) or ""
         if volume not in self.volumes:
             known = ", ".join(sorted(self.volumes)) or "none"
-            raise ConfigurationError(f"{name}: local.yml knows no volume {volume} (it knows {known}): add it there")
+            raise ConfigurationError(
+                f"{name}: local.yml does not declare volume {volume} (it declares {known}): add it there"
+            )
         return str(self.volumes[volume]) + rest
 
     def under(self, home: Path) -> "LocalConfig":

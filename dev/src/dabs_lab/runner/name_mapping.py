@@ -33,7 +33,7 @@ class NameMapping:
         return self.local.path(text)
 
     def argument(self, text: str) -> str:
-        """Return an argument of a task with this machine's names: `--landing=/Volumes/…` gets the local folder.
+        """Return an argument of a task with this machine's names: `--out=/Volumes/…` gets the local folder.
 
         A named argument that `arguments` of local.yml lists gets the value from there. Raises ConfigurationError for a
         volume that local.yml does not name.
@@ -55,16 +55,16 @@ class NameMapping:
         return {**base, **self.local.environment}
 
     def prepare(self, spec: JobSpec) -> None:
-        """Make the folders of the volumes, which a deployment creates, and refuse what has no place here.
+        """Create the folders of the volumes; check paths and memory.
 
-        Raises ConfigurationError for an unknown volume or a file that is not there, MachineError for memory.
+        Raises ConfigurationError for an unknown volume or a missing file, MachineError for too little memory.
         """
         for task in spec.tasks:
             named = task.work.named_parameters.values() if isinstance(task.work, WheelTask) else ()
             for text in (*task.work.parameters, *named):
                 self.path(text)
             if isinstance(task.work, PythonFileTask) and not Path(self.path(task.work.file)).is_file():
-                raise ConfigurationError(f"task {task.key}: there is no file {self.path(task.work.file)}")
+                raise ConfigurationError(f"task {task.key}: file {self.path(task.work.file)} not found")
         self._check_memory(spec)
         for folder in (self.local.home, *self.local.volumes.values()):
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,11 +74,11 @@ class NameMapping:
         drivers = len(shared) + sum(task.cluster.own for task in spec.tasks)
         needed = self.local.clusters.needed(drivers, len(spec.tasks))
         try:
-            there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         except (ValueError, OSError):
             return
-        if needed > there:
+        if needed > available:
             raise MachineError(
                 f"{drivers} drivers and {len(spec.tasks)} tasks need {needed / 2**30:.1f} GiB and this machine has "
-                f"{there / 2**30:.1f}: make clusters.memory in local.yml smaller"
+                f"{available / 2**30:.1f}: make clusters.memory in local.yml smaller"
             )

@@ -1,4 +1,4 @@
-"""What happened to a job that runs here: what the runner notes, and what those who show it look at."""
+"""State of a running job, and the interface of its displays."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ from databricks.sdk.service.jobs import RunResultState
 
 from dabs_lab.errors import INTERRUPTED, MachineError
 from dabs_lab.jobs.events import Event, EventKind, Json
-from dabs_lab.jobs.snapshots import JobView
+from dabs_lab.jobs.snapshots import JobSnapshot
 from dabs_lab.runner.attempts import AttemptLog, AttemptProcess
 from dabs_lab.runner.driver import Driver
 
@@ -20,7 +20,7 @@ KEPT = (EventKind.ASSUMPTION, EventKind.NOTIFICATION)
 
 @dataclass
 class Attempt:
-    """An attempt of a task: its process and its log."""
+    """Process and log of an attempt."""
 
     run: int
     task: str
@@ -38,28 +38,28 @@ class Attempt:
 
 @dataclass
 class RunState:
-    """What one looks at while the job runs, and what it came to."""
+    """State of a job while it runs, and its result."""
 
-    view: JobView
+    snapshot: JobSnapshot
     drivers: dict[str, Driver] = field(default_factory=dict)
     attempts: dict[int, Attempt] = field(default_factory=dict)
-    # Assumptions and notifications, for the end; a job without an end has more of them than memory.
+    # Assumptions and notifications for the summary; the number is limited because a continuous job never ends.
     kept: deque[Event] = field(default_factory=lambda: deque(maxlen=500))
     results: dict[int, RunResultState] = field(default_factory=dict)
-    # Whether any run failed, by its words or because its tasks were not tried again.
+    # True if a run failed, or was replaced because a task has no retries left.
     failed: bool = False
-    # The states when the end was asked for, before anything was stopped.
-    at_stop: JobView | None = None
-    # The moment of that, or of the end, by the monotonic clock.
+    # Snapshot at the request to stop, before any process was stopped.
+    at_stop: JobSnapshot | None = None
+    # Monotonic time of that request, or of the end.
     ended_at: float = 0.0
-    # The number of the signal that ended it, 0 for none.
+    # Signal that stopped the job, or 0.
     interrupted: int = 0
-    # Why this machine could not start a driver.
+    # Reason why this machine could not start a driver.
     machine: str = ""
 
     @property
     def exit_code(self) -> int:
-        """0 success, 1 the job failed, 3 the machine, 130 interrupted."""
+        """Return the exit code: 0 success, 1 the job failed, 3 a problem of the machine, 130 interrupted."""
         if self.interrupted:
             return INTERRUPTED
         stopped = self.at_stop.runs if self.at_stop else ()
@@ -69,14 +69,14 @@ class RunState:
         return MachineError.exit_code if self.machine else 1
 
 
-class Shown(Protocol):
-    """Whoever shows what happens."""
+class Display(Protocol):
+    """Interface of a display of a running job."""
 
-    def events(self, happened: RunState, events: tuple[Event, ...]) -> None:
-        """These are new."""
+    def events(self, state: RunState, events: tuple[Event, ...]) -> None:
+        """Show new events."""
 
-    def process(self, happened: RunState, told: Mapping[str, Json]) -> None:
-        """A process was started: `driver` of a cluster or `process` of an attempt, with pid and log."""
+    def process(self, state: RunState, data: Mapping[str, Json]) -> None:
+        """Show a started process: `driver` of a cluster or `process` of an attempt, with pid and log."""
 
-    def look(self, happened: RunState) -> None:
-        """A second went by."""
+    def refresh(self, state: RunState) -> None:
+        """Refresh the display; called about once a second."""

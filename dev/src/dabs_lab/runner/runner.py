@@ -1,4 +1,4 @@
-"""Runs a job on real processes by a real clock: it does what the job's machine says, and tells it what happened."""
+"""Run a job: execute the actions of its state machine with real processes, and feed it their results."""
 
 import os
 import queue
@@ -33,71 +33,71 @@ from dabs_lab.jobs.job_spec import ClusterSpec
 from dabs_lab.runner.attempts import AttemptLog, AttemptProcess
 from dabs_lab.runner.driver import Driver, environment_of_driver
 from dabs_lab.runner.name_mapping import NameMapping
-from dabs_lab.runner.run_state import KEPT, Attempt, RunState, Shown
+from dabs_lab.runner.run_state import KEPT, Attempt, Display, RunState
 
-# How often one is shown something new.
-_SHOWN_EVERY = 1.0
+# Seconds between two refreshes of the display.
+_REFRESH_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Runner:
-    """`run` comes back when the machine is finished and no process is left."""
+    """Runner of one job. `run` returns when the state machine is finished and no process is left."""
 
-    def __init__(self, machine: JobMachine, places: NameMapping, shown: Shown) -> None:
-        self._machine, self._places, self._shown = machine, places, shown
-        # Simple: a signal's handler may put something while the main thread is within get.
+    def __init__(self, machine: JobMachine, names: NameMapping, display: Display) -> None:
+        self._machine, self._names, self._display = machine, names, display
+        # SimpleQueue is reentrant: a signal handler may call put during get.
         self._inbox: queue.SimpleQueue[Callable[[datetime], Input | None]] = queue.SimpleQueue()
-        self._happened = RunState(machine.snapshot())
+        self._state = RunState(machine.snapshot())
         self._last = datetime.now(UTC)
-        self._ending: list[threading.Thread] = []
+        self._stop_threads: list[threading.Thread] = []
         self._lost: set[str] = set()
-        self._looked = 0.0
+        self._refreshed = 0.0
 
-    def run(self, ask: Mapping[str, str] | None, seconds: float | None = None) -> RunState:
-        """Run until the job has ended, for so many seconds at most, or until a signal comes.
+    def run(self, parameters: Mapping[str, str] | None, seconds: float | None = None) -> RunState:
+        """Run until the job has ended, for at most `seconds`, or until a signal.
 
-        `ask`: ask for a run at once, with these job parameters; None: runs start by the job's own trigger.
+        parameters: start one run now with these job parameters; None: runs start by the job's trigger.
         """
         end = None if seconds is None else time.monotonic() + seconds
         with self._signals():
             try:
-                self._feed(Tick(self._now()) if ask is None else RunNow(self._now(), ask))
+                self._feed(Tick(self._now()) if parameters is None else RunNow(self._now(), parameters))
                 while not self._machine.finished:
                     if end is not None and time.monotonic() >= end:
                         end = None
                         self._stop()
                     else:
                         self._wait(end)
-                    self._look()
+                    self._refresh()
             finally:
-                # Whatever went wrong above, nothing stays behind.
+                # No process may stay after an error.
                 self._end_all()
-        self._happened.view = self._machine.snapshot()
-        self._happened.ended_at = self._happened.ended_at or time.monotonic()
-        return self._happened
+        self._state.snapshot = self._machine.snapshot()
+        self._state.ended_at = self._state.ended_at or time.monotonic()
+        return self._state
 
     def _wait(self, end: float | None) -> None:
-        """Until something happens, something is due, or one wants to see something new."""
+        """Wait for an input, the next due time, or the next refresh."""
         wake = self._machine.next_wakeup()
-        pauses = [_SHOWN_EVERY]
+        pauses = [_REFRESH_SECONDS]
         if wake is not None:
             pauses.append((wake - datetime.now(UTC)).total_seconds())
         if end is not None:
             pauses.append(end - time.monotonic())
         try:
-            told = self._inbox.get(timeout=max(0.0, min(pauses)))
+            make_input = self._inbox.get(timeout=max(0.0, min(pauses)))
         except queue.Empty:
             if wake is not None and wake <= self._now():
                 self._feed(Tick(self._now()))
             return
-        if (event := told(self._now())) is not None:
+        if (event := make_input(self._now())) is not None:
             self._feed(event)
 
     def _feed(self, event: Input) -> None:
         step = self._machine.feed(event)
-        self._happened.view = self._machine.snapshot()
-        self._happened.kept.extend(event for event in step.events if event.kind in KEPT)
-        self._shown.events(self._happened, step.events)
+        self._state.snapshot = self._machine.snapshot()
+        self._state.kept.extend(event for event in step.events if event.kind in KEPT)
+        self._display.events(self._state, step.events)
         for action in step.actions:
             match action:
                 case StartCluster():
@@ -107,18 +107,18 @@ class Runner:
                 case StartAttempt():
                     self._start_attempt(action)
                 case CancelAttempt():
-                    attempt = self._happened.attempts[action.attempt]
-                    # With its driver gone it can do nothing in order any more.
+                    attempt = self._state.attempts[action.attempt]
+                    # Without its driver it cannot stop in order.
                     attempt.process.cancel(at_once=attempt.process.driver.name in self._lost)
                 case RunEnded():
-                    self._happened.results[action.run] = action.result
-                    self._happened.failed |= action.failed
+                    self._state.results[action.run] = action.result
+                    self._state.failed |= action.failed
                 case _:
-                    # Notifications: their events say it.
+                    # The display prints notifications from their events.
                     pass
 
     def _start_cluster(self, action: StartCluster) -> None:
-        name, local = action.cluster, self._places.local
+        name, local = action.cluster, self._names.local
         environment = self._environment(action.spec)
         try:
             driver = Driver(
@@ -128,18 +128,18 @@ class Runner:
                 environment,
                 self._folder(action.run) / f"cluster-{name}.log",
                 local.warehouse,
-                self._places.folder,
+                self._names.folder,
             )
         except MachineError as error:
             self._machine_failed(str(error))
-            said = str(error)
-            self._inbox.put(lambda at: ClusterLost(at, name, said))
+            message = str(error)
+            self._inbox.put(lambda at: ClusterLost(at, name, message))
             return
-        self._happened.drivers[name] = driver
-        self._told("driver", action.run, {"cluster": name, "pid": driver.pid, "log": str(driver.log_file)})
+        self._state.drivers[name] = driver
+        self._show_process("driver", action.run, {"cluster": name, "pid": driver.pid, "log": str(driver.log_file)})
 
         def ended() -> None:
-            # Of one that never answered, whoever waits for its answer says why.
+            # If it was never up, `connect` reports the reason.
             if driver.up:
                 self._inbox.put(lambda at: self._lose(driver, at, "its driver ended"))
 
@@ -149,10 +149,10 @@ class Runner:
             try:
                 driver.connect()
             except MachineError as error:
-                said = str(error)
+                reason = str(error)
                 if not driver.stopping:
-                    self._machine_failed(said)
-                self._inbox.put(lambda at: self._lose(driver, at, said))
+                    self._machine_failed(reason)
+                self._inbox.put(lambda at: self._lose(driver, at, reason))
             else:
                 self._inbox.put(lambda at: ClusterUp(at, name))
                 if driver.process.returncode is not None:
@@ -161,10 +161,10 @@ class Runner:
         threading.Thread(target=connect, name=f"connect {name}", daemon=True).start()
 
     def _machine_failed(self, message: str) -> None:
-        self._happened.machine = self._happened.machine or message
+        self._state.machine = self._state.machine or message
 
     def _lose(self, driver: Driver, at: datetime, message: str) -> Input | None:
-        """That a driver is gone, once, and only of one that was not asked to go."""
+        """Return ClusterLost once for a driver that ended without being stopped, else None."""
         if driver.stopping or driver.name in self._lost:
             return None
         self._lost.add(driver.name)
@@ -173,97 +173,97 @@ class Runner:
         return ClusterLost(at, driver.name, f"{message}{how} (process {driver.pid}); its log is {driver.log_file}")
 
     def _stop_driver(self, name: str) -> None:
-        # A cluster may have failed before there was a process.
-        if driver := self._happened.drivers.get(name):
+        # A cluster may have failed before its process started.
+        if driver := self._state.drivers.get(name):
             driver.stopping = True
             thread = threading.Thread(target=driver.stop, name=f"stop {name}")
             thread.start()
-            self._ending.append(thread)
+            self._stop_threads.append(thread)
 
     def _start_attempt(self, action: StartAttempt) -> None:
-        driver = self._happened.drivers[action.cluster]
+        driver = self._state.drivers[action.cluster]
         environment = self._environment(action.task.cluster)
         log = AttemptLog(self._folder(action.run) / f"{action.task.key}-{action.number}.log")
 
         def ended(number: int, code: int | None, message: str) -> None:
-            def told(at: datetime) -> Input:
-                # A driver's death comes before the ends that it causes.
+            def end(at: datetime) -> Input:
+                # The state machine expects ClusterLost before AttemptEnded.
                 if driver.process.returncode is not None and (lost := self._lose(driver, at, "its driver ended")):
                     self._feed(lost)
-                ended_one = self._happened.attempts[number]
-                ended_one.log.poll()
-                ended_one.over = True
+                attempt = self._state.attempts[number]
+                attempt.log.poll()
+                attempt.over = True
                 return AttemptEnded(self._now(), number, code, message)
 
-            self._inbox.put(told)
+            self._inbox.put(end)
 
         def started(pid: int) -> None:
-            said: dict[str, Json] = {"task": action.task.key, "attempt": action.attempt, "number": action.number}
-            said |= {"cluster": action.cluster, "pid": pid, "log": str(log.file)}
-            self._inbox.put(lambda _: self._told("process", action.run, said))
+            data: dict[str, Json] = {"task": action.task.key, "attempt": action.attempt, "number": action.number}
+            data |= {"cluster": action.cluster, "pid": pid, "log": str(log.file)}
+            self._inbox.put(lambda _: self._show_process("process", action.run, data))
 
         process = AttemptProcess(
             action.attempt,
             driver,
-            self._places.command(action.task, action.arguments),
+            self._names.command(action.task, action.arguments),
             environment,
-            self._places.folder,
+            self._names.folder,
             log,
             started,
             ended,
         )
-        self._happened.attempts[action.attempt] = Attempt(action.run, action.task.key, action.number, log, process)
+        self._state.attempts[action.attempt] = Attempt(action.run, action.task.key, action.number, log, process)
 
-    def _told(self, kind: str, run: int, data: Mapping[str, Json]) -> None:
-        self._shown.process(self._happened, {"at": iso(self._now()), "event": kind, "run": run, **data})
+    def _show_process(self, kind: str, run: int, data: Mapping[str, Json]) -> None:
+        self._display.process(self._state, {"at": iso(self._now()), "event": kind, "run": run, **data})
 
-    def _look(self) -> None:
-        if time.monotonic() - self._looked >= _SHOWN_EVERY:
-            self._looked = time.monotonic()
-            for attempt in self._happened.attempts.values():
+    def _refresh(self) -> None:
+        if time.monotonic() - self._refreshed >= _REFRESH_SECONDS:
+            self._refreshed = time.monotonic()
+            for attempt in self._state.attempts.values():
                 if not attempt.over:
                     attempt.log.poll()
-            self._shown.look(self._happened)
+            self._display.refresh(self._state)
 
     def _stop(self) -> None:
-        for attempt in self._happened.attempts.values():
+        for attempt in self._state.attempts.values():
             attempt.log.poll()
-        if self._happened.at_stop is None:
-            self._happened.at_stop, self._happened.ended_at = self._machine.snapshot(), time.monotonic()
+        if self._state.at_stop is None:
+            self._state.at_stop, self._state.ended_at = self._machine.snapshot(), time.monotonic()
         self._feed(Stop(self._now()))
 
     def _end_all(self) -> None:
         self._kill_all()
-        for name, driver in self._happened.drivers.items():
+        for name, driver in self._state.drivers.items():
             if not driver.stopping:
                 self._stop_driver(name)
-        for thread in self._ending:
+        for thread in self._stop_threads:
             thread.join()
-        for attempt in self._happened.attempts.values():
+        for attempt in self._state.attempts.values():
             attempt.log.poll()
 
     def _environment(self, cluster: ClusterSpec) -> dict[str, str]:
-        """Of driver and tasks: what the cluster sets, before what this machine has."""
-        return environment_of_driver(self._places.environment(os.environ)) | dict(cluster.environment)
+        """Return the environment of driver and tasks; the cluster's variables override this machine's."""
+        return environment_of_driver(self._names.environment(os.environ)) | dict(cluster.environment)
 
     def _folder(self, run: int) -> Path:
-        return self._places.local.log / "runs" / str(run)
+        return self._names.local.log / "runs" / str(run)
 
     def _now(self) -> datetime:
-        # A clock that is put back must not lead before what has happened.
+        # The system clock may be set back; the state machine needs ascending times.
         self._last = max(self._last, datetime.now(UTC))
         return self._last
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """The first signal ends the job in order, a second one at once."""
+        """Stop the job in order at the first signal, and kill its processes at the second."""
 
-        def asked(number: int, _: FrameType | None) -> None:
-            again = bool(self._happened.interrupted)
-            self._happened.interrupted = number
+        def handle(number: int, _: FrameType | None) -> None:
+            again = bool(self._state.interrupted)
+            self._state.interrupted = number
             self._inbox.put(lambda _: self._kill_all() if again else self._stop())
 
-        before = {number: signal.signal(number, asked) for number in _SIGNALS}
+        before = {number: signal.signal(number, handle) for number in _SIGNALS}
         try:
             yield
         finally:
@@ -271,5 +271,5 @@ class Runner:
                 signal.signal(number, handler)
 
     def _kill_all(self) -> None:
-        for attempt in self._happened.attempts.values():
+        for attempt in self._state.attempts.values():
             attempt.process.cancel(at_once=True)

@@ -1,4 +1,4 @@
-"""What is true of each stream of a job that runs here, beside what a state of the run says."""
+"""Real progress of each stream, independent of the state of its run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from databricks.sdk.service.jobs import RunLifecycleStateV2State
 
 from dabs_lab.jobs.events import Json
-from dabs_lab.jobs.snapshots import JobView, RunView, TaskView
+from dabs_lab.jobs.snapshots import JobSnapshot, RunSnapshot, TaskSnapshot
 from dabs_lab.runner.attempts import Batch
 from dabs_lab.runner.run_state import Attempt, RunState
 
-# A process that lives and shows no batch for longer than this is told as one that may stand still.
+# A running stream without a batch for longer than this may be stuck.
 _FRESH_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """A stream: its last batch, whether its task's process lives, and for how long it has not moved."""
+    """Status of a stream: its last batch, whether its process lives, and seconds since that batch."""
 
     run: int
     task: str
@@ -28,11 +28,11 @@ class StreamStatus:
 
     @property
     def moves(self) -> bool:
-        """Whether its process lives, and a batch ended not long ago."""
+        """True if its process lives and a batch ended recently."""
         return self.lives and self.batch is not None and self.still_seconds <= _FRESH_SECONDS
 
     def as_dict(self) -> dict[str, Json]:
-        """As JSON takes it."""
+        """Return the JSON object."""
         batch = self.batch
         return {
             "run": self.run,
@@ -49,18 +49,18 @@ class StreamStatus:
         }
 
 
-def stream_statuses(happened: RunState, view: JobView, now: float) -> Iterator[StreamStatus]:
-    """The streams of every run of a view that has begun; `now` is the monotonic clock."""
-    for run in view.runs:
+def stream_statuses(state: RunState, snapshot: JobSnapshot, now: float) -> Iterator[StreamStatus]:
+    """Return the status of each stream in a snapshot; `now` is the monotonic clock."""
+    for run in snapshot.runs:
         for task in run.tasks:
-            attempts = [happened.attempts[one.id] for one in task.attempts if one.id in happened.attempts]
+            attempts = [state.attempts[one.id] for one in task.attempts if one.id in state.attempts]
             for stream in dict.fromkeys(name for attempt in attempts for name in attempt.streams):
-                yield _truth(run, task, attempts, stream, now)
+                yield _status(run, task, attempts, stream, now)
 
 
-def _truth(run: RunView, task: TaskView, attempts: list[Attempt], stream: str, now: float) -> StreamStatus:
-    told = [attempt.log.batches[stream] for attempt in attempts if stream in attempt.log.batches]
-    batch = told[-1] if told else None
+def _status(run: RunSnapshot, task: TaskSnapshot, attempts: list[Attempt], stream: str, now: float) -> StreamStatus:
+    batches = [attempt.log.batches[stream] for attempt in attempts if stream in attempt.log.batches]
+    batch = batches[-1] if batches else None
     lives = task.attempts[-1].state is RunLifecycleStateV2State.RUNNING
     since = batch.seen if batch else attempts[0].started
     if lives:

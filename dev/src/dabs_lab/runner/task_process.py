@@ -1,6 +1,6 @@
-"""The Python process of a task: it attaches to the driver of its cluster, and runs what the job names.
+"""Python process of a task: attach to the driver of its cluster, and run the entry point or file.
 
-Started by the runner, never by hand: `python -m dabs_lab.runner.task_process wheel PACKAGE ENTRY_POINT ARGUMENT…`
+Only the runner starts it: `python -m dabs_lab.runner.task_process wheel PACKAGE ENTRY_POINT ARGUMENT…`
 or `… file FILE ARGUMENT…`, with PySpark's gateway in the environment and a pipe from the runner as standard input.
 """
 
@@ -20,8 +20,8 @@ from dabs_lab.runner.driver import SESSION
 
 
 def main(words: Sequence[str]) -> int:
-    """0 when the task returns, 1 when it raises or leaves with another code than 0."""
-    end_with_the_runner()
+    """Run the task; return 0 if it succeeds, 1 if it raises or exits with another code than 0."""
+    exit_with_runner()
     kind, rest = words[0], list(words[1:])
     try:
         attach()
@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def entry_point(package: str, name: str) -> Callable[[], Any]:
-    """What a wheel task runs: the entry point of that name in the package's metadata, else its function of that name.
+    """Return the entry point in the package's metadata, or else the package's function of that name.
 
     Raises LookupError when the package has neither.
     """
@@ -58,20 +58,20 @@ def entry_point(package: str, name: str) -> Callable[[], Any]:
         return loaded
     function = getattr(importlib.import_module(package.replace("-", "_")), name, None)
     if not callable(function):
-        raise LookupError(f"package {package} has no entry point {name}, and no function of that name")
+        raise LookupError(f"package {package} has no entry point {name} and no function of that name")
     of_package: Callable[[], Any] = function
     return of_package
 
 
 def attach() -> Any:
-    """The session of this task on its driver; `SparkSession.builder.getOrCreate()` finds it from now on."""
+    """Return the session of this task on its driver; `SparkSession.builder.getOrCreate()` returns it from now on."""
     from py4j.java_gateway import JavaObject
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
     gateway = launch_gateway()  # type: ignore[no-untyped-call]
-    # Nobody else is to attach with it by chance.
+    # Child processes must not attach with these.
     for name in ("PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"):
         os.environ.pop(name, None)
     jvm = gateway.jvm
@@ -80,13 +80,13 @@ def attach() -> Any:
     return SparkSession(context, JavaObject(SESSION, gateway._gateway_client))
 
 
-def end_with_the_runner() -> None:
-    """End this process, and all that it started, when the pipe from the runner closes: so it does whatever ends it."""
+def exit_with_runner() -> None:
+    """End this process and its children when the pipe from the runner closes, however the runner ends."""
     pipe = os.dup(0)
-    # What the task runs must not read it.
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    # The task must not read the pipe.
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
 
     def wait() -> None:
         while os.read(pipe, 1):
@@ -102,5 +102,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads of a library that never end must not keep a task that has.
+    # Library threads that never end must not keep the process alive.
     os._exit(code)
