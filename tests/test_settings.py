@@ -70,7 +70,7 @@ def test_volume_paths_are_folders_of_this_machine() -> None:
     local = load_local(ROOT / "local.yml")
     assert local.path("/Volumes/main/plant/landing/north") == str(ROOT / ".local/volumes/landing/north")
     assert local.path("/data/x") == "/data/x"
-    with pytest.raises(dabs_lab.errors.ConfigurationError, match="does not declare volume attic"):
+    with pytest.raises(dabs_lab.errors.ConfigurationError, match="has no volume attic"):
         local.path("/Volumes/main/plant/attic")
 
 

@@ -62,7 +62,7 @@ def test_a_volume_missing_in_local_yml_is_refused_before_the_start(tmp_path: Pat
     folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": work}])
     read = load_bundle(folder)
     here = NameMapping.of(read, load_local(folder / "local.yml"))
-    with pytest.raises(ConfigurationError, match="does not declare volume other"):
+    with pytest.raises(ConfigurationError, match="has no volume other"):
         here.prepare(job_spec(read, "small"))
 
 

@@ -100,11 +100,6 @@ class Notifier:
             return False
         key, number = task.spec.key if task else None, attempt.id if attempt else None
         self._out.act(Notify(kind, emails, webhooks, self._run, key, number, about))
-        data: dict[str, Json] = {
-            "kind": kind.value,
-            "about": about,
-            "emails": [*emails],
-            "webhooks": [*webhooks],
-        }
+        data: dict[str, Json] = {"kind": kind.value, "about": about, "emails": [*emails], "webhooks": [*webhooks]}
         self._out.emit(now, EventKind.NOTIFICATION, data, self._run, key, number)
         return True

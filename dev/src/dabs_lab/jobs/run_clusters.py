@@ -29,7 +29,7 @@ class Clusters:
         before = [cluster for cluster in self._all if cluster.spec == spec]
         if spec.own and before:
             self._out.assume(now, "own_cluster")
-        elif before and before[-1].lives:
+        elif before and before[-1].alive:
             return before[-1]
         elif before:
             self._out.assume(now, "new_cluster")
@@ -61,7 +61,7 @@ class Clusters:
             if task.state is not State.TERMINATED and not task.spec.cluster.own:
                 keys.add(task.spec.cluster.key)
         for cluster in self._all:
-            if cluster.lives and cluster not in needed and (cluster.spec.own or cluster.spec.key not in keys):
+            if cluster.alive and cluster not in needed and (cluster.spec.own or cluster.spec.key not in keys):
                 cluster.state = ClusterState.STOPPED
                 self._out.act(StopCluster(cluster.id))
                 self._emit(cluster, now)

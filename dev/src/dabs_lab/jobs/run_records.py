@@ -76,7 +76,7 @@ class Cluster:
     state: ClusterState = ClusterState.STARTING
 
     @property
-    def lives(self) -> bool:
+    def alive(self) -> bool:
         """True if it runs or starts."""
         return self.state in (ClusterState.STARTING, ClusterState.RUNNING)
 

@@ -282,10 +282,8 @@ def _notifications(found: Mapping[str, Any]) -> Notifications:
     emails, hooks = found.get("email_notifications", {}), found.get("webhook_notifications", {})
     switches = found.get("notification_settings", {})
 
-    def by_kind(source: Mapping[str, Any], one: Callable[[Any], str]) -> dict[NotificationKind, tuple[str, ...]]:
-        return {
-            kind: tuple(one(to) for to in source[kind.value]) for kind in NotificationKind if source.get(kind.value)
-        }
+    def by_kind(source: Mapping[str, Any], text: Callable[[Any], str]) -> dict[NotificationKind, tuple[str, ...]]:
+        return {kind: tuple(map(text, source[kind.value])) for kind in NotificationKind if source.get(kind.value)}
 
     return Notifications(
         by_kind(emails, str),

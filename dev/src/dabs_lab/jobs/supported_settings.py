@@ -59,11 +59,9 @@ def _of_notifications(prefix: str) -> Iterator[Setting]:
             yield Setting(f"{prefix}{kind}.{name}", Effect.NONE, "this machine has no platform maintenance")
     name = f"{prefix}email_notifications.no_alert_for_skipped_runs"
     yield Setting(name, Effect.PRINTED, "older name of the switch in notification_settings")
-    yield Setting(f"{prefix}notification_settings", Effect.PRINTED, "selects the recipients that are printed", False)
+    yield Setting(f"{prefix}notification_settings", Effect.PRINTED, "selects the printed recipients", False)
     for name in (*_SWITCHES, *(("alert_on_last_attempt",) if prefix else ())):
-        yield Setting(
-            f"{prefix}notification_settings.{name}", Effect.PRINTED, "selects the recipients that are printed"
-        )
+        yield Setting(f"{prefix}notification_settings.{name}", Effect.PRINTED, "selects the printed recipients")
     yield Setting(f"{prefix}health", Effect.PRINTED, "duration rules; the backlog is not measured here")
 
 

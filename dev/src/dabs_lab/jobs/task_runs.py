@@ -100,7 +100,7 @@ class Tasks:
 
     def cluster_lost(self, cluster: Cluster, message: str, now: datetime) -> None:
         """Fail every attempt on the cluster and end their processes."""
-        if cluster.lives:
+        if cluster.alive:
             cause = Cause.CLUSTER if cluster.state is ClusterState.STARTING else Cause.DRIVER
             self.clusters.lost(cluster, now, message)
             for task, attempt in self._active_on(cluster):
@@ -246,11 +246,7 @@ class Tasks:
         return [(task, attempt) for task, attempt in active if attempt and attempt.cluster is cluster]
 
     def _emit_task(self, task: TaskRun, now: datetime) -> None:
-        data: dict[str, Json] = {
-            "state": task.state.value,
-            "result": _value(task.result),
-            "code": _value(task.code),
-        }
+        data: dict[str, Json] = {"state": task.state.value, "result": _value(task.result), "code": _value(task.code)}
         self._out.emit(now, EventKind.TASK, data, self._run, task.spec.key)
 
     def _emit_attempt(self, task: TaskRun, attempt: Attempt, now: datetime) -> None:

@@ -154,7 +154,7 @@ class AttemptProcess:
             gateway = self.driver.open()
             process = self._start(gateway)
         except (*DRIVER_ERRORS, RuntimeError) as error:
-            self.driver.gone(_DRIVER_SECONDS)
+            self.driver.wait(_DRIVER_SECONDS)
             self._ended(self.number, None, f"the task's process does not start: {error}")
             return
         if process is None:
@@ -196,7 +196,7 @@ class AttemptProcess:
             try:
                 gateway.close()
             except DRIVER_ERRORS:
-                self.driver.gone(_DRIVER_SECONDS)
+                self.driver.wait(_DRIVER_SECONDS)
 
         closing = threading.Thread(target=close, name=f"close {self.number}", daemon=True)
         closing.start()

@@ -125,12 +125,12 @@ class Driver:
         with suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
-        if not self.gone(_STOP_SECONDS):
+        if not self.wait(_STOP_SECONDS):
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self._private, ignore_errors=True)
 
-    def gone(self, seconds: float = 0.0) -> bool:
+    def wait(self, seconds: float = 0.0) -> bool:
         """Wait at most `seconds`; return True if the JVM has ended."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(seconds, 0.001))
@@ -188,7 +188,7 @@ class Driver:
     def _wait_for_address(self) -> tuple[int, str]:
         waited = 0.0
         while not self._info.exists():
-            if self.gone(0.05):
+            if self.wait(0.05):
                 raise OSError(f"the JVM ended with {self.process.returncode}")
             waited += 0.05
             if waited > _START_SECONDS:
@@ -198,7 +198,7 @@ class Driver:
         return port, data[8 : 8 + length].decode("utf-8")
 
     def _start_error(self, error: str) -> str:
-        self.gone(1.0)
+        self.wait(1.0)
         reason = last_error_line(self.log_file, self._begin) or error
         return f"cluster {self.name}: Spark does not start: {reason.splitlines()[0]}; its log is {self.log_file}"
 

@@ -114,9 +114,7 @@ class LocalConfig:
         volume, rest = found.group(3), found.group(4) or ""
         if volume not in self.volumes:
             known = ", ".join(sorted(self.volumes)) or "none"
-            raise ConfigurationError(
-                f"{name}: local.yml does not declare volume {volume} (it declares {known}): add it there"
-            )
+            raise ConfigurationError(f"{name}: local.yml has no volume {volume} (it has {known}): add it there")
         return str(self.volumes[volume]) + rest
 
     def under(self, home: Path) -> "LocalConfig":
