@@ -44,9 +44,9 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("period: 20 s", "period: soon", "line 3, sensors.power.period: 'soon' is no duration: write 10 s"),
+        ("period: 20 s", "period: soon", "line 3, sensors.power.period: 'soon' is not a duration: write 10 s"),
         ("period: 20 s", "period: 20", "line 3, sensors.power.period: 20 has no unit"),
-        ("period: 20 s", "periods: 20 s", "line 3, sensors.power.periods: there is no such field"),
+        ("period: 20 s", "periods: 20 s", "line 3, sensors.power.periods: unknown field; there are"),
         ("[0, 200]", "[200, 0]", "line 3, sensors.power: range: the first number must be less"),
         ("long: 5 min", "long: 90 s", "line 1, windows: long must be a multiple of short"),
         ("lookback: 2", "lookback: -1", "line 1, windows.lookback: Input should be greater"),
@@ -56,7 +56,7 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
         ("close: 1", "close: 2", "line 7, alerts.high: open and close must differ"),
         ("watch: score", "watch: noise", "line 7, alerts.high.watch: Input should be 'score' or 'life_hours'"),
         ("  power:", "  Power:", "line 3, sensors.Power: names are lower-case letters"),
-        ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a name that the tables use"),
+        ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a column of the tables"),
         ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: stands twice: remove one"),
         ("windows:", "windows: [", "not valid YAML"),
         (
@@ -64,8 +64,12 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
             "period: 99999999999999 days",
             "line 3, sensors.power.period: '99999999999999 days' is longer",
         ),
-        ("period: 20 s", "period: 2026-13-45", "line 3, sensors.power.period: '2026-13-45' is no value: month must"),
-        ("alerts:", "fields: {window_start: string}\nalerts:", "line 6, fields.window_start: is a name that the tab"),
+        (
+            "period: 20 s",
+            "period: 2026-13-45",
+            "line 3, sensors.power.period: '2026-13-45' is not a valid value",
+        ),
+        ("alerts:", "fields: {window_start: string}\nalerts:", "line 6, fields.window_start: is a column of the tab"),
         (
             "sensors:",
             "sensors:\n  power_lookback: {period: 20 s}",
@@ -74,10 +78,10 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
         ("  pump:", "  pump: {}\n  fan:", "line 5, device_types.pump.devices: is missing: add it"),
     ],
 )
-def test_a_mistake_is_told_with_line_and_field(old: str, new: str, message: str) -> None:
-    with pytest.raises(FleetError) as told:
+def test_a_mistake_is_reported_with_line_and_field(old: str, new: str, message: str) -> None:
+    with pytest.raises(FleetError) as raised:
         parse_fleet(GOOD.replace(old, new, 1))
-    assert message in str(told.value)
+    assert message in str(raised.value)
 
 
 def test_a_field_may_have_any_other_name() -> None:
@@ -86,12 +90,12 @@ def test_a_field_may_have_any_other_name() -> None:
     assert set(parse_fleet(f"{GOOD}fields: {{{fields}}}\n").fields) == set(names)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(FleetError) as told:
+def test_all_mistakes_are_reported_at_once() -> None:
+    with pytest.raises(FleetError) as raised:
         parse_fleet(GOOD.replace("20 s", "x").replace("lookback: 2", "lookback: many"))
-    assert len(str(told.value).splitlines()) == 2
+    assert len(str(raised.value).splitlines()) == 2
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match=r"none.yml: cannot be read \(No such file or directory\)"):
         load_fleet(tmp_path / "none.yml")

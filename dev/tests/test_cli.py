@@ -44,11 +44,11 @@ def run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     ("words", "message"),
     [
         ("stream nosuch", "no stream or task is called nosuch"),
-        ("stream --trigger parsecs", "setting trigger (command line): 'parsecs'"),
+        ("stream --trigger parsecs", "setting trigger (command line): 'parsecs' is not a duration"),
         ("stream --attempt=-1", "setting attempt (command line): Input should be greater"),
         ("stream --settings nosuch.yml", "nosuch.yml: cannot be read"),
         ("verify --settings a-file", "no such setting"),
-        ("verify --from garbage", "--from 'garbage'"),
+        ("verify --from garbage", "--from 'garbage' is not a time"),
         ("verify --from 2026-02-01 --to 2026-01-01", "is not after"),
         ("verify --only nosuch", "no stream is called nosuch"),
         ("rebuild nosuch", "nosuch cannot be rebuilt: no stream has this name"),

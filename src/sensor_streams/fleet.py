@@ -1,4 +1,4 @@
-"""The fleet: what `sensors.yml` says of sensors, device types, windows, limits and alert rules."""
+"""The fleet that `sensors.yml` describes: sensors, device types, windows, limits and alert rules."""
 
 import hashlib
 import re
@@ -6,11 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sensor_streams.durations import parse_duration
+from sensor_streams.durations import Duration
 from sensor_streams.errors import FleetError
-from sensor_streams.marked_yaml import Marked, load_marked, text_of
+from sensor_streams.marked_yaml import Path as Where
+from sensor_streams.marked_yaml import load_marked, text_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -19,7 +20,9 @@ Role = Literal["anomaly", "life", "load"]
 FieldType = Literal["string", "double", "long", "boolean"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
-# Columns of the tables that an extra field must not be called.
+# Statistics of a sensor in a long window: `device_features` has a column `<sensor>_<statistic>` for each.
+STATISTICS = ("mean", "deviation", "min", "max", "last", "slope", "missing", "lookback_mean", "trend")
+# Columns of the tables: an extra field must have another name.
 RESERVED = frozenset(
     {"device_id", "sensor", "event_time", "sequence", "value", "unit", "quality", "event_date", "arrived_at"}
     | {"source_file", "line_hash", "line_occurrence", "raw", "reason", "detail", "decision", "stored", "hour", "slot"}
@@ -27,19 +30,12 @@ RESERVED = frozenset(
 )
 
 
-def _duration(value: object) -> object:
-    return parse_duration(value)
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Windows(_Model):
-    """Lengths of the windows: `short` per sensor, `long` per device, and how many long ones trends look back."""
+    """Lengths of the windows: `short` per sensor, `long` per device; `lookback`: long windows that trends cover."""
 
     short: Duration
     long: Duration
@@ -55,14 +51,14 @@ class Windows(_Model):
 
 
 class Sessions(_Model):
-    """When a device's session ends (a `gap` without load) and the length after which it is cut."""
+    """Limits of a session: it ends after a `gap` without load, and is cut at `longest`."""
 
     gap: Duration = timedelta(minutes=5)
     longest: Duration = timedelta(days=1)
 
 
 class Accept(_Model):
-    """Which readings are taken: greatest age on arrival (null: any), how far ahead, quality flags, line length."""
+    """Limits of a reading: age on arrival (null: any), time in the future, quality flags, line length."""
 
     oldest: Duration | None = timedelta(days=30)
     ahead: Duration = timedelta(minutes=10)
@@ -71,13 +67,13 @@ class Accept(_Model):
 
 
 class Life(_Model):
-    """Remaining life is not told apart beyond `cap` (null: no cap)."""
+    """Limit of the remaining life that models learn: longer ones count as `cap` (null: no cap)."""
 
     cap: Duration | None = None
 
 
 class Sensor(_Model):
-    """One kind of measurement: unit, valid range, expected period, and what models and sessions use it for."""
+    """One kind of measurement: unit, valid range, expected period, and its use by models and sessions."""
 
     unit: str | None = None
     range: tuple[float, float] | None = None
@@ -95,16 +91,16 @@ class Sensor(_Model):
 
 
 class DeviceType(_Model):
-    """Devices by name pattern (`*` and `?`), and the sensors that they have."""
+    """Name patterns of devices (`*` and `?`), and their sensors."""
 
     devices: tuple[str, ...] = Field(min_length=1)
     sensors: tuple[str, ...] = Field(min_length=1)
 
 
 class AlertRule(_Model):
-    """An alert opens after `least` windows in a row at or beyond `open`, and ends at the first beyond `close`."""
+    """Rule of an alert: opens after `least` windows in a row at or beyond `open`, ends at the first beyond `close`."""
 
-    # Not "on": YAML reads that word as true.
+    # The name is not "on", which YAML reads as true.
     watch: Literal["score", "life_hours"]
     open: float
     close: float
@@ -123,7 +119,7 @@ class AlertRule(_Model):
 
 
 class Fleet(_Model):
-    """All that is known of the fleet. Every stream reads it, none of them knows a sensor by name."""
+    """Content of `sensors.yml`. No stream knows a sensor by name: all read them here."""
 
     windows: Windows
     sessions: Sessions = Sessions()
@@ -145,12 +141,12 @@ class Fleet(_Model):
         return int(self.windows.long.total_seconds())
 
     def load_sensor(self, device_type: str) -> str | None:
-        """The sensor whose load makes sessions for devices of this type, None when there is none."""
+        """Return the sensor whose load makes the sessions of a device type, or None."""
         names = self.device_types[device_type].sensors
         return next((name for name in names if "load" in self.sensors[name].roles), None)
 
     def device_type_of(self, device_id: "Column") -> "Column":
-        """The type of a device by its id; null when no pattern matches. The first type that matches counts."""
+        """Return the type of a device by its id: the first one whose pattern matches, or null."""
         from pyspark.sql import functions as F
 
         chosen: Column | None = None
@@ -161,28 +157,28 @@ class Fleet(_Model):
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of what decides which lines are accepted."""
+        """Short hash of the settings that decide which lines are accepted."""
         what = self.model_dump_json(include={"accept", "sensors", "device_types", "fields"})
         return hashlib.sha256(what.encode()).hexdigest()[:12]
 
     def of_any_age(self) -> "Fleet":
-        """Return the fleet with no limit on the age of a reading on arrival: for a load of history."""
+        """Return the fleet without a limit on the age of a reading, for a load of history."""
         return self.model_copy(update={"accept": self.accept.model_copy(update={"oldest": None})})
 
 
 def device_pattern(glob: str) -> str:
-    """Return the regular expression of a device's name pattern."""
+    """Return a device's name pattern as a regular expression."""
     return "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)
 
 
 def load_fleet(path: str | Path) -> Fleet:
-    """Read and check a `sensors.yml`. Raises FleetError: every problem with file, line and field."""
+    """Read and check a `sensors.yml`. Raises FleetError with file, line and field of every problem."""
     file = Path(path)
     return parse_fleet(text_of(file, "give the path of a sensors.yml", FleetError), str(file))
 
 
 def parse_fleet(text: str, name: str = "sensors.yml") -> Fleet:
-    """The fleet that a text in the form of `sensors.yml` describes. Raises FleetError, see `load_fleet`."""
+    """Parse the text of a `sensors.yml`. Raises FleetError, see `load_fleet`."""
     marked = load_marked(text, name)
     problems: list[str] = []
     fleet: Fleet | None = None
@@ -193,25 +189,21 @@ def parse_fleet(text: str, name: str = "sensors.yml") -> Fleet:
             where = tuple(part for part in problem["loc"] if part != "[key]")
             message = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":
-                message = f"there is no such field; {_allowed(where)}"
+                message = f"unknown field; {_allowed(where)}"
             elif problem["type"] == "string_pattern_mismatch":
                 message = "names are lower-case letters, digits and _, a letter first"
             elif problem["type"] == "missing":
                 message = "is missing: add it"
-            problems.append(_at(marked, name, where, message))
+            problems.append(f"{marked.at(where)}: {message}")
     if fleet is not None:
-        problems = [_at(marked, name, where, message) for where, message in _across(fleet)]
+        problems = [f"{marked.at(where)}: {message}" for where, message in _across(fleet)]
     if problems:
         raise FleetError("\n".join(problems))
     assert fleet is not None
     return fleet
 
 
-def _at(marked: Marked, name: str, where: tuple[int | str, ...], message: str) -> str:
-    return f"{name} line {marked.line(where)}, {'.'.join(map(str, where)) or 'the whole file'}: {message}"
-
-
-def _allowed(where: tuple[int | str, ...]) -> str:
+def _allowed(where: Where) -> str:
     kinds: dict[str, type[_Model]] = {
         "windows": Windows,
         "sessions": Sessions,
@@ -225,16 +217,23 @@ def _allowed(where: tuple[int | str, ...]) -> str:
     return f"there are: {', '.join(kind.model_fields)}"
 
 
-def _across(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
-    """What is wrong between the parts of a fleet that are right by themselves."""
-    found: list[tuple[tuple[int | str, ...], str]] = []
+def _across(fleet: Fleet) -> list[tuple[Where, str]]:
+    """Return contradictions between the parts of a fleet: path of the value, message."""
+    found: list[tuple[Where, str]] = []
     sessions, short = fleet.sessions, fleet.windows.short
     if sessions.longest % short or sessions.longest <= sessions.gap:
         found.append((("sessions", "longest"), "must be a multiple of windows.short and longer than the gap"))
-    found += _same_columns(fleet)
+    for short_name in fleet.sensors:
+        columns = {f"{short_name}_{statistic}" for statistic in STATISTICS}
+        for name in fleet.sensors:
+            both = columns & {f"{name}_{statistic}" for statistic in STATISTICS}
+            # Such as `flow` and `flow_lookback`.
+            if both and len(name) > len(short_name):
+                message = f"has the column {', '.join(sorted(both))} in common with the sensor {short_name}: rename one"
+                found.append((("sensors", name), message))
     for field in fleet.fields:
         if field in RESERVED:
-            found.append((("fields", field), "is a name that the tables use themselves: choose another"))
+            found.append((("fields", field), "is a column of the tables: choose another name"))
     for name, kind in fleet.device_types.items():
         for at, sensor in enumerate(kind.sensors):
             if sensor not in fleet.sensors:
@@ -244,20 +243,4 @@ def _across(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
         if len(loads) > 1:
             message = f"has {len(loads)} sensors with the role load ({', '.join(loads)}): sessions follow one"
             found.append((("device_types", name, "sensors"), message))
-    return found
-
-
-def _same_columns(fleet: Fleet) -> list[tuple[tuple[int | str, ...], str]]:
-    """Sensors that would have a column of `device_features` in common: `flow` and `flow_lookback`, two means."""
-    found: list[tuple[tuple[int | str, ...], str]] = []
-    longer = [(a, b) for a in fleet.sensors for b in fleet.sensors if b.startswith(f"{a}_")]
-    if longer:
-        # Only then, for it takes PySpark with it.
-        from sensor_streams.features.device import STATISTICS
-
-        for short, long in longer:
-            both = {f"{short}_{s}" for s in STATISTICS} & {f"{long}_{s}" for s in STATISTICS}
-            if both:
-                message = f"has the column {', '.join(sorted(both))} in common with the sensor {short}: rename one"
-                found.append((("sensors", long), message))
     return found

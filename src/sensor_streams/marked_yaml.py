@@ -1,7 +1,7 @@
-"""YAML with the line of every value, so that a message can say where."""
+"""YAML with the line number of every value, for messages."""
 
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -10,40 +10,42 @@ from sensor_streams.errors import ConfigurationError, FleetError
 Path = tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Marked:
-    """What a YAML text holds, and the line on which each value begins."""
+    """Content of a YAML text, and the line on which each value begins; `name` is the file's name in messages."""
 
-    content: object
-    lines: dict[Path, int]
+    name: str
+    content: object = None
+    lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, where: Path) -> int:
-        """The line of a value, or of the nearest thing around it that is there."""
+        """Return the line of a value, or of its nearest parent that has one."""
         while where and where not in self.lines:
             where = where[:-1]
         return self.lines.get(where, 1)
 
+    def at(self, where: Path) -> str:
+        """Return file, line and field of a value, as messages name them."""
+        return f"{self.name} line {self.line(where)}, {'.'.join(map(str, where)) or 'the whole file'}"
+
 
 def load_marked(text: str, name: str) -> Marked:
-    """Read YAML. Raises FleetError for a syntax error, a value that is none, or a key that stands twice, with line."""
-    node: yaml.Node | None = None
+    """Read YAML. Raises FleetError, with the lines, for a syntax error, an invalid value or a duplicate key."""
+    loader, marked, problems = yaml.SafeLoader(text), Marked(name), list[str]()
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        node = loader.get_single_node()
+        if node is not None:
+            _mark(loader, node, (), marked, problems)
+        if problems:
+            raise FleetError("\n".join(problems))
+        marked.content = {} if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:
-        wrong = [] if node is None or isinstance(error, yaml.YAMLError) else _wrong_values(node, (), name)
-        raise FleetError("\n".join(wrong) or _not_yaml(name, error)) from None
-    lines: dict[Path, int] = {}
-    twice: list[str] = []
-    if node is not None:
-        _mark(node, (), lines, twice, name)
-    if twice:
-        raise FleetError("\n".join(twice))
-    return Marked({} if content is None else content, lines)
+        raise FleetError(_not_yaml(name, error)) from None
+    return marked
 
 
 def text_of(file: pathlib.Path, otherwise: str, wrong: type[ConfigurationError] = ConfigurationError) -> str:
-    """The text of a file; `otherwise` says what to do when it cannot be read. Raises `wrong`, in one line."""
+    """Read a UTF-8 file. Raises `wrong`, in one line; `otherwise` is its advice when the file cannot be read."""
     try:
         return file.read_text("utf-8")
     except OSError as error:
@@ -53,9 +55,10 @@ def text_of(file: pathlib.Path, otherwise: str, wrong: type[ConfigurationError] 
 
 
 def load_names(file: pathlib.Path, otherwise: str) -> dict[str, object]:
-    """The `name: value` lines of a YAML file; `otherwise` says what to do when it cannot be read.
+    """Read the `name: value` lines of a YAML file.
 
-    Raises ConfigurationError, in one line, for a file that is not there, no UTF-8, no YAML, or no such lines.
+    Raises ConfigurationError, in one line, for a file that cannot be read (`otherwise` is the advice then), is not
+    UTF-8 or YAML, or contains something else.
     """
     text = text_of(file, otherwise)
     try:
@@ -70,39 +73,30 @@ def load_names(file: pathlib.Path, otherwise: str) -> dict[str, object]:
 
 
 def _not_yaml(name: str, error: yaml.YAMLError | ValueError) -> str:
-    """One line; a ValueError is what YAML's own types raise, such as a date with a month 13."""
+    """Return one line. YAML's own types raise ValueError, such as a date with a month 13."""
     if isinstance(error, yaml.MarkedYAMLError):
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return f"{name} line {line}: not valid YAML: {error.problem}"
     return f"{name}: not valid YAML: {' '.join(str(error).split())}"
 
 
-def _wrong_values(node: yaml.Node, where: Path, name: str) -> list[str]:
-    """Values that have the form of one of YAML's types and are none, such as a date with a month 13."""
-    if isinstance(node, yaml.MappingNode):
-        below = [(value, (*where, str(key.value))) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        below = [(value, (*where, at)) for at, value in enumerate(node.value)]
-    else:
-        try:
-            yaml.SafeLoader("").construct_object(node)
-        except ValueError as error:
-            line, field = node.start_mark.line + 1, ".".join(map(str, where)) or "the whole file"
-            return [f"{name} line {line}, {field}: {node.value!r} is no value: {error}"]
-        return []
-    return [message for value, path in below for message in _wrong_values(value, path, name)]
-
-
-def _mark(node: yaml.Node, where: Path, lines: dict[Path, int], twice: list[str], name: str) -> None:
-    lines.setdefault(where, node.start_mark.line + 1)
+def _mark(loader: yaml.SafeLoader, node: yaml.Node, where: Path, marked: Marked, problems: list[str]) -> None:
+    """Note the line of a value and of all values below it; add duplicate keys and invalid values to `problems`."""
+    marked.lines.setdefault(where, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             below = (*where, str(key.value))
-            line = key.start_mark.line + 1
-            if below in lines:
-                twice.append(f"{name} line {line}, {'.'.join(map(str, below))}: stands twice: remove one")
-            lines[below] = line
-            _mark(value, below, lines, twice, name)
+            duplicate = below in marked.lines
+            marked.lines[below] = key.start_mark.line + 1
+            if duplicate:
+                problems.append(f"{marked.at(below)}: stands twice: remove one")
+            _mark(loader, value, below, marked, problems)
     elif isinstance(node, yaml.SequenceNode):
-        for at, value in enumerate(node.value):
-            _mark(value, (*where, at), lines, twice, name)
+        for index, value in enumerate(node.value):
+            _mark(loader, value, (*where, index), marked, problems)
+    else:
+        try:
+            loader.construct_object(node)
+        except ValueError as error:
+            # Such as a date with a month 13.
+            problems.append(f"{marked.at(where)}: {node.value!r} is not a valid value: {error}")

@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from sensor_streams.features.device import STATISTICS, columns, device_features
+from sensor_streams.features.device import columns, device_features
 from sensor_streams.features.sensor import sensor_features
-from sensor_streams.fleet import Fleet, parse_fleet
+from sensor_streams.fleet import STATISTICS, Fleet, parse_fleet
 from tests.features.same import same, same_in_part_as_whole
 from tests.rows import frame
 

@@ -4,10 +4,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from sensor_streams.features.windows import hours_between, window_start
-from sensor_streams.fleet import Fleet
+from sensor_streams.fleet import STATISTICS, Fleet
 from sensor_streams.table_spec import Columns
-
-STATISTICS = ("mean", "deviation", "min", "max", "last", "slope", "missing", "lookback_mean", "trend")
 
 
 def columns(fleet: Fleet) -> Columns:
