@@ -2,7 +2,7 @@
 
 import re
 
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -18,7 +18,7 @@ _FILE_SYSTEM = ("java.io.", "java.nio.file.", "org.apache.hadoop.fs.")
 _CONDITION = re.compile(r"\[(DELTA_\w+)")
 
 
-def condition_of(error: PySparkException | Py4JError) -> str:
+def condition_of(error: Exception) -> str:
     """Return the error's condition as Spark and Delta name it; empty when it has none."""
     if isinstance(error, PySparkException):
         return error.getCondition() or ""

@@ -102,13 +102,23 @@ class Catalog:
         if known is not None:
             return known
         try:
+            return self.describe(table).get("Location", UNKNOWN_PLACE)
+        except (AnalysisException, Py4JJavaError):
+            return UNKNOWN_PLACE
+
+    def describe(self, table: str) -> dict[str, str]:
+        """Return the rows of DESCRIBE TABLE EXTENDED by name, such as Location and Type; errors are Spark's.
+
+        Without a Delta table at the entry's location, only `Location` is returned.
+        """
+        try:
             rows = self.spark.sql(f"DESCRIBE TABLE EXTENDED {self.full_name(table)}").collect()
         except AnalysisException as error:
-            # Where nothing lies there, all that is told of the entry is this error.
-            return str((error.getMessageParameters() or {}).get("path", UNKNOWN_PLACE))
-        except Py4JJavaError:
-            return UNKNOWN_PLACE
-        return next((str(r["data_type"]) for r in rows if r["col_name"] == "Location"), UNKNOWN_PLACE)
+            path = (error.getMessageParameters() or {}).get("path")
+            if path and condition_of(error).startswith("DELTA_"):
+                return {"Location": str(path)}
+            raise
+        return {str(row["col_name"]): str(row["data_type"]) for row in rows}
 
     def tables_with_prefix(self, prefix: str) -> list[str]:
         """The names of the schema's tables that begin so, sorted; views are not among them."""

@@ -17,6 +17,7 @@ from sensor_streams.ingest import landing_scope
 from sensor_streams.runtime.error_causes import describe
 from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import ProgressTable
+from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.task import run_task
 from sensor_streams.runtime.worker import Worker
@@ -120,7 +121,7 @@ def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
 def test_a_model_that_comes_later_wakes_its_stream_though_another_one_waits(plant: Plant) -> None:
     settings = plant.settings(trigger="1 s", model_interval="1 s")
     lease = Lease([], this_process("run", 1), timedelta(seconds=1))
-    progress = ProgressTable(plant.catalog, "none", 60)
+    progress = ProgressTable(plant.catalog, "none", 60, RunEnvironment.of(plant.spark))
     closing = threading.Event()
     there: set[ModelKind] = set()
 

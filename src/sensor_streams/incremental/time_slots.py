@@ -19,8 +19,8 @@ Span = Callable[[Fleet], int]
 _FIRST = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp())
 _LAST = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
-# Up to this many touched keys are broadcast, which avoids a sort of the table.
-_BROADCAST = 300_000
+# Up to this many keys of a batch are broadcast, which avoids a sort of the table.
+BROADCAST_ROWS = 300_000
 
 
 def no_time(_: Fleet) -> int:
@@ -135,5 +135,5 @@ def _time(seconds: int) -> datetime:
 
 def _semi(rows: DataFrame, keys: DataFrame, by: tuple[str, ...], slot: Column, count: int) -> DataFrame:
     marked = rows.withColumn("slot", slot)
-    right = F.broadcast(keys) if count <= _BROADCAST else keys
+    right = F.broadcast(keys) if count <= BROADCAST_ROWS else keys
     return marked.join(right, [*by, "slot"], "left_semi").drop("slot")

@@ -11,6 +11,7 @@ from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.incremental.stream import Handles, Outcome
+from sensor_streams.incremental.time_slots import BROADCAST_ROWS
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide
 from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table
@@ -30,8 +31,6 @@ from sensor_streams.ingest.read_files import read_files
 from sensor_streams.ingest.rejections import most_frequent
 
 _HOUR = 3600
-# Up to this many device hours of a batch are sent to each task that looks for what is stored.
-_BROADCAST = 300_000
 # What stands for a batch's number in `ingested_files` when a command read the file again.
 READ_AGAIN = -1
 
@@ -173,7 +172,7 @@ def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
             (F.col("event_time") >= F.timestamp_seconds(F.lit(span[0] * _HOUR)))
             & (F.col("event_time") < F.timestamp_seconds(F.lit((span[1] + 1) * _HOUR)))
         )
-    small = span is not None and span[2] <= _BROADCAST
+    small = span is not None and span[2] <= BROADCAST_ROWS
     wanted = F.broadcast(hours) if small else hours
     stored = there.withColumn("hour", hour).join(wanted, ["device_id", "hour"], "left_semi")
     rejected = batch.handles.read("readings_rejected").where(
@@ -183,7 +182,7 @@ def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     return decide(
         parsed,
         stored.select("device_id", "sensor", "event_time", "sequence", "value", *LINE),
-        F.broadcast(before) if before.count() <= _BROADCAST else before,
+        F.broadcast(before) if before.count() <= BROADCAST_ROWS else before,
     )
 
 

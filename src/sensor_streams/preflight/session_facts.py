@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import PySparkException
 
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import SensorStreamsError, TableError
+from sensor_streams.missing_tables import condition_of
 from sensor_streams.preflight.checkpoint_facts import checkpoint_facts, holders
 from sensor_streams.preflight.facts import CheckpointFacts, Entry, Expected, Facts, Unknown
 from sensor_streams.preflight.locations import canonical
@@ -72,22 +73,13 @@ def _entry(catalog: Catalog, table: str) -> Entry | Unknown | None:
     """The entry as the session's catalog tells it; None where it has none."""
     name = f"{catalog.catalog}.{catalog.schema}.{table}"
     try:
-        rows = catalog.spark.sql(f"DESCRIBE TABLE EXTENDED {catalog.full_name(table)}").collect()
-    except AnalysisException as error:
-        condition = error.getCondition() or ""
-        if condition.startswith(("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")):
-            return None
-        # Where nothing lies there, all that is told of the entry is this error.
-        path = (error.getMessageParameters() or {}).get("path")
-        if condition.startswith("DELTA_") and path:
-            return Entry(name, "external", path)
-        return Unknown(str(error).partition("\n")[0])
+        described = catalog.describe(table)
     except (PySparkException, Py4JError, SensorStreamsError) as error:
-        return Unknown(str(error).partition("\n")[0])
-    told = {str(row["col_name"]): str(row["data_type"]) for row in rows}
-    kind = told.get("Type", "")
+        missing = condition_of(error).startswith(("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"))
+        return None if missing else Unknown(str(error).partition("\n")[0])
+    kind = described.get("Type", "")
     return Entry(
-        name, "view" if kind == "VIEW" else "managed" if kind == "MANAGED" else "external", told.get("Location")
+        name, "view" if kind == "VIEW" else "managed" if kind == "MANAGED" else "external", described.get("Location")
     )
 
 

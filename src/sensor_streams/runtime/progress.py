@@ -92,14 +92,14 @@ class ProgressTable:
     the streams must not wait for it.
     """
 
-    def __init__(self, catalog: Catalog, task: str, interval: float) -> None:
+    def __init__(self, catalog: Catalog, task: str, interval: float, environment: RunEnvironment) -> None:
         self.catalog = catalog
         self.interval = interval
+        self.environment = environment
         self._waiting: list[BatchFigures] = []
         self._lock = threading.Lock()
         self._table = f"{PREFIX}{task}"
         self._handle: DeltaTable | None = None
-        self._environment: RunEnvironment | None = None
         self._united = False
         self._failed = False
         self._some = threading.Event()
@@ -143,8 +143,7 @@ class ProgressTable:
             return
         try:
             schema = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
-            environment = self._environment = self._environment or RunEnvironment.of(self.catalog.spark)
-            values = [tuple((figures.row() | asdict(environment)).values()) for figures in rows]
+            values = [tuple((figures.row() | asdict(self.environment)).values()) for figures in rows]
             frame = self.catalog.spark.createDataFrame(values, schema)
             append(self._open(), frame, COLUMNS, None)
         except Exception as error:

@@ -65,11 +65,13 @@ def run_task(
     lease = Lease(folders, this_process(settings.run, settings.attempt), settings.lease_timeout)
     lease.acquire()
     try:
-        log.info("run %s, attempt %d: %s", settings.run, settings.attempt, RunEnvironment.of(spark))
+        environment = RunEnvironment.of(spark)
+        log.info("run %s, attempt %d: %s", settings.run, settings.attempt, environment)
         refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
-        progress = ProgressTable(catalog, _progress_name(streams), settings.progress_interval.total_seconds())
+        interval = settings.progress_interval.total_seconds()
+        progress = ProgressTable(catalog, _progress_name(streams), interval, environment)
         registry = registry_of(settings)
         interval = settings.model_interval.total_seconds()
         champions = {
