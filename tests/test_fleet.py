@@ -57,7 +57,7 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
         ("watch: score", "watch: noise", "line 7, alerts.high.watch: Input should be 'score' or 'life_hours'"),
         ("  power:", "  Power:", "line 3, sensors.Power: names are lower-case letters"),
         ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a column of the tables"),
-        ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: stands twice: remove one"),
+        ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: is a duplicate key: remove one"),
         ("windows:", "windows: [", "not valid YAML"),
         (
             "period: 20 s",

@@ -48,10 +48,10 @@ def test_command_line_over_environment_over_file(tmp_path: Path) -> None:
         ({"catalog_file": "/x.json", "tables": "/t"}, "its entries are spark_catalog's: set catalog to that"),
     ],
 )
-def test_a_wrong_setting_is_told_by_name_and_source(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigurationError) as told:
+def test_a_wrong_setting_is_reported_with_name_and_source(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
         load_settings({**NEEDED, **changes})
-    assert message in str(told.value)
+    assert message in str(raised.value)
 
 
 def test_a_wrong_value_of_the_environment_names_the_variable() -> None:
@@ -86,7 +86,7 @@ def test_the_root_of_the_tables_is_a_folder_or_any_address(root: str) -> None:
     assert load_settings({**NEEDED, "tables": root}).tables == root
 
 
-def test_models_in_unity_catalog_are_told_by_three_names() -> None:
+def test_models_in_unity_catalog_have_names_of_three_parts() -> None:
     assert load_settings(NEEDED).model_prefix == "main.plant."
     assert load_settings({**NEEDED, "model_prefix": "a.b."}).model_prefix == "a.b."
     assert load_settings({**NEEDED, "registry_uri": "sqlite:////x.db"}).model_prefix == ""
@@ -102,7 +102,7 @@ def test_models_in_unity_catalog_are_told_by_three_names() -> None:
         (b"1: x", "1"),
     ],
 )
-def test_a_file_that_holds_no_settings_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_without_settings_is_an_error_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "x.yml"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError) as raised:
@@ -113,9 +113,7 @@ def test_a_file_that_holds_no_settings_is_one_line(tmp_path: Path, content: byte
     assert len(text.splitlines()) == 1
 
 
-def test_paths_that_are_not_absolute_begin_in_the_present_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_begin_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = tmp_path / "in-box"
     box.mkdir()
     monkeypatch.chdir(box)
@@ -132,5 +130,5 @@ def test_paths_that_are_not_absolute_begin_in_the_present_folder(
 
 def test_the_docs_name_every_setting_and_no_other() -> None:
     table = (ROOT / "docs/settings.md").read_text("utf-8").partition("| setting | default | effect |")[2]
-    told = re.findall(r"^\| `([a-z_]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
-    assert told == [field.alias or name for name, field in Settings.model_fields.items()]
+    documented = re.findall(r"^\| `([a-z_]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert documented == [field.alias or name for name, field in Settings.model_fields.items()]

@@ -1,4 +1,4 @@
-"""The catalog of this machine: a small file of entries that each session registers when it needs them."""
+"""Catalog of this machine: a file of entries that each session registers when it needs them."""
 
 import fcntl
 import json
@@ -26,14 +26,13 @@ Entry = Mapping[str, Any]
 class CatalogFile:
     """Entries `catalog.schema.name`, shared by all driver JVMs of this machine.
 
-    A table's says location and table id, a view's says which tables it unites. Spark's own embedded catalog database
-    takes one process at a time; a shared-nothing job has several.
+    The entry of a table has location and table id, that of a view its tables. Spark's embedded catalog database takes
+    one process at a time; a job with a process per task has several.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        # What each session has been told, by its application: kind and definition of each name. Registering again
-        # would cost calls per table.
+        # Kind and definition of each registered name, by Spark application: registering costs calls per table.
         self._known: dict[str, dict[str, tuple[str, str]]] = {}
         # Threads of one process share the session, and so its catalog.
         self._registering = threading.RLock()
@@ -42,7 +41,7 @@ class CatalogFile:
         return str(self.file)
 
     def read(self) -> dict[str, Entry]:
-        """All entries: name → {location, table_id} or {view_of}. Raises TableError when the file holds none."""
+        """Return name → {location, table_id} or {view_of}. Raises TableError for a file with other content."""
         try:
             entries = json.loads(self.file.read_text("utf-8"))
         except FileNotFoundError:
@@ -52,7 +51,7 @@ class CatalogFile:
                 f"{self.file}: not readable as catalog entries ({error}): restore it from a copy"
             ) from None
         if not isinstance(entries, dict):
-            raise TableError(f"{self.file}: holds no catalog entries: restore it from a copy")
+            raise TableError(f"{self.file}: does not contain catalog entries: restore it from a copy")
         for name, entry in entries.items():
             if not isinstance(entry, dict) or not (
                 isinstance(entry.get("location"), str) or isinstance(entry.get("view_of"), list)
@@ -61,9 +60,9 @@ class CatalogFile:
         return entries
 
     def add(self, identity: TableIdentity, spark: SparkSession | None = None) -> None:
-        """Add or replace one entry, under a lock that all processes of this machine respect.
+        """Add or replace one entry, under a lock between the processes of this machine.
 
-        spark: the session that has made the table, and so has it in its catalog already.
+        spark: the session that created the table and has it in its catalog already.
         """
         with self._registering:
             self._put(identity.name, {"location": identity.location, "table_id": identity.table_id})
@@ -76,38 +75,38 @@ class CatalogFile:
             self._put(name, {"view_of": list(tables)})
 
     def names(self) -> list[str]:
-        """The names of all entries that are tables, sorted."""
+        """Return the sorted names of all entries of tables."""
         return sorted(name for name, entry in self.read().items() if "location" in entry)
 
     def location(self, name: str) -> str | None:
-        """Where an entry leads, None when there is none."""
+        """Return the location of an entry, or None."""
         location = self.read().get(name, {}).get("location")
         return None if location is None else str(location)
 
     def remove(self, name: str) -> None:
-        """Forget one entry; its data stays."""
+        """Remove one entry; its data stays."""
         with self._lock():
             entries = self.read()
             entries.pop(name, None)
             self._write(entries)
 
     def register(self, spark: SparkSession) -> None:
-        """Make the session's catalog equal to the file. Never writes at a location, wherever an entry points."""
+        """Make the session's catalog equal to the file, without writing at any location."""
         with self._registering:
             known = self._of(spark)
             entries = self.read()
             definitions = {name: _definition(entry, entries) for name, entry in entries.items()}
-            for name in [name for name, there in known.items() if definitions.get(name) != there]:
+            for name in [name for name, definition in known.items() if definitions.get(name) != definition]:
                 kind, _ = known.pop(name)
                 spark.sql(f"DROP {kind} IF EXISTS {_quoted(name)}")
-            # Views last: they are made of tables.
+            # Views last: they need their tables.
             for name in sorted(definitions.keys() - known.keys(), key=lambda name: (definitions[name][0], name)):
                 catalog, schema, short = _parts(name)
                 create_schema(spark, catalog, schema)
                 if definitions[name][0] == "TABLE":
                     _register(spark, schema, short, str(entries[name]["location"]))
                 else:
-                    _make_view(spark, name, [_quoted(table) for table in entries[name]["view_of"]])
+                    _create_view(spark, name, [_quoted(table) for table in entries[name]["view_of"]])
                 known[name] = definitions[name]
 
     def _of(self, spark: SparkSession) -> dict[str, tuple[str, str]]:
@@ -131,15 +130,15 @@ class CatalogFile:
 
 
 def _definition(entry: Entry, entries: Mapping[str, Entry]) -> tuple[str, str]:
-    """Kind and definition of an entry; a view is another one when one of its tables lies elsewhere."""
+    """Return kind and definition of an entry; that of a view changes with the locations of its tables."""
     if "location" in entry:
         return "TABLE", str(entry["location"])
     tables = {str(table): entries.get(str(table), {}).get("location") for table in entry["view_of"]}
     return "VIEW", json.dumps(tables)
 
 
-def _make_view(spark: SparkSession, name: str, tables: Sequence[str]) -> None:
-    """Make a view, unless the session has it. One that cannot be made harms nothing else: a warning says why."""
+def _create_view(spark: SparkSession, name: str, tables: Sequence[str]) -> None:
+    """Create a view, unless the session has it; log a warning when that fails."""
     _, schema, view = _parts(name)
     catalog = spark._jsparkSession.sharedState().externalCatalog()
     if catalog.tableExists(schema, view):
@@ -149,23 +148,23 @@ def _make_view(spark: SparkSession, name: str, tables: Sequence[str]) -> None:
     try:
         spark.sql(view_statement(_quoted(name), tables))
     except AnalysisException as error:
-        log.warning("view %s cannot be made: %s", name, str(error).partition("\n")[0])
+        log.warning("view %s cannot be created: %s", name, str(error).partition("\n")[0])
 
 
 def _register(spark: SparkSession, schema: str, table: str, location: str) -> None:
-    """Make an entry of an external table, unless the session's catalog has it: another task on the driver may use it.
+    """Create the entry of an external table, unless the session has it: another task on the driver may use it.
 
-    Through Spark's catalog and not through SQL: `CREATE TABLE … USING delta LOCATION …` writes a log, an empty table,
-    where there is none. That is how an entry that leads nowhere turns into an empty table that everyone reads.
+    This calls Spark's catalog, not SQL: at a location without a table, `CREATE TABLE … USING delta LOCATION …` would
+    write an empty table, which all readers of a wrong entry would then read.
     """
     jvm = spark._jvm
     if jvm is None:
         raise TableError("catalog entries need a session with a JVM of its own")
-    place = jvm.org.apache.hadoop.fs.Path(location).toUri()
+    uri = jvm.org.apache.hadoop.fs.Path(location).toUri()
     catalog = spark._jsparkSession.sharedState().externalCatalog()
     if catalog.tableExists(schema, table):
-        there = catalog.getTable(schema, table).storage().locationUri()
-        if there.isDefined() and there.get().equals(place):
+        known = catalog.getTable(schema, table).storage().locationUri()
+        if known.isDefined() and known.get().equals(uri):
             return
         spark.sql(f"DROP TABLE IF EXISTS {_quoted(f'{SESSION_CATALOG}.{schema}.{table}')}")
     catalyst = jvm.org.apache.spark.sql.catalyst
@@ -173,7 +172,7 @@ def _register(spark: SparkSession, schema: str, table: str, location: str) -> No
     rest = [getattr(companion, f"apply$default${n}")() for n in range(6, 22)]
     empty = catalyst.catalog.CatalogStorageFormat.empty()
     storage = empty.copy(
-        jvm.scala.Option.apply(place),
+        jvm.scala.Option.apply(uri),
         empty.inputFormat(),
         empty.outputFormat(),
         empty.serde(),
@@ -188,7 +187,7 @@ def _register(spark: SparkSession, schema: str, table: str, location: str) -> No
         jvm.scala.Option.apply("delta"),
         *rest,
     )
-    # Another task on the same driver may be doing the same at this moment.
+    # True: ignore an entry that another task on the same driver has just created.
     catalog.createTable(entry, True)
 
 
@@ -199,5 +198,5 @@ def _quoted(name: str) -> str:
 def _parts(name: str) -> tuple[str, str, str]:
     parts = name.split(".")
     if len(parts) != 3 or not all(NAME.fullmatch(part) for part in parts):
-        raise TableError(f"catalog entry {name!r} is no catalog.schema.table: correct or remove it")
+        raise TableError(f"catalog entry {name!r} is not catalog.schema.table: correct or remove it")
     return parts[0], parts[1], parts[2]

@@ -1,16 +1,16 @@
-"""The errors of sensor-streams: one root, one child per thing that can be wrong."""
+"""Errors of sensor-streams: one root class, one subclass for each kind."""
 
 import time
 from typing import ClassVar
 
-# How a command ends that was asked to stop: 128 and the number of SIGINT, as shells have it.
+# Exit code after SIGINT: 128 plus its number, as in shells.
 INTERRUPTED = 130
 
 
 class SensorStreamsError(Exception):
-    """Root of all errors that a user can do something about: the message says what, where, and what to do."""
+    """Root of all errors that a user can correct: the message says what, where, and what to do."""
 
-    # How a command ends with it: 1 it failed, 2 wrong usage, 3 the machine, 130 it was asked to stop.
+    # Exit code of a command: 1 failed, 2 wrong usage, 3 the machine, 130 interrupted.
     exit_code: ClassVar[int] = 1
 
 
@@ -25,40 +25,40 @@ class FleetError(ConfigurationError):
 
 
 class MachineError(SensorStreamsError):
-    """The machine lacks something that is needed (Java, a jar, a folder that can be written)."""
+    """The machine misses a requirement, such as Java, a jar or a writable folder."""
 
     exit_code = 3
 
 
 class InputError(SensorStreamsError):
-    """Input data cannot be used as a whole (one bad line is not an error: it is rejected and kept)."""
+    """Input data cannot be used as a whole. A single bad line is rejected and stored, not an error."""
 
 
 class TableError(SensorStreamsError):
-    """A table is missing, has another schema, or is not where it should be."""
+    """A table is missing, has another schema, or has the wrong location."""
 
 
 class SchemaConflictError(TableError):
-    """A table's column has another type than the configuration asks for; both types are named."""
+    """A column of a table has another type than the configuration; the message names both."""
 
 
 class BindingError(TableError):
-    """A stream's checkpoint belongs to other tables than those that its names lead to today."""
+    """A stream's checkpoint belongs to other tables than its names point to now."""
 
 
 class FleetChangedError(TableError):
-    """Tables were computed with other settings of sensors.yml; the message names each and the command."""
+    """Tables were computed with other settings of sensors.yml; the message names them and the command."""
 
-    # The command that the message gives, without its options.
+    # Command in the message, without its options.
     COMMAND = "sensor-streams rebuild --changed"
 
 
 class PreflightError(TableError):
-    """What a task's streams are bound to would lose data or fail; the message names each finding and what to do."""
+    """A task would lose data or fail; the message names each finding and what to do."""
 
 
 class CheckpointInUseError(SensorStreamsError):
-    """Another run holds the checkpoint; the message names run, attempt and since when."""
+    """Another run holds the checkpoint; the message names run, attempt and start time."""
 
 
 class LeaseLostError(SensorStreamsError):
@@ -78,7 +78,7 @@ class NoModelError(ModelError):
 
 
 class StreamFailedError(SensorStreamsError):
-    """One or more streams of a task ended that should not have; all failures are listed."""
+    """One or more streams of a task failed; the message lists all failures."""
 
     def __init__(self, message: str, failures: "tuple[StreamFailure, ...]" = ()) -> None:
         super().__init__(message)
@@ -86,14 +86,14 @@ class StreamFailedError(SensorStreamsError):
 
 
 class StreamFailure:
-    """What is known of one stream's end: stream, batch, error class, cause."""
+    """Failure of one stream: stream, batch, error class, cause."""
 
     def __init__(self, stream: str, batch: int | None, error_class: str, cause: str) -> None:
         self.stream = stream
         self.batch = batch
         self.error_class = error_class
         self.cause = cause
-        # When it was seen, by the monotonic clock: of several failures the first one is the cause of the others.
+        # Monotonic time of detection: the earliest of several failures usually caused the others.
         self.at = time.monotonic()
 
     def __str__(self) -> str:

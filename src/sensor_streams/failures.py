@@ -1,4 +1,4 @@
-"""Failures that are known for real: what training learns from."""
+"""Known failures of devices, from which training learns."""
 
 from pathlib import Path
 
@@ -17,11 +17,10 @@ TABLE = TableSpec("failures", COLUMNS, ("device_id", "failed_at"))
 def load_failures(catalog: Catalog, file: Path) -> Writes:
     """Add the failures of a file of JSON lines (device_id, failed_at ISO 8601 with zone, kind) to table `failures`.
 
-    A failure that is there already is not added twice; blank lines are passed over. Raises InputError with the first
-    line that is none.
+    Known failures and blank lines are skipped. Raises InputError with the first line that is not a failure.
     """
     if not file.is_file():
-        raise InputError(f"{file}: there is no such file: give one of JSON lines with device_id, failed_at, kind")
+        raise InputError(f"{file}: file not found: give a file of JSON lines with device_id, failed_at, kind")
     spark = catalog.spark
     catalog.create(TABLE)
     text = spark.read.text(str(file.absolute())).where(F.col("value").rlike(r"\S"))
@@ -37,7 +36,7 @@ def load_failures(catalog: Catalog, file: Path) -> Writes:
     wrong = rows.where("device_id IS NULL OR failed_at IS NULL").first()
     if wrong is not None:
         raise InputError(
-            f"{file}: {wrong['value'][:120]!r} is no failure: write "
+            f"{file}: {wrong['value'][:120]!r} is not a failure: write "
             '{"device_id": "…", "failed_at": "2026-01-31T12:00:00Z", "kind": "…"}'
         )
     new = rows.select("device_id", "failed_at", "kind").dropDuplicates(["device_id", "failed_at"])

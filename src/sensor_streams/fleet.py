@@ -46,7 +46,7 @@ class Windows(_Model):
         if self.short < timedelta(seconds=1):
             raise ValueError("short: windows of less than a second are not supported")
         if self.long % self.short:
-            raise ValueError("long must be a multiple of short, so that no short window lies in two long ones")
+            raise ValueError("long must be a multiple of short, so that no short window is in two long ones")
         return self
 
 

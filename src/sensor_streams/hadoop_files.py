@@ -1,4 +1,4 @@
-"""List and remove files of any file system that Spark knows."""
+"""Files in any file system that Spark can read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from sensor_streams.errors import MachineError
 
 
 def names_at(spark: SparkSession, location: str, most: int | None = None) -> list[str]:
-    """Return the names in a folder, at most `most` of them; an empty list when the folder does not exist.
+    """Return names in a folder, at most `most`; an empty list for a missing folder.
 
     Raises MachineError when the file system does not answer.
     """
@@ -29,7 +29,7 @@ def remove_at(spark: SparkSession, location: str) -> None:
 
 
 def file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
-    """Return Hadoop's file system of a location, and the location as its path object; errors are those of Java.
+    """Return Hadoop's file system and path object of a location; errors are those of Java.
 
     Raises MachineError for a session without a JVM of its own.
     """
@@ -42,7 +42,7 @@ def file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
 
 @contextmanager
 def _translated(spark: SparkSession, location: str) -> Iterator[tuple[Any, Any]]:
-    """Yield what `file_system` returns; errors of Java and Spark become MachineError."""
+    """Yield the result of `file_system`; raise errors of Java and Spark as MachineError."""
     try:
         yield file_system(spark, location)
     except Py4JJavaError as error:

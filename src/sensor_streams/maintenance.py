@@ -1,4 +1,4 @@
-"""What keeps tables and landing folder in order: OPTIMIZE, VACUUM, and the archive of landed files."""
+"""Maintenance of tables and landing folder: OPTIMIZE, VACUUM, and the archive of landed files."""
 
 import logging
 import shutil
@@ -26,17 +26,17 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.maintenance")
 
-# Streams write to the newest partitions all the time; rewriting those would only be in their way.
+# Streams write to the newest partitions, so rewriting those would conflict.
 _QUIET = timedelta(days=1)
-# What a stream has nothing to read of.
+# Operations without changes for streams to read.
 _NO_DATA = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD COLUMNS", "CREATE TABLE")
-# Beyond the slowest stream's lag, for what a run takes to start again.
+# Added to the slowest stream's lag: time for a run to start again.
 _MARGIN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What was done to one table: files before and after, hours that replaced files are kept, why something was not."""
+    """Result for one table: files before and after, hours that replaced files are kept, reasons for skipped steps."""
 
     table: str
     files_removed: int = 0
@@ -47,20 +47,20 @@ class Kept:
 
 @dataclass
 class MaintenanceReport:
-    """What was done to each table, and how many landed files went to the archive."""
+    """Result for each table, and the number of archived files."""
 
     tables: list[Kept] = field(default_factory=list)
     archived: int = 0
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report in words, a line for each table."""
-        told = []
+        """Return the report as text, a line for each table."""
+        lines = []
         for kept in self.tables:
             vacuum = "" if kept.kept_hours is None else f", replaced files kept for {kept.kept_hours:.0f} hours"
             notes = "".join(f"; {note}" for note in kept.notes)
-            told.append(f"{kept.table}: {kept.files_removed} files became {kept.files_added}{vacuum}{notes}")
-        return [*told, f"{self.archived} landed files archived", *self.notes]
+            lines.append(f"{kept.table}: {kept.files_removed} files became {kept.files_added}{vacuum}{notes}")
+        return [*lines, f"{self.archived} landed files archived", *self.notes]
 
 
 def maintain(
@@ -71,12 +71,12 @@ def maintain(
     now: datetime | None = None,
     on_table: Callable[[str], None] | None = None,
 ) -> MaintenanceReport:
-    """Put every table of the schema that there is, and the landing folder, in order; streams may run meanwhile.
+    """Optimize and vacuum every existing table, and archive landed files; streams may run meanwhile.
 
-    OPTIMIZE takes partitions that are over a day old, and tables without partitions whole; where a stream was faster,
-    nothing is done to that table until the next time. VACUUM keeps what was replaced for `keep`, for the table's own
-    retention, and for longer than the slowest stream's lag: that stream has still to read it. Raises
-    ConfigurationError for an archive inside of the landing folder, TableError for a checkpoint that cannot be read.
+    OPTIMIZE rewrites partitions that are over a day old, and whole tables without partitions. After a conflict with a
+    stream the table is skipped until the next maintenance. VACUUM keeps replaced files for the longest of: `keep`, the
+    table's own retention, a day more than the slowest stream's lag. Raises ConfigurationError for an archive inside
+    the landing folder, TableError for a checkpoint that cannot be read.
     """
     time = now or datetime.now(UTC)
     archive = _archive(settings)
@@ -87,10 +87,10 @@ def maintain(
             on_table(spec.name)
         if not catalog.exists(spec.name):
             continue
-        report.tables.append(_kept(catalog, spec, positions, settings.keep, time))
+        report.tables.append(_maintain_table(catalog, spec, positions, settings.keep, time))
     if archive is not None:
-        report.archived, why = archive_landed(catalog, fleet, settings, archive, positions["readings"], time)
-        report.notes += why
+        report.archived, notes = archive_landed(catalog, fleet, settings, archive, positions["readings"], time)
+        report.notes += notes
     return report
 
 
@@ -100,7 +100,9 @@ def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
     return [*specs, FAILURES, *progress]
 
 
-def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], keep: timedelta, now: datetime) -> Kept:
+def _maintain_table(
+    catalog: Catalog, spec: TableSpec, positions: dict[str, Position], keep: timedelta, now: datetime
+) -> Kept:
     handle = catalog.handle(spec.name)
     notes: list[str] = []
     removed = added = 0
@@ -109,17 +111,17 @@ def _kept(catalog: Catalog, spec: TableSpec, positions: dict[str, Position], kee
         if detail["numFiles"] != 1:
             removed, added = _optimize(handle, spec, now)
     except CONFLICTS:
-        notes.append("not optimized: a stream wrote at the same time, so that is left for the next time")
+        notes.append("not optimized: a stream wrote at the same time; the next maintenance tries again")
     lag = slowest_lag(handle, str(detail["id"]), positions, now)
     if lag is None:
-        notes.append("not vacuumed: a stream has still to read a version that the table's history does not know")
+        notes.append("not vacuumed: a stream has not read a version that is no longer in the table's history")
         return Kept(spec.name, removed, added, None, tuple(notes))
-    # Delta refuses a shorter time than the table's own.
+    # Delta refuses less than the table's own retention.
     kept = max(keep, lag + _MARGIN, retention(detail["properties"], FILES) or LEAST)
     if lag + _MARGIN > keep:
         notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
     hours = kept.total_seconds() / 3600
-    # In a younger table nothing can have been replaced that long ago, and VACUUM lists every file to find nothing.
+    # A younger table has no file that was replaced so long ago, and VACUUM lists every file.
     if detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
         handle.vacuum(hours)
     return Kept(spec.name, removed, added, hours, tuple(notes))
@@ -134,14 +136,14 @@ def _optimize(handle: DeltaTable, spec: TableSpec, now: datetime) -> tuple[int, 
 
 
 def slowest_lag(handle: DeltaTable, table_id: str, positions: dict[str, Position], now: datetime) -> timedelta | None:
-    """How long ago the first version was written that some stream has still to read whole; zero when all are drained.
+    """Return the age of the first version that some stream has not read completely; zero if all streams are drained.
 
-    None when the table's history no longer knows that version.
+    None if that version is no longer in the table's history.
     """
-    wanted = [p.versions[table_id] - p.unfinished for p in positions.values() if table_id in p.versions]
-    if not wanted:
+    unread_from = [p.versions[table_id] - p.unfinished for p in positions.values() if table_id in p.versions]
+    if not unread_from:
         return timedelta(0)
-    first = min(wanted)
+    first = min(unread_from)
     history = handle.history().select("version", "timestamp", "operation").where(F.col("version") >= first)
     unread = history.where(~F.col("operation").isin(*_NO_DATA)).orderBy("version").first()
     if unread is None:
@@ -159,7 +161,7 @@ def _archive(settings: Settings) -> Path | None:
     landing, archive = Path(settings.landing), Path(settings.archive)
     if archive == landing or landing in archive.parents:
         raise ConfigurationError(
-            f"setting archive: {archive} lies in the landing folder {landing}, where its files would arrive again: "
+            f"setting archive: {archive} is inside the landing folder {landing}, where its files would arrive again: "
             "give a folder outside of it"
         )
     return archive
@@ -170,14 +172,14 @@ def archive_landed(
 ) -> tuple[int, list[str]]:
     """Move landed files that were ingested `archive_after` ago to the same path below `archive`.
 
-    How many were moved, and why none were. A batch that was begun and did not end reads its files again: until it
-    has ended nothing is moved.
+    Return the number of moved files, and notes. While a batch of readings is unfinished nothing is moved, because
+    that batch reads its files again.
     """
     name = files_table(fleet).name
     if not catalog.exists(name):
         return 0, []
     if readings.unfinished:
-        return 0, ["nothing archived: a batch of readings was begun and has not ended, and will read its files again"]
+        return 0, ["nothing archived: a batch of readings has not ended and will read its files again"]
     before = F.lit(now - settings.archive_after)
     rows = catalog.read(name).where((F.col("state") == DONE) & (F.col("bytes") > 0) & (F.col("recorded_at") < before))
     names = [row["source_file"] for row in rows.select("source_file").collect()]
@@ -185,9 +187,9 @@ def archive_landed(
 
 
 def _move(landing: Path, archive: Path, names: Sequence[str]) -> int:
-    """Move files: copied under another name, renamed, removed, so that a kill in between leaves no half of a file.
+    """Move files and return their number. A kill never leaves half a file: copy, rename the copy, remove.
 
-    How many there were: one that went before, with a kill after it, is not there any more.
+    A missing file was moved before.
     """
     moved = 0
     for name in sorted(names):
@@ -196,7 +198,7 @@ def _move(landing: Path, archive: Path, names: Sequence[str]) -> int:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         new = target.with_name(f".{target.name}.new")
-        # A copy with its times: should it ever be brought back, its lines arrive when they did.
+        # copy2 keeps the modification time, which is the time of arrival if the file is ever ingested again.
         shutil.copy2(source, new)
         new.replace(target)
         source.unlink()

@@ -15,7 +15,7 @@ class Marked:
     """Content of a YAML text, and the line on which each value begins; `name` is the file's name in messages."""
 
     name: str
-    content: object = None
+    content: object = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, where: Path) -> int:
@@ -31,16 +31,21 @@ class Marked:
 
 def load_marked(text: str, name: str) -> Marked:
     """Read YAML. Raises FleetError, with the lines, for a syntax error, an invalid value or a duplicate key."""
-    loader, marked, problems = yaml.SafeLoader(text), Marked(name), list[str]()
+    marked = Marked(name)
+    problems: list[str] = []
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        if node is not None:
-            _mark(loader, node, (), marked, problems)
-        if problems:
-            raise FleetError("\n".join(problems))
-        marked.content = {} if node is None else loader.construct_document(node)
+        if node is None:
+            return marked
+        _mark(loader, node, (), marked, problems)
+        if not problems:
+            content = loader.construct_document(node)
+            marked.content = {} if content is None else content
     except (yaml.YAMLError, ValueError) as error:
         raise FleetError(_not_yaml(name, error)) from None
+    if problems:
+        raise FleetError("\n".join(problems))
     return marked
 
 
@@ -89,7 +94,7 @@ def _mark(loader: yaml.SafeLoader, node: yaml.Node, where: Path, marked: Marked,
             duplicate = below in marked.lines
             marked.lines[below] = key.start_mark.line + 1
             if duplicate:
-                problems.append(f"{marked.at(below)}: stands twice: remove one")
+                problems.append(f"{marked.at(below)}: is a duplicate key: remove one")
             _mark(loader, value, below, marked, problems)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):

@@ -1,4 +1,4 @@
-"""Say why a table cannot be opened though the catalog has an entry for it."""
+"""Errors for a table that cannot be opened although the catalog has an entry for it."""
 
 import re
 
@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 from sensor_streams.errors import MachineError, TableError
 from sensor_streams.hadoop_files import names_at
 
-# Location of an entry whose location the catalog does not name.
-UNKNOWN_PLACE = "an unknown place"
-# What Spark raises when a table cannot be opened; PySpark does not translate all of Delta's errors.
+# Stands for the location of an entry when the catalog does not name it.
+UNKNOWN_PLACE = "an unknown location"
+# Errors of a table that cannot be opened; PySpark does not translate all of Delta's errors.
 OPENING = (PySparkException, Py4JJavaError)
 _LOG = "_delta_log"
 _FILE_SYSTEM = ("java.io.", "java.nio.file.", "org.apache.hadoop.fs.")
@@ -19,24 +19,23 @@ _CONDITION = re.compile(r"\[(DELTA_\w+)")
 
 
 def condition_of(error: Exception) -> str:
-    """Return the error's condition as Spark and Delta name it; empty when it has none."""
+    """Return the error condition of Spark or Delta, or an empty text."""
     if isinstance(error, PySparkException):
         return error.getCondition() or ""
     if isinstance(error, Py4JJavaError):
         java = error.java_exception
         found = _CONDITION.match(str(java.getMessage()))
         name = str(java.getClass().getName())
-        # A file system that is not known or does not answer: nothing is known of the data.
+        # An unknown file system, or one that does not answer: the data may exist.
         return found.group(1) if found else f"DELTA_{name.rsplit('.', 1)[-1]}" if name.startswith(_FILE_SYSTEM) else ""
     return ""
 
 
 def cannot_open(spark: SparkSession, name: str, location: str, cause: str, usual: str | None) -> TableError:
-    """Return the error for a table with an entry that cannot be opened.
+    """Return the error for a table that has an entry and cannot be opened.
 
-    usual: where the table would be stored by the settings, None where the catalog decides. The advice to drop the entry
-    is given only when nothing is stored there and nowhere else that is known: dropped entries of data that exists are
-    how data is lost.
+    usual: location of the table by the settings, None where the catalog decides. The error advises to drop the entry
+    only when no data was found at either location: dropping the entry of existing data loses the data.
     """
     head = f"table {name}: its catalog entry says {location}, and"
     end = "Nothing was written."
@@ -51,21 +50,21 @@ def cannot_open(spark: SparkSession, name: str, location: str, cause: str, usual
             )
         if names and names != [_LOG]:
             return TableError(
-                f"{head} there is no Delta table there, but other files ({', '.join(sorted(names))}; {cause}). {end} "
-                "Find where the table's data is and correct the entry"
+                f"{head} no Delta table is stored there, but other files are ({', '.join(sorted(names))}; {cause}). "
+                f"{end} Find where the table's data is and correct the entry"
             )
         if usual is not None and _has_commits(spark, usual, names_at(spark, usual, most=3)):
             return TableError(
-                f"{head} there is no Delta table there ({cause}); a Delta table is stored at {usual}. {end} "
-                "Correct the entry so that it names the right one"
+                f"{head} no Delta table is stored there ({cause}); one is stored at {usual}. {end} "
+                "Correct the entry so that it names the right location"
             )
     except MachineError as error:
         return TableError(
             f"{head} it cannot be opened ({cause}). {end} Whether data is stored there is not known: {error}. "
-            "Make the place readable, and keep the entry until then"
+            "Make the location readable, and keep the entry until then"
         )
     return TableError(
-        f"{head} there is no Delta table there ({cause}). {end} Find where the data is and correct the "
+        f"{head} no Delta table is stored there ({cause}). {end} Find where the data is and correct the "
         "entry. If the data is lost for good, drop the entry and start again"
     )
 

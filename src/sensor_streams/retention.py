@@ -1,4 +1,4 @@
-"""How long tables keep what they replace: long enough for the slowest stream, whoever runs VACUUM."""
+"""Retention of replaced files and of the log, long enough for the slowest stream."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from datetime import timedelta
 
 FILES = "delta.deletedFileRetentionDuration"
 LOG = "delta.logRetentionDuration"
-# Predictive optimization vacuums managed tables by itself and knows of no reader: a stream that was down for this long
-# still finds the changes that it has to read. Delta's own default for files is 7 days.
+# Predictive optimization vacuums managed tables without regard to readers. A stream that was down for this long still
+# finds the changes that it has to read. Delta's default for files is 7 days.
 LEAST = timedelta(days=30)
 RETENTION = {FILES: "interval 30 days", LOG: "interval 30 days"}
 
@@ -17,7 +17,7 @@ _PART = re.compile(rf"(\d+)\s*({'|'.join(_UNITS)})s?(?:\s+|$)", re.IGNORECASE)
 
 
 def retention(properties: Mapping[str, str], name: str) -> timedelta | None:
-    """Return how long a table keeps files or log by its properties; None for a text that Delta alone understands."""
+    """Return how long a table keeps files or log by its properties; None for a text that only Delta can read."""
     text = properties.get(name)
     if text is None:
         return _DEFAULTS[name]
@@ -33,10 +33,10 @@ def retention(properties: Mapping[str, str], name: str) -> timedelta | None:
 
 
 def missing_retention(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties to set so that the slowest stream has its time; empty when a table has them already.
+    """Return the properties to set so that the slowest stream finds its changes; empty if nothing is missing.
 
-    A longer value is kept, and so is a text that is not understood. The log is kept as long as the files: Delta needs
-    it to find out which files were replaced.
+    A longer value stays, and so does a text that cannot be read. The log is kept as long as the files: Delta needs it
+    to know which files were replaced.
     """
     found: dict[str, str] = {}
     files, log = retention(properties, FILES), retention(properties, LOG)

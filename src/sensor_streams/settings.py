@@ -197,7 +197,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use the sources that `load_settings` passes, the first one that gives a value counts."""
+        """Use the sources that `load_settings` passes; the first one with a value counts."""
         return tuple(init_settings()["sources"])
 
 
@@ -252,14 +252,13 @@ def load_settings(
     Raises ConfigurationError: every wrong or missing field by name, with the source that gave it.
     """
     names = {field.alias or name for name, field in Settings.model_fields.items()}
-    # EnvSettingsSource reads the environment of this process only.
-    variables = {key: value for key, value in (environment or {}).items() if key.startswith(PREFIX)}
     sources = [
         _Source("command line", arguments or {}),
+        # Not EnvSettingsSource, which reads only the environment of this process.
         *(
             _Source(f"environment variable {key}", {name: value})
-            for key, value in variables.items()
-            if (name := key.removeprefix(PREFIX).lower()) in names
+            for key, value in (environment or {}).items()
+            if key.startswith(PREFIX) and (name := key.removeprefix(PREFIX).lower()) in names
         ),
         _Source(str(file), {} if file is None else load_names(file, "give the settings file's path")),
         _Source("default", defaults or {}),

@@ -1,4 +1,4 @@
-"""SQL statements on tables; every name that goes into one is checked or quoted."""
+"""SQL statements on tables, with every name checked or quoted."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,24 @@ from sensor_streams.table_spec import PROPERTIES, Columns, TableSpec
 
 
 def checked(name: str) -> str:
+    """Return a plain name unchanged. Raises TableError for another one."""
     if not NAME.fullmatch(name):
-        raise TableError(f"{name!r} is no plain name: letters, digits and _ only, a letter first")
+        raise TableError(f"{name!r} is not a plain name: letters, digits and _ only, a letter first")
     return name
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
+    """Quote any name for SQL."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def sql_name(full_name: str) -> str:
-    """`catalog.schema.table` as a person may paste it into SQL: quoted where a part is not a plain name."""
+    """Return `catalog.schema.table` for SQL in messages: parts that are not plain names are quoted."""
     return ".".join(part if NAME.fullmatch(part) else quoted(part) for part in full_name.split("."))
 
 
 def quoted_catalog_name(name: str) -> str:
+    """Quote the name of a catalog or schema. Raises TableError for a name that Unity Catalog refuses."""
     try:
         return quoted(catalog_name(name))
     except ValueError as error:
@@ -34,6 +36,7 @@ def quoted_catalog_name(name: str) -> str:
 
 
 def create_statement(full_name: str, spec: TableSpec, location: str | None) -> str:
+    """Return the statement that creates a table; without a location the catalog manages its data."""
     columns = ", ".join(f"`{checked(name)}` {kind}" for name, kind in spec.columns)
     parts = [f"CREATE TABLE {full_name} ({columns}) USING delta"]
     if spec.partition:
@@ -45,28 +48,28 @@ def create_statement(full_name: str, spec: TableSpec, location: str | None) -> s
 
 
 def sql_text(value: str) -> str:
-    """A string as a SQL literal."""
+    """Return a string as a SQL literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def view_statement(full_name: str, tables: Sequence[str]) -> str:
-    """The statement that makes a view of all rows of some tables; the names are full ones."""
+    """Return the statement that creates a view of all rows of some tables, by full names."""
     return f"CREATE OR REPLACE VIEW {full_name} AS {view_text(tables)}"
 
 
 def view_text(tables: Sequence[str]) -> str:
-    """What such a view selects."""
+    """Return the query of such a view."""
     return " UNION ALL ".join(f"SELECT * FROM {table}" for table in tables)
 
 
 def create_schema(spark: SparkSession, catalog: str, schema: str) -> None:
-    """Make the schema when it is not there: only then does it take the privilege to make one."""
+    """Create a missing schema; for an existing one the privilege to create schemas is not needed."""
     name = f"{quoted_catalog_name(catalog)}.{quoted_catalog_name(schema)}"
     if not spark.catalog.databaseExists(name):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
 
 
 def printed_types(spark: SparkSession, columns: Columns) -> dict[str, str]:
-    """The columns' types as Spark prints them: `bigint` for LONG, and so on."""
-    told = ", ".join(f"`{checked(name)}` {kind}" for name, kind in columns)
-    return {f.name: f.dataType.simpleString() for f in spark.createDataFrame([], told).schema.fields}
+    """Return the columns' types as Spark prints them: `bigint` for LONG, and so on."""
+    schema = ", ".join(f"`{checked(name)}` {kind}" for name, kind in columns)
+    return {f.name: f.dataType.simpleString() for f in spark.createDataFrame([], schema).schema.fields}

@@ -1,7 +1,7 @@
-"""The settings of sensors.yml that each table is computed with, and the rows that contradict them.
+"""Settings of sensors.yml that each table is computed with, and the rows that contradict them.
 
-What is not here changes no stored row: `accept`, `unit`, `range` and `fields` decide about lines that arrive, and what
-was decided stays. `code` of features is not seen either: after a change of it, `rebuild` is the user's own decision.
+Other settings change no stored row: `accept`, `unit`, `range` and `fields` apply to arriving lines only. A change of
+the features' code is not detected: users run `rebuild` after it.
 """
 
 import re
@@ -16,15 +16,17 @@ from sensor_streams.features.sensor import expected_readings
 from sensor_streams.features.windows import window_start
 from sensor_streams.fleet import Fleet, device_pattern
 
-# A table's rows of one sensor that sensors.yml no longer has: one reading is expected, and no column is kept.
+# Value for a sensor that was removed from sensors.yml: one expected reading, or no column.
 _REMOVED: Mapping[str, object] = {"sensor_features": 1.0, "device_features": None}
 
 
 @dataclass(frozen=True)
 class ComputedWith:
-    """values: setting → value. sensors: sensor → value, a sensor that was removed included. devices: name patterns
-    and what follows from them, the first that matches counts. model: what the models' rows are made with.
-    trained: what the next training makes of sensors.yml. learnt: a training has ended. unfinished: a rebuild has not.
+    """Settings that one table is computed with.
+
+    values: setting → value. sensors: sensor → value, with removed sensors. devices: name patterns and their value; the
+    first match counts. model: settings of the rows that models score. trained: settings of the next training.
+    learnt: True after a training. unfinished: True during a rebuild.
     """
 
     values: Mapping[str, object] = field(default_factory=dict)
@@ -37,7 +39,7 @@ class ComputedWith:
 
 
 def computed_with(stream: str, fleet: Fleet) -> ComputedWith:
-    """Return the settings that the table of a stream is a function of, besides its source tables."""
+    """Return the settings that a stream's table depends on, in addition to its source tables."""
     windows = {
         "windows.short": _text(fleet.windows.short),
         "windows.long": _text(fleet.windows.long),
@@ -85,18 +87,18 @@ def _text(duration: timedelta) -> str:
 
 
 def with_removed(stream: str, was: ComputedWith | None, now: ComputedWith) -> Mapping[str, object]:
-    """Return the sensors to keep in a record: those of today, and those that were removed."""
-    gone = set() if was is None else set(was.sensors) - set(now.sensors)
-    return {**dict.fromkeys(sorted(gone), _REMOVED.get(stream)), **now.sensors}
+    """Return the sensors of a record: today's, and those that were removed."""
+    removed = set() if was is None else set(was.sensors) - set(now.sensors)
+    return {**dict.fromkeys(sorted(removed), _REMOVED.get(stream)), **now.sensors}
 
 
 def differences(
     stream: str, was: ComputedWith, now: ComputedWith, devices: DataFrame | None
 ) -> tuple[list[str], list[str]]:
-    """Return what of the table's settings changed, and what of the models', in words.
+    """Return the changed settings of the table and those of the models, as text.
 
-    devices: rows with the `device_id` that the table is computed from; a new device type that no known device has
-    changes nothing. A sensor that is new changes nothing either: no row of it is stored.
+    devices: rows with the `device_id`s of the table's source. A new device type without known devices and a new
+    sensor do not count, because no stored row depends on them.
     """
     found = [
         f"{name} was {_shown(was.values.get(name))} and is {_shown(now.values.get(name))}"
@@ -108,17 +110,17 @@ def differences(
         if after == before or (stream == "device_features" and name not in now.sensors):
             continue
         if stream == "device_features":
-            found.append(f"sensors.{name} was removed and is back")
+            found.append(f"sensors.{name} was removed and added again")
         else:
             found.append(f"sensors.{name}: {before} readings were expected in a short window and are {after}")
     if list(was.devices) != list(now.devices) and devices is not None:
-        what = "device_types" if stream == "device_features" else "load sensor and idle_below"
+        setting = "device_types" if stream == "device_features" else "load sensor and idle_below"
         ids = sorted(str(row[0]) for row in devices.select("device_id").distinct().collect())
-        other = [(i, _of(was.devices, i), _of(now.devices, i)) for i in ids]
-        changed = [(i, old, new) for i, old, new in other if old != new]
+        pairs = [(i, _of(was.devices, i), _of(now.devices, i)) for i in ids]
+        changed = [(i, old, new) for i, old, new in pairs if old != new]
         if changed:
             device, old, new = changed[0]
-            found.append(f"{what}: {device} was {_shown(old)} and is {_shown(new)} ({len(changed)} devices changed)")
+            found.append(f"{setting}: {device} was {_shown(old)} and is {_shown(new)} ({len(changed)} devices changed)")
     of_model = [
         f"{name} was {_shown(value)} when the model was trained and is {_shown((now.model or {}).get(name))}"
         for name, value in (was.model or {}).items()
@@ -139,21 +141,21 @@ def _shown(value: object) -> str:
         return ", ".join(f"{name} {part}" for name, part in value.items())
     if isinstance(value, list):
         return "no load sensor" if value == [None, None] else f"{value[0]} from {value[1]}"
-    return "not there" if value is None else str(value)
+    return "missing" if value is None else str(value)
 
 
 def contradictions(stream: str, rows: DataFrame, sources: Mapping[str, DataFrame], fleet: Fleet) -> list[str]:
-    """Return what of a table's rows cannot have been computed with this fleet, in words.
+    """Return the settings of this fleet that a table's rows contradict, as text.
 
-    Each row is looked at by itself, or next to rows that only grow: rows that a stream has not read yet are no
-    contradiction. A change that leaves no such trace (another look-back) is not seen.
+    A row that a stream has not read yet is never a contradiction. A change that leaves no trace in the rows, such as
+    another look-back, is not detected.
     """
     found = []
-    for what, wrong in _checks(stream, rows, sources, fleet):
+    for setting, wrong in _checks(stream, rows, sources, fleet):
         example = wrong.first()
         if example is not None:
             at = next((example[name] for name in ("window_start", "session_start", "opened_at") if name in example), "")
-            found.append(f"{what}: the row of {example['device_id']} at {at} has another one")
+            found.append(f"{setting}: the row of {example['device_id']} at {at} was computed with another value")
     return found
 
 
@@ -175,9 +177,9 @@ def _checks(
         if stream == "device_features":
             yield "device_types", rows.where(~F.col("device_type").eqNullSafe(fleet.device_type_of(F.col("device_id"))))
             of_window = [F.col("device_id"), window_start(F.col("window_start"), long).alias("window_start")]
-            sums = sources["sensor_features"].groupBy(*of_window).agg(F.sum("count").alias("there"))
+            sums = sources["sensor_features"].groupBy(*of_window).agg(F.sum("count").alias("readings"))
             joined = rows.join(sums, ["device_id", "window_start"], "left")
-            yield f"windows.long is {_text(fleet.windows.long)}", joined.where("count > coalesce(there, 0)")
+            yield f"windows.long is {_text(fleet.windows.long)}", joined.where("count > coalesce(readings, 0)")
     elif stream == "device_sessions":
         yield from _sessions(rows, fleet)
     elif stream == "alerts":
@@ -200,7 +202,7 @@ def _sessions(rows: DataFrame, fleet: Fleet) -> Iterator[tuple[str, DataFrame]]:
     before = F.lag("session_end").over(Window.partitionBy("device_id").orderBy("session_start"))
     apart = rows.withColumn("apart", start - F.unix_seconds(before))
     idle = end - start - F.col("windows") * short
-    # A session that goes on from before a cut may begin without a start of its own.
+    # A session that continues after a cut may begin without a start.
     breaks = F.col("starts") - F.when(F.col("continues"), 0).otherwise(1)
     near = (F.col("apart") <= gap) & ~F.col("continues")
     yield f"sessions.gap is {_text(fleet.sessions.gap)}", apart.where(near | (idle > breaks * gap))

@@ -1,4 +1,4 @@
-"""Specification and identity of a table, and where entries of tables are kept outside of Spark."""
+"""Specification and identity of a table; interface of a store of catalog entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ Columns = list[tuple[str, str]]
 PROPERTIES = {
     # The change feed of each table drives the next stream.
     "delta.enableChangeDataFeed": "true",
-    # Updates of a few rows mark them instead of writing whole files anew.
+    # An update of a few rows marks them, instead of writing whole files again.
     "delta.enableDeletionVectors": "true",
 }
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """What a stream says of its table: name, columns in order (name, Spark SQL type), key and partition column."""
+    """Table of a stream: name, columns in order (name, Spark SQL type), key and partition column."""
 
     name: str
     columns: Columns
@@ -28,7 +28,7 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class TableIdentity:
-    """Which table a name leads to: full name, location, and the id that Delta gave it when it was created."""
+    """Identity of a table: full name, location, and the id that Delta assigned at its creation."""
 
     name: str
     location: str
@@ -36,19 +36,19 @@ class TableIdentity:
 
 
 class Entries(Protocol):
-    """Catalog entries kept outside of Spark, where there is no catalog that several sessions share."""
+    """Store of catalog entries, for a machine without a catalog that several sessions share."""
 
     def register(self, spark: SparkSession) -> None:
-        """Make every entry known to the session; never writes at a location."""
+        """Add every entry to the session's catalog, without writing at any location."""
 
     def add(self, identity: TableIdentity, spark: SparkSession | None = None) -> None:
-        """Keep the entry of a table that was just created; `spark`: the session that has it already."""
+        """Store the entry of a new table; `spark`: the session that has it already."""
 
     def add_view(self, name: str, tables: Sequence[str]) -> None:
-        """Keep the entry of a view that unites tables; all names are `catalog.schema.table`."""
+        """Store the entry of a view that unites tables; all names are `catalog.schema.table`."""
 
     def names(self) -> list[str]:
-        """The names of all entries that are tables."""
+        """Return the names of all entries of tables."""
 
     def location(self, name: str) -> str | None:
-        """Where the entry `catalog.schema.table` leads, None when there is none."""
+        """Return the location of the entry `catalog.schema.table`, or None."""

@@ -1,4 +1,4 @@
-"""Tables by name: created by their own stream only, opened by their readers, looked up at start and not again."""
+"""Catalog of the tables. Only a table's own stream creates it; streams look tables up at their start only."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ log = logging.getLogger("sensor_streams.tables")
 
 @dataclass(frozen=True)
 class Catalog:
-    """The tables of one schema. `root` is the folder of their data, None where the catalog manages it."""
+    """Tables of one schema. `root` is the folder of their data, None where the catalog manages it."""
 
     spark: SparkSession
     catalog: str
@@ -42,7 +42,7 @@ class Catalog:
         for name in (self.catalog, self.schema):
             quoted_catalog_name(name)
         if self.entries is not None and self.root is None:
-            # An entry is dropped when it changes; where the catalog manages the data, that would drop it too.
+            # An entry that changes is dropped first; if the catalog manages the data, that drops the data too.
             raise ConfigurationError("catalog entries of this machine need a folder of the tables: set tables")
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Catalog:
         return f"schema {self.catalog}.{self.schema}{kept}"
 
     def full_name(self, table: str) -> str:
-        """`catalog`.`schema`.`table`, each part quoted. Raises TableError for names that the catalog does not take."""
+        """Return `catalog`.`schema`.`table`, each part quoted. Raises TableError for a name that is not valid."""
         return f"{self.full_schema}.`{checked(table)}`"
 
     @property
@@ -59,26 +59,23 @@ class Catalog:
         return f"{quoted_catalog_name(self.catalog)}.{quoted_catalog_name(self.schema)}"
 
     def exists(self, table: str) -> bool:
-        """True when the catalog has an entry of this name, wherever that leads."""
+        """True when the catalog has an entry of this name, also one whose table cannot be opened."""
         if self.entries is not None:
             self.entries.register(self.spark)
         try:
             return self.spark.catalog.tableExists(self.full_name(table))
         except OPENING as error:
-            # An entry that leads nowhere is an entry all the same.
+            # There is an entry, but no table at its location.
             if condition_of(error).startswith("DELTA_"):
                 return True
             raise
 
     def identify(self, table: str) -> TableIdentity:
-        """Where the entry leads and which table lies there.
-
-        Raises TableError when there is no entry, or nothing but an entry.
-        """
+        """Return the location and id of a table. Raises TableError for a missing entry or a missing table."""
         return self._identify(table)[0]
 
     def _identify(self, table: str) -> tuple[TableIdentity, dict[str, str]]:
-        """Which table lies there, and its properties."""
+        """Return a table's identity and properties."""
         name = f"{self.catalog}.{self.schema}.{table}"
         if not self.exists(table):
             raise self._unknown(table)
@@ -91,13 +88,13 @@ class Catalog:
             )
             columns = self._columns(table)
         except OPENING as error:
-            raise self._leads_nowhere(table, condition_of(error) or type(error).__name__) from None
+            raise self._cannot_open(table, condition_of(error) or type(error).__name__) from None
         if row is None or not columns:
-            raise self._leads_nowhere(table, "it has no columns")
+            raise self._cannot_open(table, "it has no columns")
         return TableIdentity(name, str(row["location"]), str(row["id"])), dict(row["properties"] or {})
 
     def entry_location(self, table: str) -> str:
-        """The location that the catalog entry names, whatever lies there."""
+        """Return the location that the catalog entry names, even if no table is stored there."""
         known = None if self.entries is None else self.entries.location(f"{self.catalog}.{self.schema}.{table}")
         if known is not None:
             return known
@@ -121,7 +118,7 @@ class Catalog:
         return {str(row["col_name"]): str(row["data_type"]) for row in rows}
 
     def tables_with_prefix(self, prefix: str) -> list[str]:
-        """The names of the schema's tables that begin so, sorted; views are not among them."""
+        """Return the sorted names of the schema's tables with this prefix, without views."""
         if self.entries is not None:
             before = f"{self.catalog}.{self.schema}."
             names = [name.removeprefix(before) for name in self.entries.names() if name.startswith(before)]
@@ -136,10 +133,9 @@ class Catalog:
         return sorted(name for name in names if name.startswith(prefix))
 
     def create_view(self, name: str, tables: Sequence[str]) -> None:
-        """Make or replace a view of all rows of some tables of this schema, which have the same columns.
+        """Create or replace a view of all rows of some tables of this schema, which have the same columns.
 
-        Where entries are kept, the view is kept with them, so that every session has it. Raises TableError when no
-        table is given.
+        The view gets an entry too, so that every session has it. Raises TableError when no table is given.
         """
         if not tables:
             raise TableError(f"view {self.catalog}.{self.schema}.{name} has no tables")
@@ -151,13 +147,13 @@ class Catalog:
             self.entries.add_view(before + name, [before + table for table in tables])
 
     def wait_for(self, table: str, seconds: float) -> TableIdentity:
-        """The table's identity, once it exists. Raises TableError when the deadline passes."""
+        """Wait for a table and return its identity. Raises TableError when the deadline passes."""
         deadline = time.monotonic() + seconds
         while not self.exists(table):
             if time.monotonic() >= deadline:
                 raise TableError(
                     f"table {self.catalog}.{self.schema}.{table} did not appear within {seconds:.0f} s: "
-                    "only the stream of that name creates it, so start that one (or look why it did not)"
+                    "only the stream of that name creates it: start that stream, or read its log"
                 )
             time.sleep(min(0.5, max(0.05, deadline - time.monotonic())))
         return self.identify(table)
@@ -165,10 +161,9 @@ class Catalog:
     def create(self, spec: TableSpec) -> TableIdentity:
         """Open the table of a stream for writing; create it when there is neither entry nor data.
 
-        An empty table that lies there just as this stream makes it is taken for its own: that is what is left when
-        the process is killed before the entry is kept. New columns that the specification has are added. Raises
-        SchemaConflictError when a column has another type, and TableError when an entry leads to nothing, or data lies
-        where a new table would go.
+        An empty table without an entry that equals the specification is adopted: a kill before the entry was written
+        leaves one. New columns of the specification are added. Raises SchemaConflictError when a column has another
+        type, TableError when an entry's table cannot be opened or the location of a new table contains data.
         """
         if self.exists(spec.name):
             return self.open(spec)
@@ -190,19 +185,17 @@ class Catalog:
         return identity
 
     def open(self, spec: TableSpec) -> TableIdentity:
-        """Open a table that is there, for writing, with the new columns that the specification has.
+        """Open an existing table for writing; add new columns of the specification, extend a short retention.
 
-        A table that keeps what it replaces for a shorter time than the slowest stream needs is set to keep it longer.
-
-        Raises TableError when there is none, SchemaConflictError when a column has another type.
+        Raises TableError when the table does not exist, SchemaConflictError when a column has another type.
         """
         identity, properties = self._identify(spec.name)
-        self._fit(spec)
-        self._keep_longer(spec.name, properties)
+        self._add_columns(spec)
+        self._extend_retention(spec.name, properties)
         return identity
 
     def read(self, table: str) -> DataFrame:
-        """The table as it is now, by name. For commands and checks; streams use `handle`. Raises TableError."""
+        """Return the table as it is now. For commands and checks; streams use `handle`. Raises TableError."""
         if self.entries is not None:
             self.entries.register(self.spark)
         try:
@@ -211,9 +204,8 @@ class Catalog:
             raise self._missing(table, error) from None
 
     def handle(self, table: str, session: SparkSession | None = None) -> DeltaTable:
-        """A handle that stays valid: reads and merges through it ask the catalog nothing more. Raises TableError."""
+        """Return a handle whose reads and merges need no further look-up in the catalog. Raises TableError."""
         if self.entries is not None:
-            # The first thing that a process does may be to open a table: its session knows no entry until then.
             self.entries.register(self.spark)
         try:
             return DeltaTable.forName(session or self.spark, self.full_name(table))
@@ -221,29 +213,29 @@ class Catalog:
             raise self._missing(table, error) from None
 
     def _missing(self, table: str, error: PySparkException | Py4JJavaError) -> Exception:
-        """What it means that a name could not be opened; the error itself where it says something else."""
+        """Return the TableError for a table that could not be opened; other errors are returned unchanged."""
         condition = condition_of(error)
         if not condition.startswith(("DELTA_", "TABLE_OR_VIEW_NOT_FOUND")):
             return error
         if not self.exists(table):
             return self._unknown(table)
-        return self._leads_nowhere(table, condition)
+        return self._cannot_open(table, condition)
 
     def _unknown(self, table: str) -> TableError:
         return TableError(f"table {table} is not in the catalog, {self}: start the stream that writes it")
 
-    def _leads_nowhere(self, table: str, cause: str) -> TableError:
+    def _cannot_open(self, table: str, cause: str) -> TableError:
         usual = None if self.root is None else f"{self.root.rstrip('/')}/{checked(table)}"
         name = f"{self.catalog}.{self.schema}.{table}"
         return cannot_open(self.spark, name, self.entry_location(table), cause, usual)
 
     def _just_created(self, spec: TableSpec, location: str) -> bool:
-        """True when an empty table lies at the location that was made from this specification and nothing since."""
+        """True when the location has an empty table of this specification that was not changed since."""
         try:
             table = DeltaTable.forPath(self.spark, location)
             row = table.detail().select("numFiles", "partitionColumns", "properties").first()
             version = table.history(1).select("version").first()
-            there = [(f.name, f.dataType.simpleString()) for f in table.toDF().schema.fields]
+            columns = [(f.name, f.dataType.simpleString()) for f in table.toDF().schema.fields]
         except PySparkException:
             return False
         partitions = [] if spec.partition is None else [spec.partition]
@@ -252,56 +244,56 @@ class Catalog:
             and version is not None
             and (version[0], row["numFiles"], row["partitionColumns"]) == (0, 0, partitions)
             and row["properties"].items() >= PROPERTIES.items()
-            and there == list(printed_types(self.spark, spec.columns).items())
+            and columns == list(printed_types(self.spark, spec.columns).items())
         )
 
-    def _keep_longer(self, table: str, properties: dict[str, str]) -> None:
-        """Set the retention of files and log where it is too short; without a commit where it is not."""
+    def _extend_retention(self, table: str, properties: dict[str, str]) -> None:
+        """Set the retention of files and log if it is too short; otherwise commit nothing."""
         wanted = missing_retention(properties)
         if not wanted:
             return
-        told = ", ".join(f"'{name}' = {sql_text(value)}" for name, value in wanted.items())
+        setting = ", ".join(f"'{name}' = {sql_text(value)}" for name, value in wanted.items())
         try:
-            self.spark.sql(f"ALTER TABLE {self.full_name(table)} SET TBLPROPERTIES ({told})")
+            self.spark.sql(f"ALTER TABLE {self.full_name(table)} SET TBLPROPERTIES ({setting})")
         except (PySparkException, Py4JError) as error:
-            # The stream can run without: it matters only to a stream that is down for days.
+            # The stream can run without it: a short retention matters only to a stream that is down for days.
             log.warning(
-                "table %s.%s.%s keeps replaced files for too short a time for a slow stream, and that cannot be "
-                "changed (%s): set the table's properties %s",
-                *(self.catalog, self.schema, table, str(error).partition("\n")[0], told),
+                "table %s.%s.%s keeps replaced files too short a time for a slow stream, and changing that failed "
+                "(%s): set the table's properties %s",
+                *(self.catalog, self.schema, table, str(error).partition("\n")[0], setting),
             )
 
     def _columns(self, table: str) -> dict[str, str]:
         return {f.name: f.dataType.simpleString() for f in self.spark.table(self.full_name(table)).schema.fields}
 
-    def _fit(self, spec: TableSpec) -> None:
-        """Add the columns that are new, refuse the ones whose type differs."""
-        there = self._columns(spec.name)
+    def _add_columns(self, spec: TableSpec) -> None:
+        """Add new columns. Raises SchemaConflictError for a column of another type."""
+        stored = self._columns(spec.name)
         wanted = printed_types(self.spark, spec.columns)
         wrong = [
-            f"{n} is {there[n]} in the table and {k} in the configuration"
+            f"{n} is {stored[n]} in the table and {k} in the configuration"
             for n, k in wanted.items()
-            if n in there and there[n] != k
+            if n in stored and stored[n] != k
         ]
         if wrong:
             raise SchemaConflictError(
                 f"table {self.catalog}.{self.schema}.{spec.name}: {'; '.join(wrong)}. Nothing was changed. "
                 "Keep the type, or give the field another name"
             )
-        new = [(n, kind) for n, kind in spec.columns if n not in there]
+        new = [(n, kind) for n, kind in spec.columns if n not in stored]
         if new:
             added = ", ".join(f"`{checked(n)}` {kind}" for n, kind in new)
             self.spark.sql(f"ALTER TABLE {self.full_name(spec.name)} ADD COLUMNS ({added})")
 
 
 def _holds_data(spark: SparkSession, location: str) -> bool:
-    """True when something lies at the location. A log without a commit, of a creation that was killed, goes."""
+    """True when the location contains data. The empty log that a killed creation leaves is removed."""
     names = names_at(spark, location, most=2)
     if names != ["_delta_log"]:
         return bool(names)
     log = f"{location}/_delta_log"
     if any(name[0].isdigit() or name == "_last_checkpoint" for name in names_at(spark, log)):
         return True
-    # Delta makes a table in an empty folder only.
+    # Delta creates a table in an empty folder only.
     remove_at(spark, log)
     return False

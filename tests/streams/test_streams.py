@@ -1,4 +1,4 @@
-"""All eight streams as streams: real queries, real checkpoints, until their input is drained."""
+"""All eight streams with real queries and checkpoints, until their input is drained."""
 
 import json
 import logging
@@ -15,21 +15,21 @@ from sensor_streams.runtime.task import run_task
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
 
-# One process runs them all: they share a plant that takes a minute to run.
+# One process runs these tests: they share a plant that takes a minute to run.
 pytestmark = pytest.mark.xdist_group("streams")
 
 
-def test_without_a_champion_inference_waits_and_keeps_its_input_for_later(running: Plant) -> None:
-    # The fixture ran once without models: every window was scored all the same, later.
+def test_without_a_champion_inference_waits_and_keeps_its_input(running: Plant) -> None:
+    # The fixture first ran without models: its windows were scored in a later run.
     assert running.count("anomaly_scores") == running.count("device_features") > 20
     assert running.count("remaining_life") == running.count("device_features")
 
 
-def test_preflight_has_nothing_to_say_of_eight_streams_that_ran_and_trained(running: Plant) -> None:
+def test_preflight_finds_nothing_after_a_run_and_a_training(running: Plant) -> None:
     assert said_of(running) == {}
 
 
-def test_every_table_is_what_the_readings_make_of_it_and_every_line_is_accounted_for(running: Plant) -> None:
+def test_every_table_follows_from_the_readings_and_every_line_is_counted(running: Plant) -> None:
     assert running.differing() == []
     lines, accepted, rejected, duplicates = running.sums()
     assert lines == accepted + rejected + duplicates
@@ -38,7 +38,7 @@ def test_every_table_is_what_the_readings_make_of_it_and_every_line_is_accounted
     assert running.count("alert_events", "kind = 'OPENED'") >= running.count("alerts")
 
 
-def test_figures_of_every_batch_are_kept_in_one_view(running: Plant) -> None:
+def test_figures_of_every_batch_are_in_one_view(running: Plant) -> None:
     rows = running.read("stream_progress").collect()
     assert {row["stream"] for row in rows} == set(all_names())
     readings = [row for row in rows if row["stream"] == "readings" and row["rows_in"]]
@@ -55,7 +55,7 @@ def test_every_batch_is_a_line_of_json(running: Plant) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_checkpoint_costs_time_and_nothing_else(running: Plant) -> None:
+def test_a_lost_checkpoint_changes_no_table(running: Plant) -> None:
     tables = [*all_names(), "readings_rejected", "ingested_files"]
     before = {name: running.version(name) for name in tables}
     for name in all_names():
@@ -71,7 +71,7 @@ def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) ->
     seen: list[int] = []
 
     def forget(figures: worker.BatchFigures) -> None:
-        # From the first batch on the catalog knows nothing: whoever asks it fails.
+        # After the first batch every look-up in the catalog fails.
         seen.append(figures.batch_id)
         for table in ("readings", "sensor_features"):
             plant.spark.sql(f"DROP TABLE IF EXISTS {plant.catalog.full_name(table)}")
@@ -86,7 +86,7 @@ def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) ->
     assert len(seen) >= 3
 
 
-def test_figures_that_cannot_be_kept_do_no_harm(
+def test_a_failure_to_write_figures_does_not_stop_a_stream(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(self: ProgressTable, *_: object) -> DataFrame:
@@ -96,10 +96,10 @@ def test_figures_that_cannot_be_kept_do_no_harm(
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
     with caplog.at_level(logging.WARNING):
         assert plant.run("readings").states == {"readings": "DONE"}
-    assert "figures are not kept (OSError: no space left)" in caplog.text
+    assert "figures were not written (OSError: no space left)" in caplog.text
     assert plant.count("readings") == 1
 
 
-def test_a_checkpoint_does_not_know_the_job_shape(running: Plant) -> None:
+def test_checkpoint_paths_do_not_depend_on_the_job_shape(running: Plant) -> None:
     folders = {path.name for path in Path(running.settings().checkpoints).iterdir()}
     assert folders == set(all_names())

@@ -83,7 +83,7 @@ def test_a_file_is_read_with_its_dates_as_days(tmp_path: Path) -> None:
         ("accepted: [\n", "not valid YAML"),
         ("accepted: 3\n", "line 1, accepted: is no list: write one"),
         ("- a\n", "line 1, the whole file: write `accepted:` and a list"),
-        ("accepted: []\naccepted: []\n", "line 2, accepted: stands twice"),
+        ("accepted: []\naccepted: []\n", "line 2, accepted: is a duplicate key"),
         (2 * "- {check: location.nested, subject: b, reason: c, until: 2026-01-01}\n", "the whole file"),
         (
             "accepted:\n" + 2 * "- {check: location.nested, subject: b, reason: c, until: 2026-01-01}\n",

@@ -1,4 +1,4 @@
-"""A change of sensors.yml: refused at start with the command that carries it out, and after that verify says 0."""
+"""Changes of sensors.yml: streams refuse to start and name the command; after the command verify finds nothing."""
 
 import json
 from datetime import timedelta
@@ -22,12 +22,12 @@ TEXT = (FIXTURES / "fleet.yml").read_text("utf-8")
 
 
 def records(plant: Plant) -> Records:
-    """The records of the plant's checkpoints."""
+    """Return the records of the plant's checkpoints."""
     return Records.of(plant.settings(), plant.catalog, plant.fleet)
 
 
-def carried_out(plant: Plant, train: bool = False, keep_models: bool = False) -> Rebuilt:
-    """`rebuild --changed`, on the plant's tables."""
+def apply_changes(plant: Plant, train: bool = False, keep_models: bool = False) -> Rebuilt:
+    """Run `rebuild --changed` on the plant's tables."""
 
     def champion(kind: str) -> LoadedModel | None:
         found = plant.registry.champion(kind)
@@ -42,7 +42,7 @@ def carried_out(plant: Plant, train: bool = False, keep_models: bool = False) ->
 
 
 def refused(plant: Plant, *names: str) -> str:
-    """Why the streams do not start, after a look that they wrote nothing."""
+    """Return the error of streams that do not start, and check that they wrote nothing."""
     tables = [name for name in all_names() if plant.catalog.exists(name)]
     before = {name: plant.version(name) for name in tables}
     with pytest.raises(FleetChangedError) as raised:
@@ -51,14 +51,14 @@ def refused(plant: Plant, *names: str) -> str:
     return str(raised.value)
 
 
-def why_not(plant: Plant, *names: str) -> str:
-    """Why the streams would not start."""
+def refusal(plant: Plant, *names: str) -> str:
+    """Return the error with which the streams would not start."""
     with pytest.raises(FleetChangedError) as raised:
         refuse_changes(records(plant), streams_of(names))
     return str(raised.value)
 
 
-def changed(plant: Plant, *replaced: tuple[str, str]) -> None:
+def change(plant: Plant, *replaced: tuple[str, str]) -> None:
     """Change the plant's sensors.yml."""
     text = TEXT
     for old, new in replaced:
@@ -72,7 +72,7 @@ FAILURES: list[tuple[str, str]] = []
 
 @pytest.fixture(scope="module")
 def trained(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant that ran, was trained and scored, by its real streams."""
+    """Return a plant that ran, was trained and scored, with its real streams."""
     plant = Plant(spark, fleet, tmp_path_factory.mktemp("trained"))
     minute = {n: s.model_copy(update={"period": timedelta(minutes=1)}) for n, s in fleet.sensors.items()}
     slow = fleet.model_copy(update={"sensors": minute})
@@ -94,31 +94,31 @@ def trained(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.slow
-def test_other_window_lengths_are_refused_and_carried_out_by_one_command(trained: Plant) -> None:
+def test_other_window_lengths_are_refused_and_applied_by_one_command(trained: Plant) -> None:
     plant = trained
-    changed(plant, ("short: 1 min, long: 5 min", "short: 2 min, long: 10 min"))
-    told = refused(plant)
-    assert "sensor_features: windows.short was 1 min and is 2 min" in told
-    assert "anomaly_scores: windows.long was 5 min when the model was trained and is 10 min" in told
-    assert told.endswith("sensor-streams rebuild --changed --train")
-    # Without a training the features are computed, and scores of a model of other windows are not.
-    waits = carried_out(plant)
-    assert [change.stream for change in waits.untrained] == ["anomaly_scores", "remaining_life"]
+    change(plant, ("short: 1 min, long: 5 min", "short: 2 min, long: 10 min"))
+    message = refused(plant)
+    assert "sensor_features: windows.short was 1 min and is 2 min" in message
+    assert "anomaly_scores: windows.long was 5 min when the model was trained and is 10 min" in message
+    assert message.endswith("sensor-streams rebuild --changed --train")
+    # Without a training the features are computed, but not the scores of a model for other windows.
+    report = apply_changes(plant)
+    assert [change.stream for change in report.untrained] == ["anomaly_scores", "remaining_life"]
     assert plant.differing("sensor_features", "device_features", "device_sessions") == []
     assert refused(plant, "inference").endswith("sensor-streams rebuild --changed --train")
     plant.run("feature_extraction")
     before = plant.registry.champion("anomaly")
-    report = carried_out(plant, train=True)
+    report = apply_changes(plant, train=True)
     assert plant.registry.champion("anomaly") != before
     assert set(report.writes) >= {"anomaly_scores", "remaining_life", "alerts", "alert_events"}
     assert plant.differing() == []
-    assert carried_out(plant).changes == []
+    assert apply_changes(plant).changes == []
     plant.run()
     assert plant.differing() == []
-    # And back, in one step, with the models as they are.
-    changed(plant)
+    # The change back keeps the models.
+    change(plant)
     assert "windows.short was 2 min and is 1 min" in refused(plant)
-    carried_out(plant, keep_models=True)
+    apply_changes(plant, keep_models=True)
     assert plant.differing() == []
     plant.run()
     assert plant.differing() == []
@@ -145,19 +145,19 @@ CHANGES = {
 
 
 @pytest.mark.slow
-def test_each_setting_that_a_table_depends_on_is_refused_and_carried_out(trained: Plant) -> None:
+def test_each_setting_that_a_table_depends_on_is_refused_and_applied(trained: Plant) -> None:
     plant = trained
-    changed(plant)
-    carried_out(plant, keep_models=True)
+    change(plant)
+    apply_changes(plant, keep_models=True)
     for name, replaced in CHANGES.items():
-        # From one change to the next, so that each is taken back as well.
-        changed(plant, *replaced)
-        assert "sensor-streams rebuild --changed" in why_not(plant), name
-        carried_out(plant, keep_models=True)
+        # Each change also undoes the one before.
+        change(plant, *replaced)
+        assert "sensor-streams rebuild --changed" in refusal(plant), name
+        apply_changes(plant, keep_models=True)
         assert plant.differing() == [], name
-    changed(plant)
-    why_not(plant)
-    carried_out(plant)
+    change(plant)
+    refusal(plant)
+    apply_changes(plant)
     assert plant.differing() == []
     assert set(plant.run().states.values()) == {"DONE"}
     assert plant.differing() == []
@@ -179,14 +179,14 @@ HARMLESS = {
 
 
 @pytest.mark.slow
-def test_growth_and_what_no_stored_row_depends_on_need_nothing(plant: Plant) -> None:
+def test_new_sensors_and_settings_without_effect_on_stored_rows_need_no_rebuild(plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", f"00:{m:02}:00", 5 + m) for m in range(40)])
     plant.run("feature_extraction")
     for name, replaced in HARMLESS.items():
-        changed(plant, *replaced)
+        change(plant, *replaced)
         refuse_changes(records(plant), streams_of([]))
         assert plant.differing("sensor_features", "device_sessions") == [], name
-    changed(plant, *(pair for replaced in HARMLESS.values() for pair in replaced))
+    change(plant, *(pair for replaced in HARMLESS.values() for pair in replaced))
     plant.land("b.json", [reading("pump-1", "power", f"01:{m:02}:00", 5 + m) for m in range(40)])
     plant.run("feature_extraction")
     assert plant.count("readings") == 80
@@ -194,7 +194,7 @@ def test_growth_and_what_no_stored_row_depends_on_need_nothing(plant: Plant) -> 
 
 
 @pytest.mark.slow
-def test_tables_without_a_record_go_on_and_rows_that_contradict_are_refused(plant: Plant) -> None:
+def test_without_a_record_streams_start_unless_rows_contradict_the_settings(plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", f"0{h}:{m:02}:30", 5 + m) for h in range(2) for m in range(30)])
     plant.run("feature_extraction")
 
@@ -218,23 +218,23 @@ def test_tables_without_a_record_go_on_and_rows_that_contradict_are_refused(plan
         "  pump:|  fan:": "device_types",
     }.items():
         forget()
-        changed(plant, tuple(name.split("|")))  # type: ignore[arg-type]
-        assert expected in why_not(plant, "feature_extraction"), name
+        change(plant, tuple(name.split("|")))  # type: ignore[arg-type]
+        assert expected in refusal(plant, "feature_extraction"), name
     forget()
     refused(plant, "feature_extraction")
-    carried_out(plant)
+    apply_changes(plant)
     assert plant.differing() == []
     plant.run("feature_extraction")
     assert plant.differing() == []
 
 
 @pytest.mark.slow
-def test_a_rebuild_that_was_killed_is_repeated_before_a_stream_starts(
+def test_a_killed_rebuild_must_be_repeated_before_a_stream_starts(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant.land("a.json", [reading("pump-1", "power", f"00:{m:02}:00", 5 + m) for m in range(40)])
     plant.run("feature_extraction")
-    changed(plant, ("power: {unit: kW, range: [0, 200], period: 20 s", "power: {period: 30 s"))
+    change(plant, ("power: {unit: kW, range: [0, 200], period: 20 s", "power: {period: 30 s"))
     real, turns = rebuild, iter(range(9))
 
     def killed(*given: object, **named: object) -> object:
@@ -244,11 +244,11 @@ def test_a_rebuild_that_was_killed_is_repeated_before_a_stream_starts(
 
     monkeypatch.setattr("sensor_streams.rebuild.rebuild", killed)
     with pytest.raises(KeyboardInterrupt):
-        carried_out(plant)
+        apply_changes(plant)
     assert plant.differing("sensor_features") == []
-    # The first table is done; the ones behind it were announced, and none of their streams starts before they are.
+    # The first table is done; the streams of the remaining tables do not start.
     assert "a rebuild of the table was begun and has not ended" in refused(plant, "device_features")
-    carried_out(plant)
+    apply_changes(plant)
     assert plant.differing() == []
     plant.run("feature_extraction")
     assert plant.differing() == []

@@ -16,9 +16,9 @@ REASON = r"Before Spark 4\.3 the batches of all streams run there in one session
 
 
 def connect_session(version: str) -> SparkSession:
-    """A session of the class that Spark Connect gives, which answers nothing but its version.
+    """Return a double of a Spark Connect session, of which only the version can be read.
 
-    The real class needs grpc, which nothing else here does; it is known by its module, and so is this one.
+    The real class needs grpc. Both are recognized by the module of the class.
     """
 
     class Connected:
@@ -40,12 +40,12 @@ def test_a_task_over_spark_connect_is_refused_before_it_reads_or_writes(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_from_spark_4_3_on_a_session_over_connect_is_not_refused_for_this_reason() -> None:
+def test_a_session_over_connect_from_spark_4_3_on_is_not_refused() -> None:
     for version in ("4.3.0", "4.10.0", "5.0.0"):
         refuse_connect(connect_session(version))
 
 
-def test_a_session_of_this_process_is_not_taken_for_one_over_connect(spark: SparkSession) -> None:
+def test_a_session_with_a_jvm_is_not_refused(spark: SparkSession) -> None:
     assert not over_connect(spark)
     refuse_connect(spark)
 

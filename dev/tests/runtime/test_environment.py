@@ -1,4 +1,4 @@
-"""Each run says what it ran on: in the log at its start, and in every row of its figures."""
+"""Versions that a run uses: in the log at its start, and in every row of its figures."""
 
 import logging
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.plant import Plant, reading
 CONF = "spark.databricks.clusterUsageTags."
 
 
-def test_java_runtime_image_spark_delta_and_wheel_are_logged_and_kept_with_the_figures(
+def test_versions_of_java_runtime_spark_delta_and_wheel_are_logged_and_stored(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = RunEnvironment.of(plant.spark)
@@ -24,13 +24,13 @@ def test_java_runtime_image_spark_delta_and_wheel_are_logged_and_kept_with_the_f
     assert here.runtime == ""
     assert (here.spark, here.delta) == (pyspark.__version__, "4.4.0")
     assert here.wheel == version("sensor-streams")
-    # What a cluster tells of itself: its variable, the key that it was made with, and the image behind that key.
+    # A cluster sets a variable, its version key, and the image behind that key.
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.1")
     cluster = {"sparkVersion": "18.x-scala2.13", "sparkImageLabel": "release__18.1.x-scala2.13"}
     for name, value in cluster.items():
         plant.spark.conf.set(CONF + name, value)
     try:
-        # Another task's table, of a version that kept less: the view unites both all the same.
+        # Another task's table, of a version with fewer columns: the view unites both.
         old = TableSpec("progress_inference", COLUMNS[:12], ("stream", "run", "attempt", "batch_id"))
         plant.catalog.create(old)
         plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])

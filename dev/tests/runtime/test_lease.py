@@ -1,4 +1,4 @@
-"""One run on a checkpoint at a time."""
+"""Leases: one run on a checkpoint at a time."""
 
 import subprocess
 import sys
@@ -20,11 +20,11 @@ SOON = timedelta(seconds=0.6)
 
 
 def lease(folder: Path, run: str, attempt: int = 1) -> Lease:
-    """A lease on one stream's checkpoint."""
+    """Return a lease on one stream's checkpoint."""
     return Lease([folder], this_process(run, attempt), SOON)
 
 
-def test_a_second_run_on_a_checkpoint_in_use_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_run_on_a_checkpoint_is_refused_and_the_error_names_the_holder(tmp_path: Path) -> None:
     first = lease(tmp_path, "run-1", 2)
     first.acquire()
     try:
@@ -51,7 +51,7 @@ def test_the_next_attempt_of_the_same_run_takes_over_at_once_and_the_old_one_sto
     second.release()
 
 
-def test_a_holder_whose_process_is_dead_locks_nobody_out(tmp_path: Path) -> None:
+def test_a_holder_whose_process_is_dead_does_not_block(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     held = lease(tmp_path, "run-1")
     held.acquire()
@@ -59,7 +59,7 @@ def test_a_holder_whose_process_is_dead_locks_nobody_out(tmp_path: Path) -> None
     content = read_json(tmp_path / "holder.json")
     assert content is not None
     write_json(tmp_path / "holder.json", content | {"pid": int(dead.stdout)})
-    # Not even for as long as a silent holder would be waited for.
+    # Without waiting for the timeout.
     after = Lease([tmp_path], this_process("run-2", 1), timedelta(seconds=30))
     begun = time.monotonic()
     after.acquire()
@@ -72,7 +72,7 @@ ELSEWHERE = {"run": "far", "attempt": 1, "since": "then", "host": "another", "ma
 
 @contextmanager
 def beating(folders: list[Path], token: str) -> Iterator[None]:
-    """A holder elsewhere that lives: its beat changes."""
+    """Write heartbeats of a holder on another machine."""
     done = threading.Event()
 
     def beat() -> None:
@@ -91,7 +91,7 @@ def beating(folders: list[Path], token: str) -> Iterator[None]:
         thread.join()
 
 
-def test_a_holder_on_another_machine_that_fell_silent_is_gone_and_one_that_beats_is_not(tmp_path: Path) -> None:
+def test_a_holder_on_another_machine_blocks_only_while_it_sends_heartbeats(tmp_path: Path) -> None:
     write_json(tmp_path / "holder.json", ELSEWHERE | {"token": "t"})
     after = lease(tmp_path, "run-2")
     after.acquire()
@@ -101,7 +101,7 @@ def test_a_holder_on_another_machine_that_fell_silent_is_gone_and_one_that_beats
         lease(tmp_path, "run-3").acquire()
 
 
-def test_eight_checkpoints_of_a_holder_that_fell_silent_are_waited_for_once(tmp_path: Path) -> None:
+def test_eight_checkpoints_of_a_silent_holder_are_waited_for_together(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(8)]
     for folder in folders:
         write_json(folder / "holder.json", ELSEWHERE | {"token": "t"})
@@ -114,7 +114,7 @@ def test_eight_checkpoints_of_a_holder_that_fell_silent_are_waited_for_once(tmp_
     assert not [file for folder in folders for file in folder.iterdir()]
 
 
-def test_only_a_later_attempt_of_a_run_takes_over_from_a_living_one(tmp_path: Path) -> None:
+def test_only_a_later_attempt_takes_over_from_a_living_attempt(tmp_path: Path) -> None:
     second = lease(tmp_path, "run-1", 2)
     second.acquire()
     try:
@@ -126,7 +126,7 @@ def test_only_a_later_attempt_of_a_run_takes_over_from_a_living_one(tmp_path: Pa
         second.release()
 
 
-def test_storage_that_fails_for_a_moment_ends_neither_the_lease_nor_its_beat(
+def test_a_short_storage_failure_ends_neither_the_lease_nor_its_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = lease(tmp_path, "run-1")

@@ -1,4 +1,4 @@
-"""A stream that fails, ends or hangs is told of within two seconds, by name, with what is really wrong."""
+"""A stream that fails, ends or hangs is reported within two seconds, with its name and the cause."""
 
 import re
 import threading
@@ -27,16 +27,16 @@ from tests.plant import Plant, all_names, reading
 
 @pytest.fixture
 def stops(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the supervisor asked streams to stop: it has reported the failure then."""
-    asked: list[float] = []
+    """Return the times at which the supervisor stopped streams, right after it reported a failure."""
+    times: list[float] = []
     stop = Worker.stop
 
     def stopped(self: Worker, seconds: float) -> bool:
-        asked.append(time.monotonic())
+        times.append(time.monotonic())
         return stop(self, seconds)
 
     monkeypatch.setattr(Worker, "stop", stopped)
-    return asked
+    return times
 
 
 def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_cause(
@@ -60,11 +60,11 @@ def test_a_failing_stream_is_reported_within_two_seconds_with_stream_batch_and_c
     assert re.fullmatch(r"stream device_sessions, batch \d: ZeroDivisionError: the sessions are broken", last)
     assert len(report.value.failures) == 1, "streams that were stopped did not fail"
     assert not [query for query in plant.spark.streams.active if query.name in all_names()]
-    # An endless run ends no other way: its figures are in the view all the same.
+    # The figures of the failed run are in the view.
     assert plant.count("stream_progress", "stream = 'readings' AND rows_in = 1") == 1
 
 
-def test_a_query_that_ends_without_an_error_is_a_failure_in_a_run_that_has_no_end(plant: Plant) -> None:
+def test_a_query_that_ends_without_an_error_is_a_failure_in_a_continuous_run(plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
 
     def stop(_: object) -> None:
@@ -80,7 +80,7 @@ def test_a_query_that_ends_without_an_error_is_a_failure_in_a_run_that_has_no_en
 
 
 @pytest.mark.slow
-def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
+def test_a_batch_that_hangs_is_a_failure_and_a_wait_for_the_trigger_is_not(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
 ) -> None:
     real = landing_scope.ingest_batch
@@ -100,10 +100,10 @@ def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
         plant.land(f"{next(files)}.json", [reading("pump-1", "power", "00:00:00", 5)])
 
     plant.land("0.json", [reading("pump-1", "power", "00:00:00", 5)])
-    # The first batch of a process is a slow one: let it pass before anything is measured.
+    # The first batch of a process is slow, so it is not measured.
     plant.run("readings")
     plant.land("1.json", [reading("pump-1", "power", "00:00:00", 5)])
-    # Two triggers are farther apart than what counts as a stall, and that is no stall.
+    # The trigger interval is longer than the stall limit.
     settings = plant.settings(trigger="4 s", stall_after="1 s", stop_deadline="1 s")
     try:
         with pytest.raises(
@@ -113,22 +113,22 @@ def test_a_batch_that_hangs_is_a_failure_and_a_trigger_that_waits_is_none(
     finally:
         let_go.set()
     assert 8 <= stops[0] - hung[0] < 10
-    # The abandoned query ends by itself, and nothing of it is left for the next test.
+    # Stop the abandoned query before the next test.
     for query in plant.spark.streams.active:
         query.stop()
 
 
-def test_a_model_that_comes_later_wakes_its_stream_though_another_one_waits(plant: Plant) -> None:
+def test_a_new_model_starts_its_stream_while_another_stream_waits(plant: Plant) -> None:
     settings = plant.settings(trigger="1 s", model_interval="1 s")
     lease = Lease([], this_process("run", 1), timedelta(seconds=1))
     progress = ProgressTable(plant.catalog, "none", 60, RunEnvironment.of(plant.spark))
     closing = threading.Event()
-    there: set[ModelKind] = set()
+    models: set[ModelKind] = set()
 
     def ready(kind: ModelKind) -> bool:
-        if kind == "anomaly" and not there:
+        if kind == "anomaly" and not models:
             raise ModelError("the registry is away")
-        return kind in there
+        return kind in models
 
     workers = [
         Worker(BY_NAME[name], settings, plant.fleet, plant.catalog, lease, progress, None, closing)
@@ -136,25 +136,25 @@ def test_a_model_that_comes_later_wakes_its_stream_though_another_one_waits(plan
     ]
     supervisor = Supervisor(workers, settings, lease, progress, closing, ready)
 
-    def look(until: str) -> None:
+    def wait_until(expected: str) -> None:
         deadline = time.monotonic() + 10
         wait = threading.Event()
         while True:
-            found = [supervisor.model_there(one) for one in workers]
-            if until in (str(found), ", ".join(one.state for one in workers)):
+            found = [supervisor.has_model(each) for each in workers]
+            if expected in (str(found), ", ".join(each.state for each in workers)):
                 return
-            assert time.monotonic() < deadline, (found, until)
+            assert time.monotonic() < deadline, (found, expected)
             wait.wait(0.05)
 
-    look("WAITING_FOR_MODEL, WAITING_FOR_MODEL")
-    there.add("remaining_life")
-    look("[False, True]")
-    there.add("anomaly")
-    look("[True, True]")
+    wait_until("WAITING_FOR_MODEL, WAITING_FOR_MODEL")
+    models.add("remaining_life")
+    wait_until("[False, True]")
+    models.add("anomaly")
+    wait_until("[True, True]")
 
 
-def test_the_cause_of_a_failure_is_what_went_wrong_and_not_that_something_did(spark: SparkSession) -> None:
-    def told(do: Any) -> str:
+def test_a_failure_names_the_innermost_cause(spark: SparkSession) -> None:
+    def described(do: Any) -> str:
         try:
             do()
         except Exception as error:
@@ -165,10 +165,10 @@ def test_the_cause_of_a_failure_is_what_went_wrong_and_not_that_something_did(sp
         raise ValueError("the true cause")
 
     jvm: Any = spark._jvm
-    java = told(lambda: jvm.java.io.FileInputStream("/nowhere/at/all"))
+    java = described(lambda: jvm.java.io.FileInputStream("/nowhere/at/all"))
     assert java == "stream s, batch 3: FileNotFoundException: /nowhere/at/all (No such file or directory)"
-    python = told(lambda: spark.range(1).mapInPandas(broken, "id bigint").collect())
+    python = described(lambda: spark.range(1).mapInPandas(broken, "id bigint").collect())
     assert python == "stream s, batch 3: ValueError: the true cause"
-    sql = told(lambda: spark.sql("SELECT 1 / 0").collect())
+    sql = described(lambda: spark.sql("SELECT 1 / 0").collect())
     assert sql.startswith("stream s, batch 3: DIVIDE_BY_ZERO: [DIVIDE_BY_ZERO] Division by zero")
-    assert told(lambda: {}["x"]) == "stream s, batch 3: KeyError: 'x'"
+    assert described(lambda: {}["x"]) == "stream s, batch 3: KeyError: 'x'"

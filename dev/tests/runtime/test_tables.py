@@ -1,4 +1,4 @@
-"""Names, locations and who may create what."""
+"""Names and locations of tables, and the conditions for creating one."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ SMALL = TableSpec("small", [("device_id", "string"), ("day", "date"), ("n", "lon
 
 
 def forget(plant: Plant, table: str) -> None:
-    """Leave the data of a table, without any entry: as after a kill, and in a session that knows nothing."""
+    """Remove a table's entry but not its data: as after a kill, in a session without entries."""
     CatalogFile(plant.folder / "catalog.json").remove(f"spark_catalog.{plant.schema}.{table}")
     plant.catalog.exists(table)
 
@@ -38,12 +38,12 @@ def test_registering_a_name_never_writes_at_a_location(plant: Plant, tmp_path: P
     entries.register(plant.spark)
     assert not nowhere.exists()
     assert plant.catalog.exists("lost")
-    with pytest.raises(TableError, match="there is no Delta table there"):
+    with pytest.raises(TableError, match="no Delta table is stored there"):
         plant.catalog.identify("lost")
     assert not nowhere.exists()
 
 
-def test_a_stream_whose_entry_leads_nowhere_does_not_make_a_table_there(plant: Plant, tmp_path: Path) -> None:
+def test_a_stream_does_not_create_a_table_at_the_location_of_an_existing_entry(plant: Plant, tmp_path: Path) -> None:
     plant.create("readings")
     entries = CatalogFile(tmp_path / "catalog.json")
     name = f"spark_catalog.{plant.schema}.readings"
@@ -53,14 +53,14 @@ def test_a_stream_whose_entry_leads_nowhere_does_not_make_a_table_there(plant: P
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_kill_between_a_tables_creation_and_its_entry_locks_nobody_out(plant: Plant, tmp_path: Path) -> None:
+def test_after_a_kill_between_table_creation_and_entry_the_table_is_adopted(plant: Plant, tmp_path: Path) -> None:
     created = plant.catalog.create(SMALL)
     forget(plant, "small")
     assert not plant.catalog.exists("small")
     assert plant.catalog.create(SMALL) == created
     assert CatalogFile(tmp_path / "catalog.json").location(created.name) == created.location
     assert len(list((tmp_path / "tables/small/_delta_log").glob("*.json"))) == 1, "nothing was written"
-    # Killed earlier still: there is a folder of the log, and no commit.
+    # A kill before the first commit leaves the folder of the log.
     half = tmp_path / "tables/half/_delta_log"
     half.mkdir(parents=True)
     (half / ".00000000000000000000.json.f00.tmp").write_text("{}", "utf-8")
@@ -68,7 +68,7 @@ def test_a_kill_between_a_tables_creation_and_its_entry_locks_nobody_out(plant: 
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, scheme: str) -> None:
+def test_a_table_is_not_created_over_data_without_an_entry(plant: Plant, scheme: str) -> None:
     catalog = replace(plant.catalog, root=f"{scheme}{plant.folder}/tables")
     catalog.create(SMALL)
     # Empty, and yet not what this stream makes: other columns, another partition, a later version.
@@ -88,44 +88,42 @@ def test_data_without_an_entry_is_not_taken_for_an_empty_place(plant: Plant, sch
         catalog.create(replace(SMALL, name="stray"))
 
 
-def test_a_place_that_cannot_be_looked_at_is_told_in_one_line(plant: Plant) -> None:
+def test_an_unreadable_location_is_an_error_in_one_line(plant: Plant) -> None:
     catalog = Catalog(plant.spark, "spark_catalog", plant.schema, "nosuch://bucket/x")
     with pytest.raises(MachineError, match=r"^nosuch://bucket/x/small: cannot be read: No FileSystem .*$"):
         catalog.create(SMALL)
 
 
-def test_without_a_catalog_file_an_entry_that_leads_nowhere_is_the_same_error(plant: Plant) -> None:
+def test_an_entry_without_a_table_is_the_same_error_without_a_catalog_file(plant: Plant) -> None:
     catalog = Catalog(plant.spark, "spark_catalog", plant.schema, str(plant.folder / "elsewhere"))
     catalog.create(SMALL)
     shutil.rmtree(plant.folder / "elsewhere" / "small")
     for use in (catalog.identify, catalog.read, catalog.handle, lambda _: catalog.create(SMALL)):
-        with pytest.raises(
-            TableError, match=r"its catalog entry says \S+/elsewhere/small, and there is no Delta table"
-        ):
+        with pytest.raises(TableError, match=r"its catalog entry says \S+/elsewhere/small, and no Delta table"):
             use("small")
     assert not (plant.folder / "elsewhere" / "small").exists()
 
 
-def test_a_table_that_was_just_created_is_not_registered_once_more_and_its_schema_is_made_once(
+def test_a_new_table_is_not_registered_again_and_its_schema_is_created_once(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant.catalog.create(SMALL)
-    said: list[str] = []
+    statements: list[str] = []
     real = SparkSession.sql
 
     def recorded(self: SparkSession, text: str, *rest: Any, **more: Any) -> Any:
-        said.append(text)
+        statements.append(text)
         return real(self, text, *rest, **more)
 
     monkeypatch.setattr(SparkSession, "sql", recorded)
     plant.catalog.identify("small")
     plant.catalog.create(replace(SMALL, name="second"))
-    assert [text for text in said if text.startswith(("DROP", "CREATE SCHEMA"))] == []
-    assert len(said) == 1
+    assert [text for text in statements if text.startswith(("DROP", "CREATE SCHEMA"))] == []
+    assert len(statements) == 1
 
 
-def test_entries_of_this_machine_need_a_folder_of_the_tables(plant: Plant) -> None:
-    # A managed table's data goes with its entry.
+def test_a_catalog_file_needs_a_folder_of_tables(plant: Plant) -> None:
+    # Dropping the entry of a managed table drops its data.
     with pytest.raises(ConfigurationError, match="set tables"):
         replace(plant.catalog, root=None)
 
@@ -140,12 +138,12 @@ def test_every_session_sees_a_view_and_tables_are_found_by_prefix(plant: Plant, 
     bare = replace(plant.catalog, entries=None)
     assert bare.tables_with_prefix("part_") == ["part_a", "part_b"]
     assert replace(bare, schema="nosuch").tables_with_prefix("part_") == []
-    # A session that starts with nothing but the file.
+    # A new session reads the file.
     plant.spark.sql(f"DROP VIEW {plant.catalog.full_name('part_all')}")
     plant.spark.sql(f"DROP TABLE {plant.catalog.full_name('part_a')}")
     fresh = replace(plant.catalog, spark=plant.spark.newSession(), entries=CatalogFile(tmp_path / "catalog.json"))
     assert {row["device_id"] for row in fresh.read("part_all").collect()} == {"part_a", "part_b"}
-    # A view that cannot be made harms nothing else, and what the file no longer names is gone.
+    # A broken view affects nothing else, and entries removed from the file are dropped.
     entries = json.loads((tmp_path / "catalog.json").read_text("utf-8"))
     entries[f"spark_catalog.{plant.schema}.broken"] = {"view_of": [f"spark_catalog.{plant.schema}.nosuch"]}
     del entries[f"spark_catalog.{plant.schema}.part_all"]
@@ -155,7 +153,7 @@ def test_every_session_sees_a_view_and_tables_are_found_by_prefix(plant: Plant, 
         fresh.read("part_all")
 
 
-def test_verify_of_a_place_without_tables_is_an_error_that_names_it(plant: Plant, tmp_path: Path) -> None:
+def test_verify_of_a_schema_without_tables_is_an_error_that_names_it(plant: Plant, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=rf"nothing to verify: schema spark_catalog.{plant.schema} .*catalog.json"):
         plant.verify()
     plant.create("readings")
@@ -165,34 +163,34 @@ def test_verify_of_a_place_without_tables_is_an_error_that_names_it(plant: Plant
         plant.verify("sensor_features")
 
 
-def test_a_rebuild_makes_no_table(plant: Plant) -> None:
+def test_a_rebuild_creates_no_table(plant: Plant) -> None:
     plant.create("readings")
     with pytest.raises(TableError, match=r"sensor_features is not in the catalog, .*: start the stream that writes it"):
         rebuild(plant.catalog, plant.fleet, "sensor_features")
     assert not plant.catalog.exists("sensor_features")
 
 
-def test_a_reader_waits_for_its_table_and_says_which_one_did_not_come(plant: Plant) -> None:
+def test_a_reader_waits_for_its_table_and_names_a_missing_one(plant: Plant) -> None:
     with pytest.raises(TableError, match=r"device_features did not appear within 1 s: only the stream of that name"):
         plant.run("inference", table_deadline="1 s")
     assert not plant.catalog.exists("device_features")
 
 
-def test_a_second_session_sees_a_table_that_another_one_created(plant: Plant, tmp_path: Path) -> None:
+def test_a_second_session_sees_a_table_that_another_session_created(plant: Plant, tmp_path: Path) -> None:
     plant.create("readings")
     fresh = CatalogFile(tmp_path / "catalog.json")
     other = Catalog(plant.spark.newSession(), "spark_catalog", plant.schema, str(tmp_path / "tables"), fresh)
     assert other.wait_for("readings", 1) == plant.catalog.identify("readings")
 
 
-def test_two_tasks_on_one_driver_do_not_take_entries_from_each_other(
+def test_two_tasks_on_one_driver_do_not_drop_each_others_entries(
     plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "shared.json"
     for number in range(4):
         table = TableIdentity(f"spark_catalog.{plant.schema}.t{number}", f"file:{tmp_path}/there {number}", "x")
         CatalogFile(file).add(table)
-    # Each process has its own knowledge of what is registered; the session's catalog is one.
+    # Each task has its own record of registered entries, but they share the session's catalog.
     with ThreadPoolExecutor(2) as both:
         list(both.map(lambda entries: entries.register(plant.spark), [CatalogFile(file), CatalogFile(file)]))
     dropped: list[str] = []
@@ -213,16 +211,16 @@ def test_two_tasks_on_one_driver_do_not_take_entries_from_each_other(
         Catalog(plant.spark, "spark_catalog", plant.schema).identify("t0")
 
 
-def test_names_that_are_no_names_never_reach_sql(plant: Plant) -> None:
+def test_invalid_names_never_reach_sql(plant: Plant) -> None:
     for name in ("a b", "a`; drop table x", "../a", ""):
-        with pytest.raises(TableError, match="is no plain name"):
+        with pytest.raises(TableError, match="is not a plain name"):
             plant.catalog.full_name(name)
 
 
-def test_a_stream_refuses_to_start_when_its_names_lead_to_other_data_than_its_checkpoints(
+def test_a_stream_refuses_to_start_when_its_names_point_to_other_tables_than_its_checkpoint(
     plant: Plant, tmp_path: Path
 ) -> None:
-    # The incident: a table is re-created elsewhere, the name follows it, and the checkpoint does not.
+    # A table is created again at another location; the name follows it, the checkpoint does not.
     plant.land("a.json", [])
     plant.run("readings")
     before = plant.catalog.identify("readings")
@@ -246,14 +244,14 @@ def properties(plant: Plant, table: str) -> dict[str, str]:
     return dict(plant.catalog.handle(table).detail().select("properties").collect()[0][0])
 
 
-def test_replaced_files_are_kept_for_the_slowest_stream_on_new_tables_and_on_those_that_are_there(plant: Plant) -> None:
+def test_new_and_existing_tables_keep_replaced_files_for_the_slowest_stream(plant: Plant) -> None:
     plant.catalog.create(SMALL)
     name = plant.catalog.full_name("small")
     new = {k: v for k, v in properties(plant, "small").items() if k in RETENTION}
     assert new == {FILES: "interval 30 days", LOG: "interval 30 days"}
     assert plant.catalog.open(SMALL)
-    assert plant.version("small") == 0, "no commit where it is set"
-    # As tables were made before, or somebody has set them: (files, log) before and after a start of the stream.
+    assert plant.version("small") == 0, "no commit if it is set already"
+    # Tables of older versions, and values set by users: (files, log) before and after a start of the stream.
     for before, after in {
         (None, None): ("interval 30 days", "interval 30 days"),
         ("interval 1 week 2 hours", "interval 40 days"): ("interval 30 days", "interval 40 days"),
@@ -261,16 +259,16 @@ def test_replaced_files_are_kept_for_the_slowest_stream_on_new_tables_and_on_tho
     }.items():
         set_now = [f"'{key}' = '{value}'" for key, value in zip((FILES, LOG), before, strict=True) if value]
         unset = f"UNSET TBLPROPERTIES IF EXISTS ('{FILES}', '{LOG}')"
-        # Delta checks the one against the other in the same statement.
+        # One statement, because Delta compares both values.
         plant.spark.sql(f"ALTER TABLE {name} " + (f"SET TBLPROPERTIES ({', '.join(set_now)})" if set_now else unset))
         plant.catalog.open(SMALL)
-        there, version = properties(plant, "small"), plant.version("small")
-        assert (there[FILES], there[LOG]) == after, before
+        stored, version = properties(plant, "small"), plant.version("small")
+        assert (stored[FILES], stored[LOG]) == after, before
         plant.catalog.open(SMALL)
         assert plant.version("small") == version, f"{before}: set once"
 
 
-def test_a_text_of_a_retention_is_read_as_delta_reads_it() -> None:
+def test_retention_texts_are_read_as_delta_reads_them() -> None:
     for text, days in {
         "interval 1 week": 7,
         "INTERVAL 720 hours": 30,
@@ -279,7 +277,7 @@ def test_a_text_of_a_retention_is_read_as_delta_reads_it() -> None:
     }.items():
         assert retention({FILES: text}, FILES) == timedelta(days=days)
     assert retention({FILES: "interval 2 parsecs"}, FILES) is None
-    assert missing_retention({FILES: "interval 2 parsecs", LOG: "interval 30 days"}) == {}, "left as it is"
+    assert missing_retention({FILES: "interval 2 parsecs", LOG: "interval 30 days"}) == {}, "unchanged"
     assert retention({}, FILES) == timedelta(days=7)
     kept = {FILES: "interval 60 days"}
     assert missing_retention(kept) == {LOG: "interval 60 days"}, "the log as long as the files"
@@ -287,7 +285,7 @@ def test_a_text_of_a_retention_is_read_as_delta_reads_it() -> None:
 
 
 @pytest.mark.parametrize(("catalog", "schema"), [("acme-prod", "dev_joé_x"), ("3rd`", "a-b"), ("über", "s")])
-def test_spark_reads_the_names_that_unity_catalog_takes_as_they_are(plant: Plant, catalog: str, schema: str) -> None:
+def test_spark_reads_the_names_that_unity_catalog_accepts_unchanged(plant: Plant, catalog: str, schema: str) -> None:
     name = Catalog(plant.spark, catalog, schema).full_name("readings")
     parser: Any = plant.spark._jsparkSession.sessionState().sqlParser()  # type: ignore[operator]
     parts = parser.parseMultipartIdentifier(name)
@@ -297,7 +295,7 @@ def test_spark_reads_the_names_that_unity_catalog_takes_as_they_are(plant: Plant
 
 
 @pytest.mark.parametrize("name", ["a.b", "a b", "a/b", "", "a\x7f", "x" * 256])
-def test_a_name_that_unity_catalog_does_not_take_is_refused(plant: Plant, name: str) -> None:
+def test_a_name_that_unity_catalog_refuses_is_refused(plant: Plant, name: str) -> None:
     for catalog, schema in ((name, "s"), ("c", name)):
         with pytest.raises(TableError, match="not a name that Unity Catalog takes"):
             Catalog(plant.spark, catalog, schema)

@@ -1,4 +1,4 @@
-"""A table with an entry is opened by whoever is first, and advice to drop the entry is never given where data is."""
+"""A table with an entry: its first use in a process opens it; no error advises to drop the entry of existing data."""
 
 import shutil
 from collections.abc import Callable
@@ -18,13 +18,13 @@ Break = Callable[[Path], None]
 
 
 def unknown_to_the_session(plant: Plant) -> Catalog:
-    """The plant's catalog as a process of its own has it: the session knows none of the entries."""
+    """Return the plant's catalog as in a new process, whose session has no entries."""
     plant.spark.sql(f"DROP TABLE IF EXISTS {plant.catalog.full_name('small')}")
     return replace(plant.catalog, entries=CatalogFile(plant.folder / "catalog.json"))
 
 
 @pytest.mark.parametrize("use", ["handle", "read", "identify", "open", "create", "exists"])
-def test_the_first_use_of_a_table_in_a_process_finds_it_whatever_it_is(plant: Plant, use: str) -> None:
+def test_the_first_use_of_a_table_in_a_process_finds_it(plant: Plant, use: str) -> None:
     made = plant.catalog.create(SMALL)
     catalog = unknown_to_the_session(plant)
     opened = getattr(catalog, use)(SMALL if use in ("open", "create") else "small")
@@ -47,41 +47,41 @@ def other_files(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says", "drop"),
+    ("damage", "message", "drop"),
     [
-        (shutil.rmtree, "there is no Delta table there", True),
-        (empty_log, "there is no Delta table there", True),
+        (shutil.rmtree, "no Delta table is stored there", True),
+        (empty_log, "no Delta table is stored there", True),
         (lost_commits, r"cannot be opened \(DELTA_TRUNCATED", False),
-        (other_files, r"there is no Delta table there, but other files \(part-0.parquet", False),
+        (other_files, r"no Delta table is stored there, but other files are \(part-0.parquet", False),
     ],
 )
 @pytest.mark.parametrize("entries", [True, False])
-def test_advice_to_drop_an_entry_is_given_only_where_nothing_is_stored(
-    plant: Plant, spoil: Break, says: str, drop: bool, entries: bool
+def test_an_error_advises_to_drop_an_entry_only_if_no_data_is_stored(
+    plant: Plant, damage: Break, message: str, drop: bool, entries: bool
 ) -> None:
     plant.catalog.create(SMALL)
     catalog = unknown_to_the_session(plant) if entries else replace(plant.catalog, entries=None)
-    spoil(plant.folder / "tables" / "small")
+    damage(plant.folder / "tables" / "small")
     plant.spark.sql("CLEAR CACHE")
     for use in (catalog.handle, catalog.identify, lambda _: catalog.create(SMALL)):
-        with pytest.raises(TableError, match=says) as told:
+        with pytest.raises(TableError, match=message) as raised:
             use("small")
-        assert ("drop the entry" in str(told.value)) is drop
-        assert "Nothing was written" in str(told.value)
+        assert ("drop the entry" in str(raised.value)) is drop
+        assert "Nothing was written" in str(raised.value)
 
 
-def test_an_entry_that_points_beside_the_data_names_the_place_of_the_data(plant: Plant, tmp_path: Path) -> None:
+def test_the_error_of_a_wrong_entry_names_the_location_of_the_data(plant: Plant, tmp_path: Path) -> None:
     made = plant.catalog.create(SMALL)
     CatalogFile(tmp_path / "catalog.json").add(TableIdentity(made.name, str(tmp_path / "elsewhere"), made.table_id))
-    with pytest.raises(TableError, match=r"a Delta table is stored at \S+/tables/small") as told:
+    with pytest.raises(TableError, match=r"one is stored at \S+/tables/small") as raised:
         plant.catalog.handle("small")
-    assert "drop" not in str(told.value)
+    assert "drop" not in str(raised.value)
 
 
-def test_a_place_that_cannot_be_looked_at_is_no_empty_place(plant: Plant, tmp_path: Path) -> None:
+def test_an_unreadable_location_does_not_count_as_empty(plant: Plant, tmp_path: Path) -> None:
     CatalogFile(tmp_path / "catalog.json").add(
         TableIdentity(f"spark_catalog.{plant.schema}.small", "nosuch://bucket/small", "x")
     )
-    with pytest.raises(TableError, match="Whether data is stored there is not known") as told:
+    with pytest.raises(TableError, match="Whether data is stored there is not known") as raised:
         plant.catalog.handle("small")
-    assert "drop" not in str(told.value)
+    assert "drop" not in str(raised.value)

@@ -1,1 +1,1 @@
-"""Machinery: starts a task's streams, watches them, stops them loudly."""
+"""Runtime of a task: starts its streams, watches them, stops them with an error when one fails."""

@@ -1,4 +1,4 @@
-"""What a checkpoint belongs to: the names, locations and ids of its tables, kept beside it."""
+"""Binding of a checkpoint to its tables: their names, locations and ids, in a file next to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ Identify = Callable[[str], TableIdentity | None]
 
 @dataclass(frozen=True)
 class BoundTo:
-    """What a stream last wrote beside its checkpoint: its tables then, and where its files arrived."""
+    """Recorded binding of a checkpoint: the tables and the landing folder at the stream's last start."""
 
     sinks: Mapping[str, TableIdentity]
     sources: Mapping[str, TableIdentity]
@@ -23,34 +23,34 @@ class BoundTo:
 
 
 def read_binding(folder: Path) -> BoundTo | None:
-    """What is written beside the checkpoint in `folder`; None when there is nothing that can be read."""
-    written = read_json(folder / FILE)
-    if written is None:
+    """Read the binding of the checkpoint in `folder`; None for a missing or unreadable file."""
+    content = read_json(folder / FILE)
+    if content is None:
         return None
-    landing = written.get("landing")
+    landing = content.get("landing")
     try:
         return BoundTo(
-            _identities(written.get("sinks")),
-            _identities(written.get("sources")),
+            _identities(content.get("sinks")),
+            _identities(content.get("sources")),
             None if landing is None else str(landing),
         )
     except TypeError:
         return None
 
 
-def _identities(written: object) -> dict[str, TableIdentity]:
-    """Raises TypeError for what is none."""
-    if not isinstance(written, dict) or not all(isinstance(told, dict) for told in written.values()):
-        raise TypeError("no tables")
-    return {name: TableIdentity(**told) for name, told in written.items()}
+def _identities(content: object) -> dict[str, TableIdentity]:
+    """Parse tables by name. Raises TypeError for other content."""
+    if not isinstance(content, dict) or not all(isinstance(table, dict) for table in content.values()):
+        raise TypeError("not tables by name")
+    return {name: TableIdentity(**table) for name, table in content.items()}
 
 
 @dataclass(frozen=True)
 class Binding:
-    """One stream's checkpoint folder and the names of its tables; landing: where its files arrive, if it reads files.
+    """Checkpoint folder of one stream and the names of its tables; landing: folder of its files, if it reads files.
 
-    A checkpoint holds positions in one table's history. When a name leads elsewhere today (an entry that points at
-    the wrong location, a table that was made anew), going on would skip or repeat data without an error.
+    A checkpoint has offsets in one table's history. If a name now points to another table (a wrong entry, a table that
+    was created again), the stream would skip or repeat data without an error.
     """
 
     folder: Path
@@ -61,35 +61,34 @@ class Binding:
 
     @property
     def started(self) -> bool:
-        """True when there is a checkpoint: without one there is no position that could be wrong."""
+        """True when the checkpoint exists: without one no offset can be wrong."""
         return (self.folder / "checkpoint" / "metadata").exists()
 
     def check(self, identify: Identify) -> None:
-        """Compare what is written beside a checkpoint with where the names lead today; nothing is made or changed.
+        """Compare the recorded tables with those that the names point to now; change nothing.
 
-        identify: table → what its name leads to, None without an entry. Raises BindingError naming each table, what
-        it was and what it is.
+        identify: name → table, None without an entry. Raises BindingError with each difference.
         """
         if not self.started:
             return
         before = read_binding(self.folder)
         if before is None:
             raise BindingError(
-                f"stream {self.stream} does not start: beside its checkpoint {self.folder} there is no {FILE} that "
-                f"can be read, so nobody knows which tables it belongs to. Bring {FILE} back from a copy; or remove "
-                "the checkpoint: the stream then reads its source anew and loses nothing"
+                f"stream {self.stream} does not start: {self.folder / FILE} is missing or cannot be read, so the "
+                "tables of the checkpoint are not known. Restore the file from a copy; or remove the checkpoint: the "
+                "stream then reads its source again and loses nothing"
             )
-        misfits = self._misfits(before, identify)
-        if misfits:
+        differences = self._differences(before, identify)
+        if differences:
             raise BindingError(
                 f"stream {self.stream} does not start: its checkpoint {self.folder} belongs to other data.\n  "
-                + "\n  ".join(misfits)
-                + "\nNothing was read or written. Correct the catalog entry; or, if the new place is right, remove "
-                "the checkpoint: the stream then reads its source anew and loses nothing"
+                + "\n  ".join(differences)
+                + "\nNothing was read or written. Correct the catalog entry; or, if the new location is right, remove "
+                "the checkpoint: the stream then reads its source again and loses nothing"
             )
 
     def write(self, identities: Mapping[str, TableIdentity]) -> None:
-        """Write down what the checkpoint is bound to, before its first batch; a table that is new is added later."""
+        """Record the tables, before the first batch; a new table is added at a later start."""
         write_json(
             self.folder / FILE,
             {
@@ -99,27 +98,27 @@ class Binding:
             },
         )
 
-    def _misfits(self, before: BoundTo, identify: Identify) -> list[str]:
+    def _differences(self, before: BoundTo, identify: Identify) -> list[str]:
         found = []
         for role, known, names in (
             ("sink", before.sinks, sorted(before.sinks)),
-            # A stream may come to write one more table; to read another one would be another stream.
+            # A new version of a stream may write one more table, but not read another one.
             ("source", before.sources, sorted({*before.sources, *self.sources})),
         ):
             for name in names:
                 was = known.get(name)
-                at = None if was is None else was.location
+                location = None if was is None else was.location
                 try:
                     now = identify(name)
                 except TableError as error:
-                    found.append(f"{role} {name}: was at {at}; {error}")
+                    found.append(f"{role} {name}: was at {location}; {error}")
                     continue
                 if now is None:
-                    found.append(f"{role} {name}: was at {at} and is not in the catalog")
+                    found.append(f"{role} {name}: was at {location} and is not in the catalog")
                     continue
                 found += [
-                    f"{role} {name}: {what.replace('_', ' ')} was {old} and is {new}"
-                    for what, old, new, same in _compared(was, now)
+                    f"{role} {name}: {attribute} was {old} and is {new}"
+                    for attribute, old, new, same in _compared(was, now)
                     if not same
                 ]
         if not _same(before.landing, self.landing):
@@ -128,13 +127,13 @@ class Binding:
 
 
 def _compared(was: TableIdentity | None, now: TableIdentity) -> list[tuple[str, str | None, str, bool]]:
-    """What of a table, what it was and is, and whether that is the same."""
+    """Return attribute, old value, new value, and True for equal values."""
     old = (None, None, None) if was is None else (was.name, was.location, was.table_id)
     return [
         ("name", old[0], now.name, old[0] == now.name),
-        # A place may be spelt in more than one way.
+        # A location may have more than one spelling.
         ("location", old[1], now.location, _same(old[1], now.location)),
-        ("table_id", old[2], now.table_id, old[2] == now.table_id),
+        ("table id", old[2], now.table_id, old[2] == now.table_id),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Entry points of a deployed job: they return when the task ended well and raise when it did not."""
+"""Entry points of a deployed job: they return when the task succeeded and raise when it failed."""
 
 import logging
 import os
@@ -26,15 +26,14 @@ from sensor_streams.streams import BY_NAME, streams_of
 
 log = logging.getLogger("sensor_streams.runtime")
 
-
-# What the wheel's tasks are called in a job, by the names of the project's entry points.
+# Names of the wheel's entry points, as python_wheel_task has them.
 ENTRY_POINTS = ("stream", "train", "maintain", "rebuild", "erase")
-# Parameters that are no settings.
+# Parameters in addition to the settings.
 _OWN = {"stream": {"streams"}, "rebuild": {"models"}, "erase": {"device", "from", "to"}}
 
 
 def stream() -> TaskReport:
-    """The task of some streams: those that the parameter `streams` names, with commas; the rest are settings."""
+    """Run the streams that the parameter `streams` names, with commas; all other parameters are settings."""
     arguments = parse_parameters(sys.argv[1:])
     names = take_stream_names(arguments)
     streams = streams_of(names)
@@ -45,7 +44,7 @@ def stream() -> TaskReport:
 
 
 def train() -> TrainingReport:
-    """The task that trains both models on the tables as they are, and makes them champion."""
+    """Train both models on the tables as they are, and make them champion."""
     settings = _settings(parse_parameters(sys.argv[1:]))
     spark = job_session()
     log.info("%s", RunEnvironment.of(spark))
@@ -63,7 +62,7 @@ def _trained(records: Records, settings: Settings) -> TrainingReport:
 
 
 def rebuild() -> Rebuilt:
-    """The task that computes the tables again which a change of sensors.yml asks for; `models`: train or keep."""
+    """Compute the tables again that a change of sensors.yml affects; parameter `models`: train or keep."""
     arguments = parse_parameters(sys.argv[1:])
     models = arguments.pop("models", "")
     if models not in ("", "train", "keep"):
@@ -81,7 +80,7 @@ def rebuild() -> Rebuilt:
 
 
 def erase() -> Erased:
-    """The task that erases the readings of one device (`device`, `from`, `to`) from tables and files."""
+    """Erase the readings of one device (parameters `device`, `from`, `to`) from tables and files."""
     arguments = parse_parameters(sys.argv[1:])
     device, low, high = (arguments.pop(name, "") for name in ("device", "from", "to"))
     if not device:
@@ -99,7 +98,7 @@ def erase() -> Erased:
 
 
 def maintain() -> MaintenanceReport:
-    """The task that keeps tables and landing folder in order."""
+    """Optimize and vacuum the tables, and archive landed files."""
     settings = _settings(parse_parameters(sys.argv[1:]))
     spark = job_session()
     log.info("%s", RunEnvironment.of(spark))
@@ -110,15 +109,15 @@ def maintain() -> MaintenanceReport:
 
 
 def accepted_parameters(entry_point: str) -> frozenset[str]:
-    """The names of the parameters that an entry point takes. Raises ConfigurationError for a name that is none."""
+    """Return the parameter names of an entry point. Raises ConfigurationError for an unknown entry point."""
     if entry_point not in ENTRY_POINTS:
-        raise ConfigurationError(f"no entry point is called {entry_point!r}; there are: {', '.join(ENTRY_POINTS)}")
+        raise ConfigurationError(f"unknown entry point {entry_point!r}; there are: {', '.join(ENTRY_POINTS)}")
     names = {field.alias or name for name, field in Settings.model_fields.items()} | {"settings"}
     return frozenset(names | _OWN.get(entry_point, set()))
 
 
 def _settings(arguments: dict[str, str]) -> Settings:
-    # Where the driver has set up logging already, this adds nothing but the level.
+    # On a driver with logging set up, this changes the level only.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("sensor_streams").setLevel(logging.INFO)
     return task_settings(arguments, os.environ)

@@ -1,4 +1,4 @@
-"""What an error of Spark is really about: its class and cause, in one line."""
+"""Class and cause of an error of Spark, in one line."""
 
 import re
 from typing import Any
@@ -14,24 +14,24 @@ _LONGEST = 500
 
 
 def describe(stream: str, batch: int | None, error: BaseException) -> StreamFailure:
-    """The failure in four parts; the class is Spark's own condition where it has one."""
+    """Return the failure of a stream; its error class is Spark's condition if it has one."""
     name, cause = _class_and_cause(error)
     return StreamFailure(stream, batch, name, cause or "no message")
 
 
 def fault_of_model(error: BaseException) -> str | None:
-    """Why a batch failed, when the model that scored it is to blame; None when it is not."""
+    """Return the reason if the model made its batch fail, else None."""
     name, cause = _class_and_cause(error)
     return cause if name == UnusableModelError.__name__ else None
 
 
 def worker_crashed(error: BaseException) -> bool:
-    """True when a Python worker ended in the middle of its work: a model may have done that, or the machine."""
+    """True when a Python worker process crashed: the cause may be the model or the machine."""
     return "Python worker exited unexpectedly" in str(error)
 
 
 def first_line(text: str) -> str:
-    """The first line that holds something."""
+    """Return the first line that is not blank."""
     return next((line.strip()[:_LONGEST] for line in text.splitlines() if line.strip()), "")
 
 
@@ -43,7 +43,7 @@ def _class_and_cause(error: BaseException) -> tuple[str, str]:
     if isinstance(error, PySparkException):
         cause = getattr(error, "_cause", None)
         condition = error.getCondition()
-        # That a query failed is known: what matters is why.
+        # STREAM_FAILED only says that the query failed; the cause says why.
         if isinstance(cause, BaseException) and condition in (None, "STREAM_FAILED"):
             return _class_and_cause(cause)
         return condition or type(error).__name__, first_line(str(error))
@@ -51,7 +51,7 @@ def _class_and_cause(error: BaseException) -> tuple[str, str]:
 
 
 def _python(text: str) -> tuple[str, str] | None:
-    """Class and message of the error that a function raised in a Python worker."""
+    """Return class and message of the error that a function raised in a Python worker."""
     _, traceback, rest = text.partition("Traceback (most recent call last):")
     if not traceback:
         return None
@@ -63,7 +63,7 @@ def _python(text: str) -> tuple[str, str] | None:
 
 
 def _java(exception: Any) -> tuple[str, str]:
-    """Class and message of the innermost Java exception that says something."""
+    """Return the class of the innermost Java exception, and the innermost message that is not empty."""
     name, message = "", ""
     for _ in range(20):
         if exception is None:

@@ -1,4 +1,4 @@
-"""The Spark session of a deployed task."""
+"""Spark session of a deployed task."""
 
 import re
 
@@ -13,8 +13,7 @@ _OWN_SESSIONS = (4, 3)
 def job_session() -> SparkSession:
     """Return the session of the cluster that runs this task, with times in UTC.
 
-    Raises MachineError for a session over Spark Connect in which streams would lose writes, and for a JVM that
-    cannot read all file names.
+    Raises MachineError for Spark Connect before Spark 4.3, and for a JVM that cannot read all file names.
     """
     spark = SparkSession.builder.getOrCreate()
     refuse_connect(spark)
@@ -24,7 +23,7 @@ def job_session() -> SparkSession:
 
 
 def refuse_connect(spark: SparkSession) -> None:
-    """Raise MachineError for a session over Spark Connect before Spark 4.3; reads nothing but the version."""
+    """Raise MachineError for a session over Spark Connect before Spark 4.3; only its version is read."""
     if not over_connect(spark):
         return
     version = str(spark.version)
@@ -40,12 +39,12 @@ def refuse_connect(spark: SparkSession) -> None:
 
 
 def over_connect(spark: SparkSession) -> bool:
-    """True for a session over Spark Connect, whose class another module defines; that needs packages of its own."""
+    """True for a session over Spark Connect, by the module of its class: importing it would need more packages."""
     return any(kind.__module__.startswith("pyspark.sql.connect") for kind in type(spark).__mro__)
 
 
 def _check_file_names(spark: SparkSession) -> None:
-    """Raise MachineError when the JVM skips files whose names are not ASCII, which it does without an error."""
+    """Raise MachineError when the JVM would skip files whose names are not ASCII, without an error."""
     jvm = spark._jvm
     encoding = None if jvm is None else jvm.java.lang.System.getProperty("sun.jnu.encoding")
     if encoding is not None and encoding.upper().replace("-", "") != "UTF8":

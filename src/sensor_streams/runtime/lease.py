@@ -1,4 +1,4 @@
-"""One run on a checkpoint at a time: a second one is refused, the same run's next attempt takes over."""
+"""Lease on checkpoints: a second run is refused, the next attempt of the same run takes over."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ _BEATS = 4
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a checkpoint: run, attempt, since when (UTC), where; `token` tells two holders apart."""
+    """Holder of a checkpoint: run, attempt, start (UTC), process; each holder has another `token`."""
 
     run: str
     attempt: int
@@ -31,20 +31,20 @@ class Holder:
 
 
 def this_process(run: str, attempt: int) -> Holder:
-    """The holder that this process would be."""
+    """Return this process as a holder."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     host = socket.gethostname()
-    # Two machines may have one name; a process id says something on its own machine only.
+    # Two machines may have the same name, and a process id is valid on its own machine only.
     machine = f"{host}/{uuid.getnode():x}"
     return Holder(run, attempt, since, host, machine, os.getpid(), uuid.uuid4().hex)
 
 
 class Lease:
-    """Holds the checkpoints of some streams: a file each that says who, and one beside it that beats.
+    """Lease on the checkpoints of some streams: next to each, a file names the holder, another has its heartbeat.
 
-    Files and not a lock: a lock of the operating system ends with the process and is unknown to other machines; and
-    no clock is compared: whoever waits looks whether the beat changes. The beat has a file of its own, named by its
-    holder, so that an old attempt's last beat never overwrites the name of the new one.
+    A lock of the operating system would be unknown to other machines. No clocks are compared: a waiting run looks for
+    a change of the heartbeat. The heartbeat file is named by its holder's token, so that the last heartbeat of an old
+    attempt never overwrites the new holder.
     """
 
     def __init__(self, folders: list[Path], holder: Holder, timeout: timedelta) -> None:
@@ -61,8 +61,8 @@ class Lease:
         """Take all checkpoints. Raises CheckpointInUseError when another run is alive on one of them."""
         for folder, who in in_use(self.folders, self.holder, self.timeout, self._stop.wait):
             raise CheckpointInUseError(
-                f"checkpoint {folder} is in use by {who}. Two runs on one checkpoint would write "
-                "the same batches twice: stop that run, or wait for its end"
+                f"checkpoint {folder} is in use by {who}. Two runs on one checkpoint would write the same batches "
+                "twice: stop that run, or wait for its end"
             )
         for folder in self.folders:
             self._take(folder)
@@ -73,20 +73,20 @@ class Lease:
         """Raise LeaseLostError when another attempt has taken over."""
         for folder in self._held:
             try:
-                there = read_json(folder / FILE)
+                holder = read_json(folder / FILE)
             except OSError:
-                # Storage that is away for a moment says nothing about who holds the checkpoint.
+                # While storage does not answer, the holder is not known.
                 continue
-            if there is not None and there.get("token") != self.holder.token:
+            if holder is not None and holder.get("token") != self.holder.token:
                 self.lost = (
-                    f"checkpoint {folder} was taken over by run {there.get('run')}, attempt {there.get('attempt')}: "
+                    f"checkpoint {folder} was taken over by run {holder.get('run')}, attempt {holder.get('attempt')}: "
                     "this attempt stops"
                 )
         if self.lost:
             raise LeaseLostError(self.lost)
 
     def release(self) -> None:
-        """Give back what is still this holder's."""
+        """Release the checkpoints that this holder still holds."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
@@ -96,7 +96,7 @@ class Lease:
                     (folder / FILE).unlink(missing_ok=True)
                 beat_file(folder, self.holder.token).unlink(missing_ok=True)
             except OSError:
-                # What cannot be given back falls silent, and is free after the timeout.
+                # Without heartbeats, the checkpoint is free after the timeout.
                 continue
         self._held = []
 
@@ -119,46 +119,46 @@ class Lease:
                 try:
                     write_json(beat_file(folder, self.holder.token), {"beat": self._beat})
                 except OSError:
-                    # The storage may be away for a moment; a beat that is missed is not a lease that is lost.
+                    # One missed heartbeat does not lose the lease.
                     continue
 
 
 def in_use(
     folders: Sequence[Path], me: Holder, timeout: timedelta, pause: Callable[[float], object]
 ) -> Iterator[tuple[Path, str]]:
-    """Those checkpoints that a living run other than `me` holds, each with who that is, as soon as it shows.
+    """Yield each checkpoint that another living run holds, with a description of the holder.
 
-    An earlier attempt of `me`'s run, and a dead process of this machine, hold nothing. Any other holder is watched
-    for at most `timeout`, all at once; where there is none nothing is waited for. pause: waits so many seconds.
+    An earlier attempt of `me`'s run and a dead process of this machine do not count. All other holders are watched
+    together for a heartbeat, for at most `timeout`. pause: waits so many seconds.
     """
     waiting: dict[Path, tuple[Mapping[str, object], object]] = {}
     for folder in folders:
-        holder = read_json(folder / FILE)
-        if holder is not None and not _yields(holder, me):
-            waiting[folder] = holder, _beat_of(folder, holder)
+        known = read_json(folder / FILE)
+        if known is not None and not _yields(known, me):
+            waiting[folder] = known, _beat_of(folder, known)
     deadline = time.monotonic() + timeout.total_seconds()
     while waiting and time.monotonic() < deadline:
-        for folder, (there, first) in list(waiting.items()):
+        for folder, (holder, first) in list(waiting.items()):
             now = read_json(folder / FILE)
             if now is None:
                 del waiting[folder]
-            elif now.get("token") != there.get("token") or _beat_of(folder, there) != first:
+            elif now.get("token") != holder.get("token") or _beat_of(folder, holder) != first:
                 del waiting[folder]
                 yield folder, _describe(now)
         if waiting:
             pause(0.1)
 
 
-def _yields(there: Mapping[str, object], me: Holder) -> bool:
-    """True when a holder need not be waited for: an earlier attempt of the same run, or a dead process here."""
-    attempt = there.get("attempt")
-    if there.get("run") == me.run and isinstance(attempt, int) and attempt < me.attempt:
+def _yields(holder: Mapping[str, object], me: Holder) -> bool:
+    """True for an earlier attempt of the same run, and for a dead process of this machine."""
+    attempt = holder.get("attempt")
+    if holder.get("run") == me.run and isinstance(attempt, int) and attempt < me.attempt:
         return True
-    return there.get("machine") == me.machine and not _alive(there.get("pid"))
+    return holder.get("machine") == me.machine and not _alive(holder.get("pid"))
 
 
 def beat_file(folder: Path, token: str) -> Path:
-    """The file that a holder writes again and again while it lives."""
+    """Return the file of a holder's heartbeat."""
     return folder / f".beat-{token}"
 
 
@@ -179,8 +179,8 @@ def _alive(pid: object) -> bool:
     return True
 
 
-def _describe(there: Mapping[str, object]) -> str:
+def _describe(holder: Mapping[str, object]) -> str:
     return (
-        f"run {there.get('run')}, attempt {there.get('attempt')}, since {there.get('since')} "
-        f"(process {there.get('pid')} on {there.get('host')})"
+        f"run {holder.get('run')}, attempt {holder.get('attempt')}, since {holder.get('since')} "
+        f"(process {holder.get('pid')} on {holder.get('host')})"
     )

@@ -1,4 +1,4 @@
-"""How far a stream's checkpoint has come: its last batches, and the versions of its source tables that it has read."""
+"""Offsets of a stream's checkpoint: its last batches, and the versions of its source tables that it has read."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from sensor_streams.errors import TableError
 
 @dataclass(frozen=True)
 class SourceOffset:
-    """How far a checkpoint's batch has read one table: Delta's id of it, version, index, first snapshot or not."""
+    """Offset of a batch in one table: Delta's table id, version, index, and True within the first snapshot."""
 
     table_id: str
     version: int
@@ -19,16 +19,19 @@ class SourceOffset:
 
     @property
     def unread(self) -> int:
-        """The first version of which nothing is read. A bounded run ends at the last file of a version, an endless
-        one before the first file of the next: both have read that version."""
+        """First version of which nothing is read.
+
+        A bounded run ends at the last file of a version, a continuous one before the first file of the next version:
+        both have read that version.
+        """
         return self.version + (self.index >= 0 and not self.starting)
 
 
 @dataclass(frozen=True)
 class Position:
-    """planned, committed: the numbers of the last batch that was begun and of the last one that ended, None for none.
+    """Position of a checkpoint. planned, committed: number of the last batch that was begun and that ended, or None.
 
-    versions: Delta table id → the first version of that table of which nothing is read.
+    versions: Delta table id → first version of that table of which nothing is read.
     """
 
     planned: int | None
@@ -37,19 +40,19 @@ class Position:
 
     @property
     def unfinished(self) -> bool:
-        """True when a batch was begun and did not end, so that the next start repeats it with the same input."""
+        """True when a batch was begun and did not end: the next start repeats it with the same input."""
         return self.planned is not None and self.planned != self.committed
 
 
 def position_of(folder: Path) -> Position:
-    """The position of the stream whose checkpoint lies in `folder`/checkpoint; all None where there is no checkpoint.
+    """Return the position of the checkpoint in `folder`/checkpoint; without a checkpoint it is empty.
 
-    The form of the files is Spark's (`OffsetSeqLog`: a version, a line of metadata, then a line for each source) and
-    Delta's (`DeltaSourceOffset`). Raises TableError, with the file, for one that is not of that form.
+    Format: Spark's `OffsetSeqLog` (a version, a line of metadata, then a line for each source) and Delta's
+    `DeltaSourceOffset`. Raises TableError, with the file, for another format.
     """
     checkpoint = folder / "checkpoint"
     planned, committed = _last(checkpoint / "offsets"), _last(checkpoint / "commits")
-    # What an unfinished batch is to read begins where the last finished one ended; before the first, at its own begin.
+    # An unfinished batch reads from the end of the last finished one. Without a finished one its own offsets are used.
     of = committed if committed is not None else planned
     read = [] if of is None else offsets_of(checkpoint / "offsets" / str(of))
     return Position(planned, committed, {offset.table_id: offset.unread for offset in read})
@@ -60,19 +63,19 @@ def _last(folder: Path) -> int | None:
 
 
 def batches_in(folder: Path) -> list[int]:
-    """The numbers of the batches that a log of a checkpoint (`offsets`, `commits`) holds, sorted."""
+    """Return the sorted batch numbers in a checkpoint's log (`offsets` or `commits`)."""
     return sorted(int(file.name) for file in folder.glob("[0-9]*") if file.name.isdigit())
 
 
 def offsets_of(file: Path) -> list[SourceOffset]:
-    """How far a batch reads each of its tables; a stream of files reads none. Raises TableError, with the file."""
+    """Read a batch's offset in each of its tables; a stream of files has none. Raises TableError, with the file."""
     found = []
     try:
         for line in file.read_text("utf-8").splitlines()[2:]:
             offset = json.loads(line)
             if isinstance(offset, dict) and "reservoirId" in offset:
-                where = int(offset["reservoirVersion"]), int(offset["index"]), bool(offset["isStartingVersion"])
-                found.append(SourceOffset(str(offset["reservoirId"]), *where))
+                position = int(offset["reservoirVersion"]), int(offset["index"]), bool(offset["isStartingVersion"])
+                found.append(SourceOffset(str(offset["reservoirId"]), *position))
     except (OSError, ValueError, KeyError) as error:
         raise TableError(
             f"{file}: cannot be read as the offsets of a stream ({error}): restore it from a copy, or remove the "

@@ -1,4 +1,4 @@
-"""Figures of each batch: a JSON log line at once, a row of the progress table a little later."""
+"""Figures of each batch: a JSON log line at once, a row of the progress table later."""
 
 import json
 import logging
@@ -47,16 +47,16 @@ COLUMNS: Columns = [
 _KEY = ("stream", "run", "attempt", "batch_id")
 VIEW = "stream_progress"
 PREFIX = "progress_"
-# Rows that wait for a store that is away.
-_KEPT = 10_000
+# Largest number of rows that wait while the table cannot be written.
+_MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True)
 class BatchFigures:
-    """One batch: rows in (lines of files, changes of a table), rows written, lines rejected, durations, lag.
+    """Figures of one batch: rows in (lines of files, changes of a table), rows written, lines rejected, durations.
 
-    lag_seconds: from the newest time that the batch touched to its end. heap_mb: what the driver's heap held then.
-    model_version: by which the rows were scored; model_refused: a version that could not score them, and why.
+    lag_seconds: from the newest time that the batch touched to its end. heap_mb: driver heap in use then.
+    model_version: version that scored the rows; model_refused: a version that could not, and the reason.
     """
 
     stream: str
@@ -73,23 +73,22 @@ class BatchFigures:
     heap_mb: float
     model_version: str | None = None
     model_refused: str | None = None
-    # Of lines, where a tenth or more of them was rejected. In the JSON line, not in the table.
+    # Reasons, if a tenth or more of the lines was rejected. In the JSON line, not in the table.
     rejections: tuple[Rejection, ...] = ()
 
     def line(self) -> str:
-        """The figures as one line of JSON."""
+        """Return the figures as one line of JSON."""
         return json.dumps(asdict(self) | {"started_at": self.started_at.isoformat()})
 
     def row(self) -> dict[str, object]:
-        """Return the figures that go to the progress table, by column."""
+        """Return the figures of the progress table, by column."""
         return {name: value for name, value in asdict(self).items() if name != "rejections"}
 
 
 class ProgressTable:
-    """The progress table of one process; only this process writes it, so that nothing can conflict.
+    """Progress table of one process, which no other process writes, so that no write conflicts.
 
-    Rows are written by a thread of its own: the first write makes a table, which takes seconds, and whoever watches
-    the streams must not wait for it.
+    A thread writes the rows: the first write creates the table, which takes seconds, and the supervisor must not wait.
     """
 
     def __init__(self, catalog: Catalog, task: str, interval: float, environment: RunEnvironment) -> None:
@@ -107,19 +106,19 @@ class ProgressTable:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to write now and then."""
+        """Start the thread that writes rows."""
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, in no more than these seconds."""
+        """Write the waiting rows, in at most these seconds."""
         self._stop.set()
         self._some.set()
         if self._thread is not None:
             self._thread.join(max(0.0, seconds))
 
     def add(self, figures: BatchFigures) -> None:
-        """Log one batch; its row is written a little later. Never raises: figures may be lost, a stream not."""
+        """Log one batch; its row is written later. Never raises: lost figures must not stop a stream."""
         try:
             log.info(figures.line())
             with self._lock:
@@ -129,7 +128,7 @@ class ProgressTable:
             self._warn(error)
 
     def _run(self) -> None:
-        # The first figures at once: the table and the view are there from then on, whatever end the run takes.
+        # The first figures are written at once, so that the view exists however the run ends.
         self._some.wait()
         self._flush()
         while not self._stop.wait(self.interval):
@@ -149,25 +148,25 @@ class ProgressTable:
         except Exception as error:
             self._warn(error)
             with self._lock:
-                self._waiting = [*rows, *self._waiting][-_KEPT:]
+                self._waiting = [*rows, *self._waiting][-_MOST_WAITING:]
         else:
             self._unite()
 
     def _open(self) -> DeltaTable:
-        """The table's handle; the table is made when it is first asked for."""
+        """Return the table's handle; the first call creates the table."""
         if self._handle is None:
             self.catalog.create(TableSpec(self._table, COLUMNS, _KEY))
             self._handle = self.catalog.handle(self._table)
         return self._handle
 
     def _unite(self) -> None:
-        """Unite the table with those of other tasks in the view, once; tried again until it succeeds."""
+        """Unite the table with those of other tasks in the view, once; repeated until it succeeds."""
         if self._united:
             return
         try:
             tables = self.catalog.tables_with_prefix(PREFIX)
             for table in tables:
-                # A task of an older version has fewer columns, and tables of different columns have no union.
+                # A task of an older version has fewer columns, and a union needs equal ones.
                 self.catalog.open(TableSpec(table, COLUMNS, _KEY))
             self.catalog.create_view(VIEW, tables)
             self._united = True
@@ -175,11 +174,11 @@ class ProgressTable:
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
-        # Once: a store that is away would otherwise fill the log that one needs to see why.
+        # Once, so that a store that does not answer does not fill the log.
         if not self._failed:
             self._failed = True
-            told = first_line(str(error))
-            warnings.warning("figures are not kept (%s: %s); the streams go on", type(error).__name__, told)
+            cause = first_line(str(error))
+            warnings.warning("batch figures were not written (%s: %s); streams go on", type(error).__name__, cause)
 
 
 def announce(streams: Iterable[str]) -> None:
@@ -189,7 +188,7 @@ def announce(streams: Iterable[str]) -> None:
 
 @contextmanager
 def json_lines_to(stream: TextIO) -> Iterator[None]:
-    """Let each batch's figures go to the stream as a line of JSON, and nowhere else."""
+    """Write each batch's figures to the stream only, as a line of JSON."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     before = log.level, log.propagate
@@ -204,12 +203,12 @@ def json_lines_to(stream: TextIO) -> Iterator[None]:
 
 
 def now() -> datetime:
-    """The present, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def heap_in_use(spark: SparkSession) -> float:
-    """What the driver's heap holds at this moment, in MB."""
+    """Return the driver's heap in use, in MB."""
     jvm = spark._jvm
     if jvm is None:
         return 0.0

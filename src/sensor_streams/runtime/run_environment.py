@@ -1,4 +1,4 @@
-"""What a run runs on: Java, runtime image, Spark, Delta, and the version of this package."""
+"""Versions that a run uses: Java, runtime image, Spark, Delta, and this package."""
 
 import os
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 RUNTIME_VARIABLE = "DATABRICKS_RUNTIME_VERSION"
-# What a cluster sets in its Spark configuration: the version key that it was made with, and the image behind that key.
-# Features arrive under the same key when a cluster starts again, so the key alone does not say what ran.
+# Spark configuration of a cluster: the version key, and the image behind that key. A restart may bring a new image
+# under the same key, so both are recorded.
 _IMAGE = (
     "spark.databricks.clusterUsageTags.sparkVersion",
     "spark.databricks.clusterUsageTags.sparkImageLabel",
@@ -20,7 +20,7 @@ _IMAGE = (
 
 @dataclass(frozen=True)
 class RunEnvironment:
-    """Versions of one run. runtime: empty on a machine that is no Databricks cluster."""
+    """Versions of one run. runtime: empty outside Databricks."""
 
     java: str
     runtime: str
@@ -30,13 +30,13 @@ class RunEnvironment:
 
     @classmethod
     def of(cls, spark: SparkSession) -> "RunEnvironment":
-        """Ask the session and the process; what does not answer is empty, and never stops a run."""
-        told = [os.environ.get(RUNTIME_VARIABLE, ""), *(_conf(spark, name) for name in _IMAGE)]
-        runtime = ", ".join(dict.fromkeys(one for one in told if one))
+        """Read the versions from session and process; an unknown version is empty and never stops a run."""
+        names = [os.environ.get(RUNTIME_VARIABLE, ""), *(_conf(spark, name) for name in _IMAGE)]
+        runtime = ", ".join(dict.fromkeys(name for name in names if name))
         return cls(_java(spark), runtime, spark.version, _delta(spark), _package("sensor-streams"))
 
     def __str__(self) -> str:
-        """In one line, for the log."""
+        """Return one line, for the log."""
         return (
             f"Java {self.java or 'unknown'}, runtime {self.runtime or 'none'}, Spark {self.spark}, "
             f"Delta {self.delta or 'unknown'}, sensor-streams {self.wheel or 'not installed'}"
@@ -59,7 +59,7 @@ def _java(spark: SparkSession) -> str:
 
 
 def _delta(spark: SparkSession) -> str:
-    """The version of the jar, which need not be that of the Python package; else the package's."""
+    """Return the version of the jar, which may differ from the Python package's; else the package's."""
     try:
         jvm: Any = spark._jvm
         return str(jvm.io.delta.package.VERSION())

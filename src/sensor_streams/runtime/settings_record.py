@@ -1,4 +1,4 @@
-"""The record of the settings that a stream's table was computed with, kept next to its checkpoint."""
+"""Record of the settings that a stream's table was computed with, next to its checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +21,7 @@ FILE = "computed_with.json"
 
 @dataclass(frozen=True)
 class Change:
-    """What of one stream's settings is not as its table has it, in words; of_model: what the models must learn."""
+    """Changed settings of one stream, as text; of_model: changes that need a training."""
 
     stream: str
     of_table: Sequence[str] = ()
@@ -32,12 +32,12 @@ class Change:
 
     def lines(self) -> list[str]:
         """Return one line per change."""
-        return [f"{self.stream}: {told}" for told in (*self.of_table, *self.of_model)]
+        return [f"{self.stream}: {change}" for change in (*self.of_table, *self.of_model)]
 
 
 @dataclass(frozen=True)
 class Records:
-    """The records of all streams: one file in the folder of each stream's checkpoint."""
+    """Records of all streams: one file in the folder of each stream's checkpoint."""
 
     checkpoints: Path
     catalog: Catalog
@@ -49,13 +49,13 @@ class Records:
         return cls(Path(settings.checkpoints), catalog, fleet)
 
     def read(self, stream: str) -> ComputedWith | None:
-        """Return a stream's record; None for a stream that a version before this one ran, or that never ran."""
-        there = read_json(self.checkpoints / stream / FILE)
-        if there is None:
+        """Return a stream's record; None if the stream never ran, or ran in a version without records only."""
+        content = read_json(self.checkpoints / stream / FILE)
+        if content is None:
             return None
         known = ComputedWith.__dataclass_fields__
         try:
-            return ComputedWith(**{name: value for name, value in there.items() if name in known})  # type: ignore[arg-type]
+            return ComputedWith(**{name: value for name, value in content.items() if name in known})  # type: ignore[arg-type]
         except TypeError:
             return None
 
@@ -64,28 +64,28 @@ class Records:
         write_json(self.checkpoints / stream / FILE, asdict(record))
 
     def change(self, stream: Stream) -> Change:
-        """Return what changed since the stream's table was computed; without a record, what its rows contradict."""
+        """Return the changes since the stream's table was computed; without a record, what its rows contradict."""
         was, now = self.read(stream.name), computed_with(stream.name, self.fleet)
         same = was is not None and not was.unfinished and list(was.devices) == list(now.devices)
         if was is not None and same and not any(differences(stream.name, was, now, None)):
-            # As at nearly every start: no table is looked at.
+            # The usual case reads no table.
             return Change(stream.name)
         if not self._has_rows(stream.name):
             return Change(stream.name) if self._fresh(stream.name, was) else self._compared(stream, was)
         if was is None:
-            there = {name: self.catalog.read(name) for name in stream.sources if self.catalog.exists(name)}
-            if len(there) < len(stream.sources):
+            sources = {name: self.catalog.read(name) for name in stream.sources if self.catalog.exists(name)}
+            if len(sources) < len(stream.sources):
                 return Change(stream.name)
             rows = self.catalog.read(stream.name)
             try:
-                return Change(stream.name, contradictions(stream.name, rows, there, self.fleet))
+                return Change(stream.name, contradictions(stream.name, rows, sources, self.fleet))
             except AnalysisException:
-                # A column is missing, which the stream itself adds or reports.
+                # A column is missing: the stream itself adds or reports it.
                 return Change(stream.name)
         return self._compared(stream, was)
 
     def settle(self, stream: str) -> None:
-        """Record that the table is computed with the settings of today; what the models learnt stays as it was."""
+        """Record that the table is computed with today's settings; the models' part stays unchanged."""
         was, now = self.read(stream), computed_with(stream, self.fleet)
         sensors, learnt = with_removed(stream, was, now), was is not None and was.learnt
         model, trained = now.model, now.trained
@@ -94,14 +94,14 @@ class Records:
         self.write(stream, replace(now, sensors=sensors, model=model, trained=trained, learnt=learnt))
 
     def trained(self, stream: str) -> None:
-        """Record that the model of a stream learnt from the features of today."""
+        """Record that the model of a stream was trained on today's features."""
         was, now = self.read(stream) or ComputedWith(), computed_with(stream, self.fleet)
         self.write(stream, replace(was, model=now.model, trained=now.trained, learnt=True))
 
     def begin(self, stream: str, windows: bool) -> None:
-        """Record that a rebuild begins: until it has ended the stream does not start.
+        """Record that a rebuild begins: until it has ended, the stream does not start.
 
-        windows: True when they changed, so that a model without a record learnt from others.
+        windows: True if they changed, so that a model without a record was trained on other windows.
         """
         was = self.read(stream)
         if was is None:
@@ -111,7 +111,7 @@ class Records:
         self.write(stream, replace(was, unfinished=True))
 
     def to_train(self, stream: str) -> list[str]:
-        """Return what the model in use did not learn: it goes on as it is until the next training."""
+        """Return the changed settings that the next training will use; until then the model scores unchanged."""
         was, now = self.read(stream), computed_with(stream, self.fleet)
         before = {} if was is None or was.trained is None or self._fresh(stream, was) else was.trained
         return [name for name, value in (now.trained or {}).items() if name in before and before[name] != value]
@@ -130,15 +130,15 @@ class Records:
         return self.catalog.exists(table) and not self.catalog.read(table).isEmpty()
 
     def _fresh(self, stream: str, was: ComputedWith | None) -> bool:
-        """True when the stream has still to read everything, and no model waits for it."""
+        """True when the stream has read nothing yet, and its record waits for no training or rebuild."""
         in_use = was is not None and (was.learnt or was.unfinished)
         return not in_use and position_of(self.checkpoints / stream).committed is None
 
 
 def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
-    """Raise FleetChangedError when sensors.yml is not the one that the streams' tables were computed with.
+    """Raise FleetChangedError when the streams' tables were computed with another sensors.yml. Nothing is written.
 
-    Nothing is written. The commands are for all streams of the checkpoints' folder, for one command does them all.
+    The command in the message covers all streams of the checkpoints' folder.
     """
     mine = [change for stream in streams if (change := records.change(stream))]
     if not mine:
@@ -146,39 +146,39 @@ def refuse_changes(records: Records, streams: Sequence[Stream]) -> None:
     others = [s for s in STREAMS if s not in streams and records.read(s.name) is not None]
     found = [*mine, *(change for stream in others if (change := records.change(stream)))]
     raise FleetChangedError(
-        f"stream {mine[0].stream} does not start: sensors.yml is not the one that its table was computed with.\n  "
+        f"stream {mine[0].stream} does not start: its table was computed with another sensors.yml.\n  "
         + "\n  ".join(line for change in found for line in change.lines())
-        + "\nNothing was read or written. Set sensors.yml back, or compute the tables again; this also goes on "
-        f"where a rebuild was stopped:\n  {rebuild_command(found)}"
+        + "\nNothing was read or written. Set sensors.yml back, or compute the tables again (the command also "
+        f"continues a stopped rebuild):\n  {rebuild_command(found)}"
     )
 
 
 def rebuild_command(changes: Sequence[Change]) -> str:
-    """Return the command that carries changes out."""
+    """Return the command that applies changes."""
     train = " --train" if any(change.of_model for change in changes) else ""
     return f"{FleetChangedError.COMMAND}{train}"
 
 
 def not_trained(records: Records, streams: Sequence[Stream]) -> Mapping[str, list[str]]:
-    """Return the streams whose model did not learn what sensors.yml says today, each with the settings."""
+    """Return the streams whose model was trained with another sensors.yml, each with the changed settings."""
     found = {stream.name: records.to_train(stream.name) for stream in streams if stream.model is not None}
-    return {name: told for name, told in found.items() if told}
+    return {name: settings for name, settings in found.items() if settings}
 
 
 def check_features(records: Records) -> None:
-    """Raise FleetChangedError when the features to learn from were computed with other settings of sensors.yml."""
+    """Raise FleetChangedError when the features for a training were computed with another sensors.yml."""
     streams = [stream for stream in STREAMS if stream.name in ("sensor_features", "device_features")]
     found = [change for stream in streams if (change := records.change(stream))]
     if found:
         raise FleetChangedError(
-            "nothing was trained: the features were computed with other settings of sensors.yml.\n  "
+            "nothing was trained: the features were computed with another sensors.yml.\n  "
             + "\n  ".join(line for change in found for line in change.lines())
-            + f"\nSet sensors.yml back, or compute them again first:\n  {rebuild_command(found)}"
+            + f"\nSet sensors.yml back, or compute the features again first:\n  {rebuild_command(found)}"
         )
 
 
 def record_training(records: Records, models: Sequence[str]) -> None:
-    """Record which of the models (their registered names) learnt from the features of today."""
+    """Record which models (by registered name) were trained on today's features."""
     for stream in STREAMS:
         if stream.model is not None and any(name.endswith(stream.model) for name in models):
             records.trained(stream.name)

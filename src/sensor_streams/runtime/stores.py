@@ -1,4 +1,4 @@
-"""What a task's settings describe: the catalog of its tables, the registry of its models."""
+"""Catalog and model registry of a task, by its settings."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from sensor_streams.tables import Catalog
 
 
 def catalog_of(spark: SparkSession, settings: Settings) -> Catalog:
-    """The catalog that the settings describe."""
+    """Return the catalog that the settings describe."""
     entries = CatalogFile(Path(settings.catalog_file)) if settings.catalog_file else None
     return Catalog(spark, settings.catalog, settings.schema_name, settings.tables, entries)
 
 
 def registry_of(settings: Settings) -> Registry:
-    """The model registry that the settings describe."""
+    """Return the model registry that the settings describe."""
     return Registry(
         tracking_uri=settings.tracking_uri,
         registry_uri=settings.registry_uri,

@@ -1,4 +1,4 @@
-"""Starts a task's streams in order, watches them all, and ends loudly when one of them ends that should not."""
+"""Starts a task's streams in order, watches them, and stops all with an error when one fails."""
 
 import logging
 import os
@@ -20,50 +20,49 @@ from sensor_streams.settings import Settings
 
 log = logging.getLogger("sensor_streams.runtime")
 
-# How often the queries are looked at: a failure must be reported within two seconds.
+# A failure must be reported within two seconds.
 POLL_SECONDS = 0.25
-# What writing the last figures may take: after a failure, and at a good end.
+# Seconds for writing the last figures: after a failure, and after success.
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
 
 class RunInterruptedError(StreamFailedError):
-    """The run was asked to stop before its end."""
+    """A signal stopped the run before its end."""
 
     exit_code: ClassVar[int] = INTERRUPTED
 
 
-class _Asked:
-    """Whether there is a champion of one kind, asked in a thread: the watching goes on while a registry is slow."""
+class _ModelQuery:
+    """Query for a champion, in a thread: streams are watched while the registry is slow."""
 
     def __init__(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
         self.at = time.monotonic()
         self.found: bool | None = None
         self.error: ModelError | None = None
-        # Why there is none that can score, where that is more than that there is none.
-        self.why: str | None = None
-        self._thread = threading.Thread(target=self._ask, args=(kind, ready), name=f"champion {kind}", daemon=True)
+        # Why the champion cannot score, if there is one.
+        self.reason: str | None = None
+        self._thread = threading.Thread(target=self._query, args=(kind, ready), name=f"champion {kind}", daemon=True)
         self._thread.start()
 
     @property
     def answered(self) -> bool:
         return self.found is not None or self.error is not None
 
-    def _ask(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
+    def _query(self, kind: ModelKind, ready: Callable[[ModelKind], bool]) -> None:
         try:
             self.found = ready(kind)
         except NoModelError as error:
-            self.why, self.found = str(error), False
+            self.reason, self.found = str(error), False
         except ModelError as error:
             self.error = error
         except Exception as error:
-            self.error = ModelError(f"the model registry cannot be asked: {error}")
+            self.error = ModelError(f"the model registry does not answer: {error}")
 
 
 class Supervisor:
-    """Watches the workers of one task.
+    """Watches the workers of one task, by polling every query.
 
-    Waiting for any query's end is not enough: that returns without an error when a query ends cleanly, and it
-    remembers one error of several. So every query is looked at, each time.
+    Spark's `awaitAnyTermination` does not report a query that ends without an error, and reports only one error.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Supervisor:
         self.closing = closing
         self.model_ready = model_ready
         self.interrupted = False
-        self._asked: dict[ModelKind, _Asked] = {}
+        self._model_queries: dict[ModelKind, _ModelQuery] = {}
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
@@ -95,7 +94,7 @@ class Supervisor:
             self.progress.start()
             try:
                 while not self._finished():
-                    self._start_what_can()
+                    self._start_ready()
                     self._observe()
                     if self._failures() or self.interrupted or self.lease.lost:
                         break
@@ -109,18 +108,18 @@ class Supervisor:
             self.settings.bounded or not any(worker.state == "WAITING_FOR_MODEL" for worker in self.workers)
         )
 
-    def _start_what_can(self) -> None:
+    def _start_ready(self) -> None:
         for worker in self.workers:
             if worker.state not in ("WAITING", "WAITING_FOR_MODEL") or not self._sources_drained(worker):
                 continue
-            if not self.model_there(worker) or self.interrupted:
+            if not self.has_model(worker) or self.interrupted:
                 continue
             try:
                 worker.start()
                 log.info("stream %s started", worker.stream.name)
             except Exception as error:
                 self._failed(worker, error)
-            # Starting one takes a second: those that run are looked at in between.
+            # A start takes a second, so the running streams are observed in between.
             self._observe()
             if self._failures():
                 return
@@ -130,33 +129,32 @@ class Supervisor:
         worker.failure = describe(worker.stream.name, None, error)
 
     def _sources_drained(self, worker: Worker) -> bool:
-        """Available-now ends when its input is drained, so a stream starts when the ones it reads from are done."""
+        """True when the worker may start: an available-now query starts after the streams that it reads from."""
         if not self.settings.bounded:
             return True
-        over = ("DONE", "WAITING_FOR_MODEL")
-        before = [w for w in self.workers if w.stream.name in worker.stream.sources]
-        return all(w.state in over for w in before)
+        done = ("DONE", "WAITING_FOR_MODEL")
+        return all(w.state in done for w in self.workers if w.stream.name in worker.stream.sources)
 
-    def model_there(self, worker: Worker) -> bool:
-        """True when the stream's model is there; asked again at an interval, in a run that has no end."""
+    def has_model(self, worker: Worker) -> bool:
+        """True when the stream's model is available; a continuous run queries again at an interval."""
         kind = worker.stream.model
         if kind is None:
             return True
-        asked = self._asked.get(kind)
+        query = self._model_queries.get(kind)
         waits = worker.state == "WAITING_FOR_MODEL"
-        over = asked is not None and time.monotonic() - asked.at > self.settings.model_interval.total_seconds()
-        if asked is None or (asked.answered and waits and over and not self.settings.bounded):
-            asked = self._asked[kind] = _Asked(kind, self.model_ready)
-        if not asked.answered:
+        old = query is not None and time.monotonic() - query.at > self.settings.model_interval.total_seconds()
+        if query is None or (query.answered and waits and old and not self.settings.bounded):
+            query = self._model_queries[kind] = _ModelQuery(kind, self.model_ready)
+        if not query.answered:
             return False
-        if asked.found:
+        if query.found:
             return True
-        if asked.error is not None and self.settings.bounded:
-            self._failed(worker, asked.error)
+        if query.error is not None and self.settings.bounded:
+            self._failed(worker, query.error)
             return False
         if not waits:
             worker.state = "WAITING_FOR_MODEL"
-            worker.waits = str(asked.error or asked.why or f"no {kind} model has the alias champion yet")
+            worker.waits = str(query.error or query.reason or f"no {kind} model has the alias champion yet")
             self._waits(worker)
         return False
 
@@ -168,19 +166,19 @@ class Supervisor:
             before = worker.state
             worker.observe()
             if worker.state == "WAITING_FOR_MODEL" != before and worker.stream.model is not None:
-                # No version could score its batch. Another champion may, and is looked for after the interval.
-                asked = self._asked.get(worker.stream.model)
-                if asked is not None:
-                    asked.found, asked.at = False, time.monotonic()
+                # No version could score its batch: the registry is queried again after the interval.
+                query = self._model_queries.get(worker.stream.model)
+                if query is not None:
+                    query.found, query.at = False, time.monotonic()
                 self._waits(worker)
 
     def _failures(self) -> list[StreamFailure]:
-        """All failures, the first in time first."""
+        """Return all failures, the earliest first."""
         found = [worker.failure for worker in self.workers if worker.failure is not None and worker.state == "FAILED"]
         return sorted(found, key=lambda failure: failure.at)
 
     def _close(self) -> None:
-        """Stop what still runs, upstream first, within the deadline; the batch in hand may finish in it."""
+        """Stop the running streams within the deadline, upstream first; current batches may finish."""
         for failure in self._failures():
             log.error("%s", failure)
         self.closing.set()
@@ -204,16 +202,15 @@ class Supervisor:
         if failures:
             lines = [str(failure) for failure in failures]
             head = f"{len(lines)} of {len(self.workers)} streams failed:" if len(lines) > 1 else "a stream failed:"
-            # The one that failed first comes last: the last line of a log is the one that is read.
-            ordered = lines[::-1]
-            raise StreamFailedError("\n".join([head, *ordered]), tuple(failures))
+            # The earliest failure comes last, because readers look at the last line of a log.
+            raise StreamFailedError("\n".join([head, *lines[::-1]]), tuple(failures))
         self.lease.check()
         if self.interrupted:
-            raise RunInterruptedError("stopped by a signal: the batches in hand were finished or will be repeated")
+            raise RunInterruptedError("stopped by a signal: current batches were finished or will be repeated")
 
     @contextmanager
     def _signals(self, tick: threading.Event) -> Iterator[None]:
-        """SIGTERM asks for an orderly end; a second one ends the process at once."""
+        """Let SIGTERM and SIGINT stop the streams; a second signal ends the process at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

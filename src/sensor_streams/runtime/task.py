@@ -99,7 +99,7 @@ def run_task(
             on_start(workers)
 
         def ready(kind: ModelKind) -> bool:
-            return champions[kind].there()
+            return champions[kind].exists()
 
         Supervisor(workers, settings, lease, progress, closing, ready).run()
         states = {worker.stream.name: worker.state for worker in workers}
