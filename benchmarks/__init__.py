@@ -1,1 +1,1 @@
-"""Side-by-side ratios, one command each."""
+"""Benchmarks, one command each."""

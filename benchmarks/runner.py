@@ -1,6 +1,6 @@
-"""What `sensor-streams run` itself costs: time to the first task's start beyond the JVM's, and CPU while streams run.
+"""Cost of `sensor-streams run`: time to the start of the first task without the JVM, and CPU while streams run.
 
-make bench-run                          # a minute of single_task on a small fleet of its own
+make bench-run                          # one minute of single_task on a small simulated fleet
 make bench-run ARGS="--seconds 120 --job cluster_per_task --json"
 """
 
@@ -26,8 +26,8 @@ DEVICES = 4
 
 @dataclass
 class Cost:
-    """Seconds from the command to the first task's process, those of them in which the JVM started, what is left; the
-    runner's own share of one core (per cent) from then on, over so many seconds; the machine's load at the end."""
+    """Seconds from the command to the first task's process: total, start of the JVM, rest (`own`). Then the runner's
+    CPU in per cent of one core, the seconds over which it was measured, and the machine's load."""
 
     job: str
     to_first_task: float
@@ -39,11 +39,11 @@ class Cost:
 
 
 def measure(job: str, seconds: float, folder: Path) -> Cost:
-    """Run the job for so long on a small fleet's readings; nothing is kept."""
+    """Run the job for `seconds` on the readings of a small simulated fleet."""
     landing = folder / "landing"
     simulate(Simulation(load_fleet("sensors.yml"), devices=DEVICES), landing, ORIGIN, ORIGIN + timedelta(days=1))
     words = ["run", job, "--target", "dev", "--json", "--for", f"{seconds:.0f}s", "--var", "trigger=5 s"]
-    begun = time.time()
+    start = time.time()
     runner = subprocess.Popen(
         [
             sys.executable,
@@ -67,45 +67,47 @@ def measure(job: str, seconds: float, folder: Path) -> Cost:
         spent.append((time.monotonic(), used.user + used.system))
 
     assert runner.stdout is not None
-    # Sampled before the job is stopped: stopping is no part of what it costs while streams run.
+    # Sample before the job stops, to exclude the cost of stopping.
     last = threading.Timer(seconds * 0.9, sample)
     last.start()
     for line in runner.stdout:
-        told = json.loads(line)
-        kind = f"{told['event']} {told.get('state', '')}".strip()
+        event = json.loads(line)
+        kind = f"{event['event']} {event.get('state', '')}".strip()
         if kind in ("driver", "cluster RUNNING", "process") and kind not in at:
-            at[kind] = datetime.fromisoformat(told["at"]).timestamp()
+            at[kind] = datetime.fromisoformat(event["at"]).timestamp()
             if kind == "process":
                 sample()
     if runner.wait() or len(spent) < 2:
-        raise SystemExit(f"the run ended with {runner.returncode}: nothing was measured")
+        raise SystemExit(
+            f"the run ended with exit code {runner.returncode}, too early to measure: see its output above"
+        )
     java = at["cluster RUNNING"] - at["driver"]
-    (first, before), (then, after) = spent
+    (begin, before), (end, after) = spent
     return Cost(
         job,
-        round(at["process"] - begun, 2),
+        round(at["process"] - start, 2),
         round(java, 2),
-        round(at["process"] - begun - java, 2),
-        round(100 * (after - before) / (then - first), 2),
-        round(then - first, 1),
+        round(at["process"] - start - java, 2),
+        round(100 * (after - before) / (end - begin), 2),
+        round(end - begin, 1),
         round(psutil.getloadavg()[0], 1),
     )
 
 
 def main() -> None:
-    """Measure, and say it."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", default="single_task")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="runner-") as folder:
-        cost = measure(given.job, given.seconds, Path(folder))
-    if given.json:
+        cost = measure(options.job, options.seconds, Path(folder))
+    if options.json:
         print(json.dumps(asdict(cost)))
         return
-    print(f"{cost.job}: {cost.to_first_task} s to the first task's process, {cost.java} s of them the JVM's start")
-    print(f"the runner's own: {cost.own} s; then {cost.own_cpu_percent} % of a core over {cost.over_seconds} s")
+    print(f"{cost.job}: {cost.to_first_task} s to the first task's process, of which {cost.java} s start of the JVM")
+    print(f"the runner itself: {cost.own} s; then {cost.own_cpu_percent} % of a core over {cost.over_seconds} s")
     print(f"machine load {cost.load}")
 
 

@@ -1,10 +1,10 @@
-"""Rows per second and peak memory by stream, beside the plain watermark form of streams 1 to 3 in the same run.
+"""Readings per second and peak memory by stream, compared with plain watermark versions of streams 1 to 3.
 
-    make bench                                   # a million readings
+    make bench                                   # one million readings
     make bench ARGS="--readings 4000000"         # does memory stay flat?
     make bench ARGS="--readings 200000 --json"
 
-Both forms read the same files with the same batches on the same session, one after the other.
+Both versions read the same files in the same batches in the same Spark session, one after the other.
 """
 
 import argparse
@@ -37,14 +37,14 @@ from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# Files that a batch takes: of the landing folder, and of the tables' change feeds, whose commits have as many.
+# Files per batch, from the landing folder and from the change feeds of the tables.
 FILES = 10
 FIRST_THREE = ("readings", "sensor_features", "device_features")
 
 
 @dataclass
 class Measured:
-    """One stream: its input's readings per second and the greatest memory of all processes while it ran, MB."""
+    """Figures of one stream: readings per second, and peak memory of all processes while it ran (MB)."""
 
     stream: str
     form: str
@@ -53,16 +53,15 @@ class Measured:
     peak_mb: float
 
 
-def say(what: str) -> None:
-    """One line of progress, beside the figures and not among them."""
-    Console(stderr=True, highlight=False).print(f"{datetime.now(UTC):%H:%M:%S} {what}")
+def say(text: str) -> None:
+    """Print a line of progress to standard error."""
+    Console(stderr=True, highlight=False).print(f"{datetime.now(UTC):%H:%M:%S} {text}")
 
 
 class Memory:
-    """Memory of this process and its children (JVM, Python workers), the greatest by what was running.
+    """Peak memory of this process and its children (JVM, Python workers), by running stream.
 
-    What processes share counts once where the system tells (Linux): for an instant, a child that the JVM forks has all
-    of the JVM's memory.
+    On Linux, shared memory counts once, because a process that the JVM forks briefly shares all of its memory.
     """
 
     def __init__(self, running: Callable[[], list[str]]) -> None:
@@ -85,8 +84,8 @@ class Memory:
             total = 0.0
             for process in [own, *own.children(recursive=True)]:
                 try:
-                    told = process.memory_full_info()
-                    total += getattr(told, "pss", told.rss) / 1e6
+                    memory = process.memory_full_info()
+                    total += getattr(memory, "pss", memory.rss) / 1e6
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
             for name in self.running():
@@ -94,7 +93,7 @@ class Memory:
 
 
 def recomputed(workspace: LocalHome, readings: int, failures: Path) -> list[Measured]:
-    """All eight streams of the project, drained."""
+    """Run all eight streams of the project until their input is processed."""
     workers: list[Worker] = []
     seconds: dict[str, float] = {}
 
@@ -125,10 +124,10 @@ def recomputed(workspace: LocalHome, readings: int, failures: Path) -> list[Meas
 
 
 def watermarked(workspace: LocalHome, folder: Path, readings: int) -> list[Measured]:
-    """Streams 1 to 3 as one would write them first: from_json, watermarks, append, the same figures of a window.
+    """Run simple versions of streams 1 to 3: from_json, watermarks, append mode, the same statistics per window.
 
-    What it leaves out: rejected lines and their reasons, counts by file, conflicts, look-back and trends, all that
-    comes late, all windows that are still open at the end.
+    They omit rejected lines, counts by file, conflicts, look-back and trends, late readings, and windows that are
+    still open at the end.
     """
     spark, fleet = workspace.spark, workspace.fleet
 
@@ -144,13 +143,13 @@ def watermarked(workspace: LocalHome, folder: Path, readings: int) -> list[Measu
     for name, source in sources.items():
         running = [name]
         with Memory(running.copy) as memory:
-            begun = time.monotonic()
+            start = time.monotonic()
             writer = (
                 source().writeStream.format("delta").option("checkpointLocation", str(folder / f"{name}_checkpoint"))
             )
             writer.trigger(availableNow=True).start(str(folder / name)).awaitTermination()
-            seconds = time.monotonic() - begun
-        say(f"{name}: the watermark form, {seconds:.1f} s")
+            seconds = time.monotonic() - start
+        say(f"{name}: watermark version, {seconds:.1f} s")
         found.append(Measured(name, "watermark", seconds, readings / seconds, memory.peaks.get(name, 0.0)))
     return found
 
@@ -206,20 +205,20 @@ def _device_features(short: DataFrame, fleet: Fleet) -> DataFrame:
     return grouped.agg(F.sum("count").alias("count"), *figures).withColumn("window_start", F.col("w.start")).drop("w")
 
 
-def simulated(told: argparse.Namespace, readings: int, folder: Path) -> tuple[LocalHome, int, int]:
-    """A workspace below a folder with so many readings in its landing folder; the lines and files that were written."""
-    # A schema of its own: both workspaces share the session and its catalog.
+def simulated(options: argparse.Namespace, readings: int, folder: Path) -> tuple[LocalHome, int, int]:
+    """Write `readings` readings to the landing folder of a new local home; return the home, lines and files."""
+    # Both homes share the session and its catalog, so each has its own schema.
     local = {"landing": str((folder / "landing").absolute()), "max_files": FILES, "schema": folder.name}
     workspace = LocalHome.open(Path("local.yml"), local, home=folder, log_name="bench")
     fleet = workspace.fleet
-    per_day = told.devices * sum(86400 / s.period.total_seconds() for s in fleet.sensors.values())
+    per_day = options.devices * sum(86400 / s.period.total_seconds() for s in fleet.sensors.values())
     days = readings / per_day
-    say(f"simulating {readings:,} readings: {told.devices} devices, {days:.1f} days")
-    batches = max(1, round(readings / told.batch))
+    say(f"simulating {readings:,} readings: {options.devices} devices, {days:.1f} days")
+    batches = max(1, round(readings / options.batch))
     simulation = Simulation(
         fleet,
         origin=ORIGIN,
-        devices=told.devices,
+        devices=options.devices,
         files_every=timedelta(seconds=int(days * 86400 / batches / FILES) + 1),
     )
     end = ORIGIN + timedelta(days=days)
@@ -228,29 +227,29 @@ def simulated(told: argparse.Namespace, readings: int, folder: Path) -> tuple[Lo
 
 
 def main() -> None:
-    """Simulate, run both forms, print."""
+    """Simulate, run both versions, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readings", type=int, default=1_000_000)
     parser.add_argument("--devices", type=int, default=40)
-    parser.add_argument("--batch", type=int, default=250_000, help="readings that a batch takes")
+    parser.add_argument("--batch", type=int, default=250_000, help="readings per batch")
     parser.add_argument("--folder", type=Path, default=Path(".local/bench"))
     parser.add_argument("--json", action="store_true")
-    told = parser.parse_args()
-    shutil.rmtree(told.folder, ignore_errors=True)
-    # The first batches of a process are three times slower, whichever form comes first: the JVM is cold.
-    say("warming up, with both forms")
-    warm, lines, _ = simulated(told, min(told.readings, told.batch), told.folder / "warm")
-    recomputed(warm, lines, told.folder / "warm" / "failures.jsonl")
-    watermarked(warm, told.folder / "warm" / "plain", lines)
+    options = parser.parse_args()
+    shutil.rmtree(options.folder, ignore_errors=True)
+    # The first batches of a process are three times slower, because the JVM is cold.
+    say("warming up with both versions")
+    warm, lines, _ = simulated(options, min(options.readings, options.batch), options.folder / "warm")
+    recomputed(warm, lines, options.folder / "warm" / "failures.jsonl")
+    watermarked(warm, options.folder / "warm" / "plain", lines)
     say("measuring")
-    workspace, lines, files = simulated(told, told.readings, told.folder / "measured")
+    workspace, lines, files = simulated(options, options.readings, options.folder / "measured")
     load = os.getloadavg()[0]
-    ours = recomputed(workspace, lines, told.folder / "measured" / "failures.jsonl")
-    plain = watermarked(workspace, told.folder / "measured" / "plain", lines)
+    ours = recomputed(workspace, lines, options.folder / "measured" / "failures.jsonl")
+    plain = watermarked(workspace, options.folder / "measured" / "plain", lines)
     say("verify")
     differing = sum(check.differing for check in workspace.verify())
     ratio = sum(m.seconds for m in plain) / sum(m.seconds for m in ours if m.stream in FIRST_THREE)
-    if told.json:
+    if options.json:
         print(
             json.dumps(
                 {
@@ -270,7 +269,7 @@ def main() -> None:
     console = Console()
     console.print(table)
     console.print(f"{lines:,} readings in {files} files; load {load:.1f}; verify: {differing} rows differ")
-    console.print(f"streams 1 to 3, recomputed: {ratio:.2f} of the watermark form's speed")
+    console.print(f"streams 1 to 3, recomputed: {ratio:.2f} of the speed of the watermark version")
 
 
 if __name__ == "__main__":

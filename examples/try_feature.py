@@ -1,13 +1,13 @@
-"""Try a feature function, cell by cell in the editor or whole, in the project's folder.
+"""Try a feature function, cell by cell in the editor or as a script. Start it in the project's folder.
 
-    .venv/bin/python examples/try_feature.py            # a few rows made here, Spark on this machine
-    .venv-connect/bin/python examples/try_feature.py    # rows of a workspace's table, by Databricks Connect
+    .venv/bin/python examples/try_feature.py            # a few generated rows, Spark on this machine
+    .venv-connect/bin/python examples/try_feature.py    # rows of a table in a workspace, with Databricks Connect
 
-With Connect, SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA say where the table is. Nothing is written.
+With Connect, SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA name the schema of the table. Nothing is written.
 See docs/editor.md.
 """
 
-# %% The session: of the workspace where Databricks Connect is installed, else of this machine
+# %% Session: in the workspace if Databricks Connect is installed, else on this machine
 import os
 import sys
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from sensor_streams.features.device import device_features
 from sensor_streams.features.sensor import sensor_features
 from sensor_streams.fleet import load_fleet
 
-DAYS = 2  # of the table, the newest ones
+DAYS = 2  # newest days of the table
 
 try:
     from databricks.connect import DatabricksSession  # type: ignore[import-not-found, unused-ignore]
@@ -34,31 +34,32 @@ if DatabricksSession is None:
     spark = local_session("try-feature", Path(".local/log/try-feature.log"), cores=2)
 else:
     spark = DatabricksSession.builder.getOrCreate()
-# Windows are cut in UTC, wherever this runs.
+# Windows are in UTC.
 spark.conf.set("spark.sql.session.timeZone", "UTC")
 fleet = load_fleet("sensors.yml")
 
 
-# %% The rows
-def of_the_workspace() -> DataFrame:
-    """The newest days of `sensor_features` in the schema that the environment names."""
+# %% Rows
+def workspace_rows() -> DataFrame:
+    """Return the newest days of `sensor_features` in the schema that the environment names."""
     names = [os.environ.get(f"SENSOR_STREAMS_{part}", "") for part in ("CATALOG", "SCHEMA")]
     if not all(names):
-        sys.exit("set SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA: where sensor_features is")
+        sys.exit("set SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA to the schema of sensor_features")
     table = spark.table(".".join(f"`{name}`" for name in [*names, "sensor_features"]))
     newest = table.agg(F.max("window_date")).collect()[0][0]
     if newest is None:
-        sys.exit(f"{'.'.join(names)}.sensor_features has no rows yet: let the streams run first")
+        sys.exit(f"{'.'.join(names)}.sensor_features has no rows: run the streams first")
     return table.where(F.col("window_date") > F.date_sub(F.lit(newest), DAYS))
 
 
-def made_here() -> DataFrame:
-    """Six hours of one pump, a reading every five minutes: its vibration rises, the rest stays."""
+def generated_rows() -> DataFrame:
+    """Return the features of one device over six hours; the values of its first sensor rise."""
     begin = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
-    level = {"vibration": 2.0, "temperature": 60.0, "pressure": 8.0, "power": 40.0}
+    kind = next(iter(fleet.device_types.values()))
+    device = kind.devices[0].replace("*", "1").replace("?", "1")
     rows = [
-        ("pump-01", sensor, begin + minute * 60, value + (minute / 120 if sensor == "vibration" else 0.0))
-        for sensor, value in level.items()
+        (device, sensor, begin + minute * 60, 5.0 + (minute / 120 if sensor == kind.sensors[0] else 0.0))
+        for sensor in kind.sensors
         for minute in range(0, 360, 5)
     ]
     given = spark.createDataFrame(rows, "device_id string, sensor string, seconds bigint, value double")
@@ -72,10 +73,10 @@ def made_here() -> DataFrame:
     return sensor_features(readings, fleet)
 
 
-short = made_here() if DatabricksSession is None else of_the_workspace()
+short = generated_rows() if DatabricksSession is None else workspace_rows()
 short.orderBy("device_id", "sensor", "window_start").show(8, truncate=False)
 
-# %% The feature: change src/sensor_streams/features/device.py, start the session anew, look again
+# %% Feature: change src/sensor_streams/features/device.py, restart the session, run this cell again
 wide = device_features(short, fleet)
 first = next(iter(fleet.sensors))
 shown = [f"{first}_{statistic}" for statistic in ("mean", "deviation", "slope", "trend", "missing")]

@@ -91,14 +91,12 @@ def test_a_problem_of_the_machine_is_one_line_and_exit_code_3(run: Run, tmp_path
     assert (tmp_path / "[/x]").is_dir()
 
 
-def test_demo_passes_load_history_to_the_run(tmp_path: Path, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = []
-    monkeypatch.setattr("sensor_streams_dev.demo.Demo.own", lambda demo, _: loads.append(demo.workspace.settings))
-    words = ["demo", "--input", str(tmp_path), "--local", str(local), "--home", str(tmp_path / "home")]
+def test_demo_passes_load_history_to_the_streams(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    monkeypatch.setattr("sensor_streams_dev.demo.Demo.own", lambda demo, _: found.append(demo.workspace.settings))
     for more in ([], ["--load-history"]):
-        with pytest.raises(SystemExit):
-            cli.main([*words, *more])
-    assert [settings.load_history for settings in loads] == [False, True]
+        assert run("demo", "--input", ".", *more)[0] == 0
+    assert [settings.load_history for settings in found] == [False, True]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -1,4 +1,4 @@
-"""Runs streams as a job's task and kills itself, -9, right after its nth write: `killed.py n --parameter=value …`."""
+"""Run streams as a task of a job, and kill -9 the process after its nth write: `killed.py n --parameter=value …`."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from sensor_streams.runtime.entry_points import stream
 
 
 def main() -> None:
-    """Every write to a table of a stream is a merge: count them."""
+    """Count the merges, because each write to a table of a stream is a merge."""
     last = int(sys.argv.pop(1))
     real = DeltaMergeBuilder.execute
     writes = 0

@@ -1,4 +1,4 @@
-"""Every command of README and docs, each in a process of its own, as a user gives them: in any order."""
+"""Every command of README and docs parses, and the commands work in any order, each in its own process."""
 
 import os
 import re
@@ -20,28 +20,28 @@ _INLINE = re.compile(r"`(?:\.venv/bin/)?sensor-streams ([^`]+)`")
 
 
 def documented() -> list[list[str]]:
-    """The commands that README and docs show, in words, without those that are lists of names or trees."""
+    """Return the commands of README and docs, split into words, without lists of names and trees."""
     texts = [(ROOT / "README.md").read_text("utf-8")]
     texts += [file.read_text("utf-8") for file in sorted((ROOT / "docs").glob("*.md"))]
     whole = "\n".join(texts)
     lines = [
         line for line in _COMMAND.findall(whole) + _INLINE.findall(whole) if " | " not in line and "   " not in line
     ]
-    # What stands for something of the user's own is a word; what follows a command on its line is another one.
+    # A placeholder <…> counts as one word; text after & is another command.
     return [shlex.split(re.sub("<[^>]*>", "mine", line).partition(" & ")[0]) for line in lines]
 
 
-def test_every_command_of_the_docs_has_a_name_and_options_that_there_are() -> None:
+def test_every_command_of_the_docs_parses() -> None:
     group: Any = typer.main.get_command(app)
     shown = documented()
     assert {words[0] for words in shown} >= {"run", "preflight", "verify", "rebuild", "simulate"}
     for words in shown:
         assert words[0] in group.commands, words
-        # Parsed as the command line is, and not run.
+        # Parse only.
         group.commands[words[0]].make_context(words[0], words[1:])
 
 
-# What each command needs that another one makes: features, models.
+# What a command needs (NEEDS) and what it creates (CREATES).
 NEEDS = {
     "train": {"features"},
     "verify": {"features"},
@@ -50,14 +50,14 @@ NEEDS = {
     "run train": {"features"},
     "stream inference": {"features"},
 }
-GIVES = {
+CREATES = {
     "stream feature_extraction": {"features"},
     "stream": {"features"},
     "train": {"models"},
     "run train": {"models"},
     "stream inference": {"scores"},
 }
-# First before anything is there, then in the order of the README, then the other way round.
+# First on an empty home, then in the order of the README. OTHER_ORDER is the reverse.
 ORDER = [
     "verify",
     "train",
@@ -99,28 +99,26 @@ def command(folder: Path, words: list[str]) -> "subprocess.CompletedProcess[str]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", [ORDER, OTHER_ORDER], ids=["as in the docs", "another order"])
-def test_every_command_works_in_a_process_of_its_own_in_any_order(
-    landed: Path, tmp_path: Path, order: list[str]
-) -> None:
+@pytest.mark.parametrize("order", [ORDER, OTHER_ORDER], ids=["order of the docs", "another order"])
+def test_every_command_works_in_its_own_process_in_any_order(landed: Path, tmp_path: Path, order: list[str]) -> None:
     home = tmp_path / "home"
     landing = home / "volumes" / "landing"
     landing.parent.mkdir(parents=True)
     landing.symlink_to(landed / "landing")
-    there: set[str] = set()
+    created: set[str] = set()
     for name in order:
         words = [str(landed / word) if word.endswith(".jsonl") else word for word in name.split()]
         done = command(landed, [*words, "--home", str(home)])
-        said = done.stdout + done.stderr
-        missing = NEEDS.get(name, set()) - there
-        assert "drop" not in said, name
-        assert "Traceback" not in said, (name, said[-3000:])
+        output = done.stdout + done.stderr
+        missing = NEEDS.get(name, set()) - created
+        assert "drop" not in output, name
+        assert "Traceback" not in output, (name, output[-3000:])
         if missing:
-            assert done.returncode == 1, (name, said[-2000:])
+            assert done.returncode == 1, (name, output[-2000:])
             assert len(done.stderr.strip().splitlines()) == 1, (name, done.stderr)
             continue
-        # Findings of a preflight are another thing than a failure.
-        assert done.returncode in ((0, 1, 4) if name.startswith("preflight") else (0,)), (name, said[-3000:])
+        # A preflight with findings is not a failure here.
+        assert done.returncode in ((0, 1, 4) if name.startswith("preflight") else (0,)), (name, output[-3000:])
         if name == "run train":
-            assert "attempt 2" not in said, said
-        there |= GIVES.get(name, set())
+            assert "attempt 2" not in output, output
+        created |= CREATES.get(name, set())

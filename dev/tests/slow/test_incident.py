@@ -1,4 +1,4 @@
-"""The incident of the article: the entry of a table at A, its data at B, two tasks on one cluster that are retried."""
+"""Incident: a table is registered at A, its data is at B, and two tasks on one cluster are retried."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from sensor_streams.runtime.offsets import position_of
 from sensor_streams.table_spec import TableIdentity
 from tests.plant import Plant, reading
 
-# With the others that use the plant that ran.
+# On the same worker as the other tests of the fixture `running`.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams")]
 TABLE = "anomaly_scores"
 
 
 def preflight(folder: Path) -> tuple[int, dict[str, Any]]:
-    """What the command says of the job, here."""
+    """Return exit code and JSON report of preflight for the job."""
     command = [
         sys.executable,
         "-m",
@@ -39,23 +39,23 @@ def preflight(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return path → content of every file below a folder."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_once_it_is_right(
+def test_a_wrong_table_location_stops_the_task_before_a_batch_until_it_is_corrected(
     running: Plant,
 ) -> None:
     plant, folder = running, project(running)
     job = folder / "resources" / "shared_cluster.job.yml"
-    # As often as the job says, and sooner than it says.
+    # Fewer and faster retries than in the job file.
     soon = job.read_text("utf-8").replace("min_retry_interval_millis: 60000", "min_retry_interval_millis: 1000")
     job.write_text(soon.replace("max_retries: 3", "max_retries: 1"), "utf-8")
     minutes = range(0, 60, 5)
     plant.land("more.json", [reading("pump-1", "power", f"2026-01-02T10:{minute:02}:00Z", 5) for minute in minutes])
     assert said_of(plant) == {}
 
-    # The migration: the entry leads to A now. The data is where it was.
+    # A migration: the table is now registered at A, its data is still at B.
     right = plant.catalog.identify(TABLE)
     a = plant.folder / "A" / TABLE
     entries = CatalogFile(plant.folder / "catalog.json")
@@ -73,23 +73,21 @@ def test_an_entry_at_a_with_the_data_at_b_is_stopped_before_a_batch_and_goes_on_
     with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
         assert job_run.wait(300) == 1, job_run.output()
     (features,) = job_run.find("attempt", task="feature_extraction", state="TERMINATED")
-    assert features["result"] == "SUCCESS", "what has nothing to do with it runs on"
+    assert features["result"] == "SUCCESS", "the other task succeeds"
     tries = job_run.find("attempt", task="inference", state="TERMINATED")
-    assert [one["result"] for one in tries] == ["FAILED", "FAILED"], "each attempt is refused"
+    assert [one["result"] for one in tries] == ["FAILED", "FAILED"], "every attempt fails"
     for one in tries:
         assert one["message"].startswith(f"{right.name}: ")
         assert "Nothing was read or written, no stream was started." in one["message"]
     (log,) = {str(one["log"]) for one in job_run.find("process", task="inference", number=1)}
-    said = Path(log).read_text("utf-8").rstrip().splitlines()
-    assert (
-        said[-1] == "To start all the same, knowing that data may be lost: --preflight=warn, a parameter of this task."
-    )
-    assert any(str(a) in line for line in said)
-    assert not a.exists(), "no second table was made at A"
+    output = Path(log).read_text("utf-8").rstrip().splitlines()
+    assert output[-1].endswith("--preflight=warn, a parameter of this task.")
+    assert any(str(a) in line for line in output)
+    assert not a.exists(), "no second table at A"
     assert contents(b) == before
     assert position_of(checkpoint) == position
 
-    # ALTER TABLE … SET LOCATION, as this machine's catalog has it.
+    # ALTER TABLE … SET LOCATION in the local catalog.
     entries.add(right)
     with Running(folder, "--target", "dev", job="shared_cluster") as job_run:
         assert job_run.wait(300) == 0, job_run.output()

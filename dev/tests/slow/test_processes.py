@@ -1,4 +1,4 @@
-"""Faults with real processes: kill -9 between writes, signals, two runs at once."""
+"""Faults of real processes: kill -9 between writes, signals, two runs at once."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ from tests.plant import ARRIVAL, QUICK, Plant, all_names, reading
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# What every JVM takes, whoever starts it.
-QUICKLY = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
+# Options of every JVM.
+ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
 
 
-def endless(plant: Plant, run: str) -> subprocess.Popen[str]:
-    """Two streams in a process of their own, without an end."""
+def continuous_run(plant: Plant, run: str) -> subprocess.Popen[str]:
+    """Start two continuous streams in their own process."""
     command = [
         sys.executable,
         "-m",
@@ -42,32 +42,32 @@ def endless(plant: Plant, run: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=QUICKLY,
+        env=ENVIRONMENT,
     )
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """What a process said to its end; nothing while it lives."""
+def output_of(process: subprocess.Popen[str]) -> str:
+    """Return the output of a process that has ended, else an empty string."""
     return "" if process.poll() is None else str(process.communicate())
 
 
 def committed(plant: Plant) -> bool:
-    """True when the second stream has ended a batch."""
+    """Return True once the second stream has committed a batch."""
     return any((plant.folder / "checkpoints/sensor_features/checkpoint/commits").glob("[0-9]*"))
 
 
 class Cluster:
-    """A driver that outlives the processes of its tasks, as a job's cluster does; a new one where it was killed."""
+    """A driver that outlives the processes of its tasks, as a job cluster does; it restarts after a kill."""
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        self.environment = environment_of_driver({**QUICKLY, "PYTHONUNBUFFERED": "1"})
+        self.environment = environment_of_driver({**ENVIRONMENT, "PYTHONUNBUFFERED": "1"})
         self.driver: Driver | None = None
 
-    def run(self, attempt: int, writes: int, *, all_dies: bool) -> int:
-        """Run all streams as an attempt of one run that kills itself after so many writes; its exit code.
+    def run(self, attempt: int, writes: int, *, kill_driver: bool) -> int:
+        """Run all streams as an attempt that kills itself after `writes` writes; return its exit code.
 
-        all_dies: the driver is killed too, with whatever it is doing for the other streams.
+        kill_driver: kill the driver too, in the middle of its work for the other streams.
         """
         driver = self._up()
         gateway = driver.open()
@@ -78,7 +78,7 @@ class Cluster:
             [sys.executable, "-m", "dabs_lab.runner.task_process", *words, *who],
             env={**self.environment, **gateway.environment()},
             cwd=ROOT,
-            # It ends when this pipe closes.
+            # The process ends when this pipe closes.
             stdin=subprocess.PIPE,
             stdout=(self.plant.folder / f"attempt-{attempt}.log").open("w"),
             stderr=subprocess.STDOUT,
@@ -87,15 +87,15 @@ class Cluster:
             code = process.wait(180)
         finally:
             process.kill()
-            if all_dies:
+            if kill_driver:
                 driver.process.kill()
                 self.stop()
             else:
                 gateway.close()
         return code
 
-    def told(self, attempt: int) -> str:
-        """The last that an attempt said."""
+    def output(self, attempt: int) -> str:
+        """Return the end of an attempt's output."""
         return (self.plant.folder / f"attempt-{attempt}.log").read_text("utf-8")[-2000:]
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class Cluster:
         return self.driver
 
 
-def test_kill_9_between_any_two_writes_of_a_batch_loses_nothing_and_writes_nothing_twice(plant: Plant) -> None:
+def test_kill_9_between_any_two_writes_of_a_batch_loses_and_repeats_no_row(plant: Plant) -> None:
     slow = plant.fleet.model_copy(
         update={
             "sensors": {
@@ -125,7 +125,7 @@ def test_kill_9_between_any_two_writes_of_a_batch_loses_nothing_and_writes_nothi
     simulation = Simulation(slow, devices=3, mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02)
     end = ORIGIN + timedelta(hours=6)
     simulate(simulation, plant.landing, ORIGIN, end)
-    # A model from a plant of its own: this one must meet its first batch of every stream with a champion.
+    # Another plant trains the model, because here the first batch of every stream needs a champion.
     teacher = Plant(plant.spark, plant.fleet, plant.folder / "teacher")
     teacher.landing.rmdir()
     teacher.landing.symlink_to(plant.landing)
@@ -141,14 +141,14 @@ def test_kill_9_between_any_two_writes_of_a_batch_loses_nothing_and_writes_nothi
     )
     models = teacher.settings()
     plant.store = {"tracking_uri": models.tracking_uri, "registry_uri": models.registry_uri}
-    # After each single write of ingestion, then after two, and three: a restart begins with the write that is next.
+    # Kill after each write of ingestion, then after two, then three. A restart continues with the next write.
     cluster, killed = Cluster(plant), 0
     try:
         for attempt, writes in enumerate([1, 1, 1, 2, 2, 3, 99], 1):
-            code = cluster.run(attempt, writes, all_dies=attempt in (2, 5))
+            code = cluster.run(attempt, writes, kill_driver=attempt in (2, 5))
             if code == 0:
                 break
-            assert code == -signal.SIGKILL, cluster.told(attempt)
+            assert code == -signal.SIGKILL, cluster.output(attempt)
             killed += 1
     finally:
         cluster.stop()
@@ -160,59 +160,60 @@ def test_kill_9_between_any_two_writes_of_a_batch_loses_nothing_and_writes_nothi
     key = ["device_id", "rule", "opened_at", "number"]
     events = plant.read("alert_events")
     assert events.count() == events.select(*key).distinct().count() > 0
-    # Once more with all batches done.
+    # A run without new input writes nothing.
     before = {name: plant.version(name) for name in all_names()}
     plant.run("feature_extraction", run="nightly", attempt=99)
     assert {name: plant.version(name) for name in all_names()} == before
 
 
-def test_a_second_run_is_refused_sigterm_ends_in_order_and_kill_9_locks_nobody_out(plant: Plant) -> None:
+def test_a_second_run_is_refused_sigterm_releases_the_lease_and_a_retry_after_kill_9_does_not_wait(
+    plant: Plant,
+) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
-    first = endless(plant, "night-1")
+    first = continuous_run(plant, "night-1")
     try:
-        until(lambda: committed(plant), 120, first, told=lambda: said(first))
+        until(lambda: committed(plant), 120, first, output=lambda: output_of(first))
         with pytest.raises(CheckpointInUseError, match=r"in use by run night-1, attempt 1, since 20") as refused:
             plant.run("readings", run="night-2", lease_timeout="8 s")
         assert str(first.pid) in str(refused.value)
-        asked = time.monotonic()
+        sent = time.monotonic()
         first.send_signal(signal.SIGTERM)
-        _, told = first.communicate(timeout=40)
+        _, errors = first.communicate(timeout=40)
     finally:
         first.kill()
-    assert time.monotonic() - asked < 30
-    assert first.returncode == 130, "an endless run that was stopped is no success"
-    assert "stopped by a signal" in told.splitlines()[-1]
+    assert time.monotonic() - sent < 30
+    assert first.returncode == 130, "a stopped continuous run has not succeeded"
+    assert "stopped by a signal" in errors.splitlines()[-1]
     assert not (plant.folder / "checkpoints/readings/holder.json").exists()
 
     plant.land("b.json", [reading("pump-1", "power", "00:01:00", 5)], ARRIVAL + timedelta(hours=1))
-    second = endless(plant, "night-3")
+    second = continuous_run(plant, "night-3")
     try:
         until(
             lambda: (plant.folder / "checkpoints/readings/holder.json").exists(),
             60,
             second,
-            told=lambda: said(second),
+            output=lambda: output_of(second),
         )
         second.kill()
         second.wait(20)
     finally:
         second.kill()
-    begun = time.monotonic()
+    start = time.monotonic()
     plant.run("readings", "sensor_features", run="night-3", attempt=2, lease_timeout="10 min")
-    assert time.monotonic() - begun < 300, "the next attempt does not wait for the dead one's lease"
+    assert time.monotonic() - start < 300, "the next attempt does not wait for the old lease"
     assert plant.differing() == []
     assert plant.count("readings") == 2
 
 
 def test_a_second_sigterm_ends_the_process_at_once(plant: Plant) -> None:
     plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
-    process = endless(plant, "night-1")
+    process = continuous_run(plant, "night-1")
     try:
-        until(lambda: committed(plant), 120, process, told=lambda: said(process))
+        until(lambda: committed(plant), 120, process, output=lambda: output_of(process))
         os.kill(process.pid, signal.SIGTERM)
         os.kill(process.pid, signal.SIGTERM)
-        asked = time.monotonic()
-        deadline = asked + 5
+        deadline = time.monotonic() + 5
         while process.poll() is None and time.monotonic() < deadline:
             try:
                 process.wait(0.05)

@@ -1,4 +1,4 @@
-"""Jobs on this machine with real drivers and processes: what dies, what is tried again, what goes on, what is left."""
+"""Jobs on this machine with real drivers and processes: failures, retries, timeouts, signals."""
 
 import signal
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from tests.plant import Plant
 
 pytestmark = pytest.mark.slow
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# A stream with a Python function in each batch and one in its plan: the driver calls the task, and starts workers.
+# A stream with foreachBatch and a Python UDF, so that Spark calls back the task and starts Python workers.
 STREAMING = """
 import pathlib
 from pyspark.sql import SparkSession, functions as F
@@ -24,7 +24,7 @@ spark = SparkSession.builder.getOrCreate()
 twice = F.udf(lambda value: value * 2, "long")
 here = pathlib.Path(__file__).parent
 def write(batch, number):
-    # The first batch may have no rows, and an empty one starts no worker.
+    # The first batch may be empty, and then starts no worker.
     if batch.select(twice("value")).collect():
         (here / "a-1.ready").write_text(str(number))
 rows = spark.readStream.format("rate").option("rowsPerSecond", 5).load()
@@ -36,7 +36,7 @@ def at(event: dict[str, str]) -> datetime:
     return datetime.fromisoformat(event["at"])
 
 
-def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path) -> None:
+def test_a_killed_task_or_driver_fails_only_its_own_tasks(tmp_path: Path) -> None:
     interval, tick = timedelta(seconds=20), timedelta(seconds=2)
     retried = {"max_retries": 1, "min_retry_interval_millis": 20_000}
     folder = bundle(tmp_path, [waits("a", **retried), waits("b"), waits("c"), waits("d", "other")])
@@ -49,7 +49,7 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
         tree = running.tree()
         assert sorted(one.pid for one in tree if one.name() == "java") == sorted(running.drivers())
         assert len(running.drivers()) == 2
-        # A task: tried again, from start to start, up to the limit; its siblings live on.
+        # A killed task is retried up to its limit; the other tasks run on.
         psutil.Process(pids["a"]).kill()
         second = running.pid("a", 2)
         (begun,) = running.find("attempt", task="a", state="PENDING", number=1)
@@ -57,13 +57,13 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
         (retry,) = running.find("retry", task="a")
         (again,) = running.find("attempt", task="a", state="RUNNING", number=2)
         due = datetime.fromisoformat(retry["next_at"])
-        assert due == max(at(begun) + interval, at(ended)), "from start to start"
+        assert due == max(at(begun) + interval, at(ended)), "the interval counts from start to start"
         assert due <= at(again) < due + tick
         psutil.Process(second).kill()
         running.until(lambda: running.find("task", task="a", state="TERMINATED", result="FAILED"))
         assert len(running.find("process", task="a")) == 2
         assert all(psutil.pid_exists(pids[key]) for key in "bcd")
-        # A driver: all tasks on it fail, the other driver's task lives on.
+        # A killed driver fails all its tasks; the task of the other driver runs on.
         of_main = next(int(one["pid"]) for one in running.find("driver") if one["cluster"] == driver["b"])
         psutil.Process(of_main).kill()
         for key in "bc":
@@ -77,8 +77,8 @@ def test_what_dies_takes_with_it_what_it_carries_and_nothing_else(tmp_path: Path
     assert left(tree) == []
 
 
-def test_an_attempt_that_hangs_meets_its_timeout_and_is_tried_again(tmp_path: Path) -> None:
-    # On a driver that is there already: how long one takes to start is the machine's.
+def test_an_attempt_that_hangs_times_out_and_is_retried(tmp_path: Path) -> None:
+    # Task `before` starts the driver, so that its start does not count towards the timeout.
     limit = {"timeout_seconds": 25, "retry_on_timeout": True, "max_retries": 1}
     folder = bundle(tmp_path, [waits("before"), waits("a", depends_on=[{"task_key": "before"}], **limit)])
     with Running(folder) as running:
@@ -94,13 +94,13 @@ def test_an_attempt_that_hangs_meets_its_timeout_and_is_tried_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
-def test_nothing_is_left_however_the_runner_ends(tmp_path: Path, how: signal.Signals) -> None:
+def test_no_process_is_left_after_the_runner_ends(tmp_path: Path, how: signal.Signals) -> None:
     folder = bundle(tmp_path, [{"task_key": "a", "spark_python_task": {"python_file": "waiting.py"}}])
     (folder / "waiting.py").write_text(STREAMING, "utf-8")
     with Running(folder) as running:
         running.pid("a")
         tree = running.tree()
-        # Runner, driver, task, and the workers of Python functions with what forks them.
+        # Runner, driver, task, Python daemon and workers.
         assert len(tree) >= 4, tree
         running.process.send_signal(how)
         code = running.wait()
@@ -109,7 +109,7 @@ def test_nothing_is_left_however_the_runner_ends(tmp_path: Path, how: signal.Sig
 
 
 def drained(plant: Plant, files: int) -> bool:
-    """True when every file is recorded and every stream has read all that its sources hold."""
+    """Return True once every file is ingested and every stream has read all of its sources."""
     if not plant.catalog.exists("ingested_files") or plant.count("ingested_files") < files:
         return False
     for stream in STREAMS:
@@ -123,11 +123,11 @@ def drained(plant: Plant, files: int) -> bool:
 
 
 def checkpoints(plant: Plant) -> dict[str, str]:
-    """The id of each stream's checkpoint."""
+    """Return stream → id of its checkpoint."""
     return {s.name: (plant.folder / f"checkpoints/{s.name}/checkpoint/metadata").read_text() for s in STREAMS}
 
 
-def test_a_run_shows_policies_that_the_bundle_breaks_before_anything_starts(plant: Plant) -> None:
+def test_a_run_first_reports_the_policies_that_the_bundle_breaks(plant: Plant) -> None:
     folder = project(plant)
     file = folder / "resources/shared_cluster.job.yml"
     file.write_text(file.read_text("utf-8").replace("max_retries: 3", "max_retries: 2", 1), "utf-8")
@@ -135,13 +135,13 @@ def test_a_run_shows_policies_that_the_bundle_breaks_before_anything_starts(plan
         (start,) = running.until(lambda: running.find("start"))
         running.process.send_signal(signal.SIGINT)
         running.wait()
-    # The folder has the bundle's files and not the code: other warnings are about that.
-    (told,) = (line for line in start["warnings"] if line.startswith("policy: "))
-    assert told.startswith("policy: resources/shared_cluster.job.yml:"), told
-    assert "max_retries is 2 and not 3" in told
+    # Other warnings are about code that is missing from the folder.
+    (warning,) = (line for line in start["warnings"] if line.startswith("policy: "))
+    assert warning.startswith("policy: resources/shared_cluster.job.yml:"), warning
+    assert "max_retries is 2 and not 3" in warning
 
 
-def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_checkpoints(plant: Plant) -> None:
+def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant: Plant) -> None:
     folder, third = project(plant), timedelta(hours=2)
     simulation = Simulation(plant.fleet, devices=2, mean_life=timedelta(hours=2), malformed=0.01, duplicates=0.02)
     files = simulate(simulation, plant.landing, ORIGIN, ORIGIN + third).files
@@ -176,7 +176,7 @@ def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_che
 
     files += simulate(simulation, plant.landing, ORIGIN + 2 * third, ORIGIN + 3 * third).files
     with Running(folder, *quick, job="cluster_per_task") as running:
-        # Each look asks Spark, which takes of what the job needs.
+        # Each check uses Spark, and so slows down the job.
         running.until(lambda: drained(plant, files), 300, every=3)
         assert len(running.drivers()) == 2
         tree = running.tree()
@@ -184,7 +184,7 @@ def test_the_three_job_files_run_unchanged_one_after_the_other_on_one_set_of_che
         assert running.wait() == 130
     assert left(tree) == []
     assert checkpoints(plant) == before
-    assert said_of(plant) == {}, "preflight has nothing to say"
+    assert said_of(plant) == {}, "preflight has no findings"
     assert plant.differing() == []
     lines, accepted, rejected, duplicates = plant.sums()
     assert lines == accepted + rejected + duplicates > 0
