@@ -44,19 +44,9 @@ def measure(job: str, seconds: float, folder: Path) -> Cost:
     simulate(Simulation(load_fleet("sensors.yml"), devices=DEVICES), landing, ORIGIN, ORIGIN + timedelta(days=1))
     words = ["run", job, "--target", "dev", "--json", "--for", f"{seconds:.0f}s", "--var", "trigger=5 s"]
     start = time.time()
+    words += ["--input", str(landing), "--home", str(folder / "home")]
     runner = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "sensor_streams_dev.cli",
-            *words,
-            "--input",
-            str(landing),
-            "--home",
-            str(folder / "home"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", "sensor_streams_dev.cli", *words], stdout=subprocess.PIPE, text=True
     )
     own = psutil.Process(runner.pid)
     at: dict[str, float] = {}

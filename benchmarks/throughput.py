@@ -250,18 +250,8 @@ def main() -> None:
     differing = sum(check.differing for check in workspace.verify())
     ratio = sum(m.seconds for m in plain) / sum(m.seconds for m in ours if m.stream in FIRST_THREE)
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "readings": lines,
-                    "files": files,
-                    "load": load,
-                    "differing": differing,
-                    "ratio": ratio,
-                    "streams": [asdict(m) for m in [*ours, *plain]],
-                }
-            )
-        )
+        figures = {"readings": lines, "files": files, "load": load, "differing": differing, "ratio": ratio}
+        print(json.dumps({**figures, "streams": [asdict(m) for m in [*ours, *plain]]}))
         return
     table = Table("stream", "form", "seconds", "readings/s", "peak MB")
     for m in [*ours, *plain]:

@@ -70,14 +70,8 @@ class Demo:
     def _simulate(self, watch: Watch, home: Path, start: datetime, length: timedelta) -> datetime:
         simulation = Simulation(self.workspace.fleet, origin=ORIGIN)
         end = start + length
-        report = simulate(
-            simulation,
-            Path(self.workspace.settings.landing),
-            start,
-            end,
-            failures=home / "failures.jsonl",
-            truth=home / "truth",
-        )
+        landing, failures = Path(self.workspace.settings.landing), home / "failures.jsonl"
+        report = simulate(simulation, landing, start, end, failures=failures, truth=home / "truth")
         watch.say(
             f"simulated {start:%Y-%m-%d} to {end:%Y-%m-%d}: {report.files} files, {report.lines:,} lines "
             f"({report.duplicates} duplicates, {report.malformed} malformed, {report.ahead} with a future time), "

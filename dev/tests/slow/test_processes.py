@@ -26,24 +26,11 @@ ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
 
 def continuous_run(plant: Plant, run: str) -> subprocess.Popen[str]:
     """Start two continuous streams in their own process."""
-    command = [
-        sys.executable,
-        "-m",
-        "sensor_streams_dev.cli",
-        "stream",
-        "readings",
-        "sensor_features",
-        "--trigger",
-        "1 s",
-    ]
-    where = ["--run", run, "--settings", str(plant.settings_file()), "--local", str(ROOT / "local.yml")]
-    return subprocess.Popen(
-        [*command, *where, "--home", str(plant.folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
+    command = [sys.executable, "-m", "sensor_streams_dev.cli", "stream", "readings", "sensor_features"]
+    command += ["--trigger", "1 s", "--run", run, "--settings", str(plant.settings_file())]
+    command += ["--local", str(ROOT / "local.yml"), "--home", str(plant.folder)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT)
 
 
 def output_of(process: subprocess.Popen[str]) -> str:
@@ -189,12 +176,8 @@ def test_a_second_run_is_refused_sigterm_releases_the_lease_and_a_retry_after_ki
     plant.land("b.json", [reading("pump-1", "power", "00:01:00", 5)], ARRIVAL + timedelta(hours=1))
     second = continuous_run(plant, "night-3")
     try:
-        until(
-            lambda: (plant.folder / "checkpoints/readings/holder.json").exists(),
-            60,
-            second,
-            output=lambda: output_of(second),
-        )
+        holder = plant.folder / "checkpoints/readings/holder.json"
+        until(holder.exists, 60, second, output=lambda: output_of(second))
         second.kill()
         second.wait(20)
     finally:

@@ -34,17 +34,10 @@ class Simulation:
 
     def all_devices(self) -> list[Device]:
         """Return the devices, named by the patterns of their type. Raises ConfigurationError if names are too few."""
+        origin = int(self.origin.timestamp())
         life = self.mean_life or (self.fleet.life.cap or timedelta(days=6)) * 1.2
         return [
-            Device(
-                self.fleet,
-                self.seed,
-                device,
-                name,
-                number,
-                int(self.origin.timestamp()),
-                life.total_seconds(),
-            )
+            Device(self.fleet, self.seed, device, name, number, origin, life.total_seconds())
             for name, kind in self.fleet.device_types.items()
             for number, device in enumerate(self._named(name, kind.devices))
         ]
