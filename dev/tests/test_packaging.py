@@ -162,7 +162,7 @@ def test_a_task_of_the_wheel_runs_in_an_environment_with_only_its_dependencies(w
         cwd=plant.folder,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
