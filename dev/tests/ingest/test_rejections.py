@@ -1,16 +1,17 @@
-"""A run names why lines were rejected, when many were; history is loaded by a setting for the load."""
+"""A run reports why many lines were rejected; the setting `load_history` accepts old readings."""
 
 import json
 
 import pytest
+from pyspark.sql import SparkSession
 
-from sensor_streams.ingest.rejections import Rejection, united
+from sensor_streams.ingest.rejections import Rejection, most_frequent, united
 from tests.plant import Plant, reading
 
 OLD = [reading("pump-1", "power", f"2001-01-01T00:00:{second:02d}Z", second) for second in range(8)]
 
 
-def test_the_reasons_of_a_batch_are_named_with_setting_and_example_when_a_tenth_is_rejected(plant: Plant) -> None:
+def test_reasons_with_setting_and_example_are_reported_when_a_tenth_is_rejected(plant: Plant) -> None:
     plant.create("readings")
     good = [reading("pump-1", "power", f"00:{at // 60:02d}:{at % 60:02d}", 1) for at in range(100)]
     plant.land("good.json", [*good, "broken"])
@@ -21,15 +22,28 @@ def test_the_reasons_of_a_batch_are_named_with_setting_and_example_when_a_tenth_
     assert json.loads(first.example)["event_time"] == "2001-01-01T00:00:00Z"
     assert (second.reason, second.lines, second.setting) == ("malformed_json", 2, None)
     assert second.example == "\\u001b[31m broken"
-    assert str(first).startswith("8 lines rejected as too_old (sensors.yml: accept.oldest), such as {")
+    assert str(first).startswith(
+        "8 lines rejected as too_old (sensors.yml: accept.oldest; to load old files once, see "
+    )
+    assert "--load-history" in str(first)
 
 
-def test_reasons_of_several_batches_are_one_list() -> None:
+def test_one_rejected_line_is_reported_in_the_singular() -> None:
+    assert str(Rejection("a", 1, None, "x")) == "1 line rejected as a, such as x"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(200, "x" * 200), (201, "x" * 200 + " …")])
+def test_an_example_ends_with_an_ellipsis_only_when_it_was_cut(spark: SparkSession, length: int, shown: str) -> None:
+    rows = spark.createDataFrame([("x" * length, "rejected", "a")], "raw string, decision string, reason string")
+    assert most_frequent(rows, 1, 1)[0].example == shown
+
+
+def test_reasons_of_several_batches_are_united() -> None:
     parts = [Rejection("a", 1, None, "x"), Rejection("b", 5, "s", "y"), Rejection("a", 9, None, "z")]
     assert united(parts) == [Rejection("a", 10, None, "x"), Rejection("b", 5, "s", "y")]
 
 
-def test_history_is_loaded_by_a_setting_and_a_later_run_without_it_changes_nothing(plant: Plant) -> None:
+def test_history_stays_accepted_after_the_run_that_loads_it(plant: Plant) -> None:
     plant.land("history.json", OLD)
     assert plant.run("readings", load_history=True).states == {"readings": "DONE"}
     (figures,) = plant.figures
@@ -44,7 +58,7 @@ def test_history_is_loaded_by_a_setting_and_a_later_run_without_it_changes_nothi
 
 
 @pytest.mark.parametrize("files", [3])
-def test_verify_says_how_many_readings_there_are_and_how_many_files(plant: Plant, files: int) -> None:
+def test_verify_counts_readings_and_files(plant: Plant, files: int) -> None:
     plant.create("readings")
     for at in range(files):
         plant.land(

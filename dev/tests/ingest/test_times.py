@@ -1,4 +1,4 @@
-"""Which event times are taken, what they mean, and what a rejected line says of its time."""
+"""Event times: accepted formats, their values, and the detail of a rejected one."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from sensor_streams.ingest.event_times import event_time, lacks_zone, why_malformed
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-TAKEN = {
+ACCEPTED = {
     "2026-01-31T12:00:00Z": NOON,
     "2026-01-31t12:00:00z": NOON,
     "2026-01-31T12:00Z": NOON,
@@ -42,6 +42,8 @@ MALFORMED = {
     "2026-06-30T23:59:60Z": "second 60: a leap second",
     "2026-01-31T12:00:00+19:00": "an offset of more than 18 hours",
     "2026-01-31T12:00:00+18:01": "an offset of more than 18 hours",
+    "2026-01-31T12:00:00+01:60": "an offset with more than 59 minutes",
+    "20260131T120000−0199": "an offset with more than 59 minutes",
     "2026-02-30T12:00:00Z": "a date or time that does not exist",
     "2026-01-31T25:00:00Z": "a date or time that does not exist",
     "1899-12-31T23:59:59Z": "before 1900",
@@ -58,13 +60,13 @@ MALFORMED = {
 
 
 def test_times_of_iso_8601_are_exact_to_the_microsecond(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([(text,) for text in TAKEN], "text string")
+    rows = spark.createDataFrame([(text,) for text in ACCEPTED], "text string")
     read = rows.select("text", F.unix_micros(event_time(F.col("text"))).alias("micros")).collect()
-    seconds = {text: int(time.timestamp()) * 1_000_000 + time.microsecond for text, time in TAKEN.items()}
+    seconds = {text: int(time.timestamp()) * 1_000_000 + time.microsecond for text, time in ACCEPTED.items()}
     assert {row["text"]: row["micros"] for row in read} == seconds
 
 
-def test_another_time_is_not_taken_and_the_detail_says_why(spark: SparkSession) -> None:
+def test_other_times_are_rejected_and_the_detail_says_why(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(text,) for text in MALFORMED], "text string")
     read = rows.select("text", event_time(F.col("text")).alias("time"), why_malformed(F.col("text")).alias("why"))
     found = read.collect()
@@ -73,7 +75,7 @@ def test_another_time_is_not_taken_and_the_detail_says_why(spark: SparkSession) 
 
 
 @pytest.mark.parametrize("text", ["2026-01-31T12:00:00", "2026-01-31T12:00", "20260131T1200", "2026-01-31T12:00:00,5"])
-def test_a_time_without_a_zone_is_known_as_one(spark: SparkSession, text: str) -> None:
+def test_a_time_without_a_zone_is_recognised(spark: SparkSession, text: str) -> None:
     rows = spark.createDataFrame([(text,)], "text string")
     (row,) = rows.select(lacks_zone(F.col("text")).alias("lacks"), event_time(F.col("text")).alias("time")).collect()
     assert (row["lacks"], row["time"]) == (True, None)

@@ -1,18 +1,18 @@
-"""Event times: which texts are taken, what they mean, and why another one is not taken."""
+"""Event times: parse ISO 8601 texts, and say what is wrong with other texts."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# ISO 8601 with date, time and zone. \z and not $: that would let a line end pass.
+# ISO 8601 with date, time and zone. \z and not $, because $ allows a line end behind it.
 _DATE_TIME = r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?|\d{8}[Tt]\d{4}(\d{2}([.,]\d+)?)?)"
 _ZONE = r"([Zz]|[+\-−]\d{2}(:?\d{2})?)"
-_ANY = rf"^{_DATE_TIME}{_ZONE}\z"
+_ACCEPTED = rf"^{_DATE_TIME}{_ZONE}\z"
 _WITHOUT_ZONE = rf"^{_DATE_TIME}\z"
-# The form that nearly every line has: Spark reads it as it is.
+# The format of nearly every line, which Spark casts without rewriting.
 _PLAIN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})\z"
 _FIRST, _LAST = "1900-01-01", "9999-12-30"
 _SHOWN = 80
-# Why a text is not taken, by the first pattern that it matches.
+# Reasons to refuse a text; the first pattern that matches counts.
 _REASONS = (
     (r"^\d{4}-?W\d{2}", "a week date: write year, month and day"),
     (r"^\d{4}-?\d{3}([Tt]|\z)", "an ordinal date: write year, month and day"),
@@ -20,47 +20,48 @@ _REASONS = (
     (r"^\d{4}-?\d{2}-?\d{2}[Tt]24", "hour 24: write 00:00 of the next day"),
     (r"^\d{4}-?\d{2}-?\d{2}[Tt]\d{2}:?\d{2}:?60", "second 60: a leap second has no place in UTC as it is kept here"),
     (r"[Tt][\d:.,]*[+\-−](19|[2-9]\d|18:?(0[1-9]|[1-9]\d))(:?\d{2})?\z", "an offset of more than 18 hours"),
-    (_ANY, "a date or time that does not exist, or is before 1900 or after 9999-12-30"),
+    (rf"^{_DATE_TIME}[+\-−]\d{{2}}:?[6-9]\d\z", "an offset with more than 59 minutes"),
+    (_ACCEPTED, "a date or time that does not exist, or is before 1900 or after 9999-12-30"),
 )
-_FORM = "write 2026-01-31T12:00:00Z"
+_ADVICE = "write 2026-01-31T12:00:00Z"
 
 
 def event_time(text: Column) -> Column:
-    """Return the time of a text, cut to microseconds; null for a text that is not taken.
+    """Return the time of a text (timestamp), cut to microseconds; null for a text that is not accepted.
 
-    Taken are dates and times of ISO 8601 in extended or basic form, without seconds or with any number of digits after
-    a point or comma, and the zones `Z`, `+01:00`, `+0100`, `+01`, also with U+2212 as the minus sign. Null too for a
-    time before 1900 or after 9999-12-30: not every calendar can hold it, and no line may stop a batch.
+    Accepted are ISO 8601 dates and times in extended or basic format. Seconds are optional, with any number of digits
+    after a point or comma. Zones are `Z`, `+01:00`, `+0100` and `+01`, also with U+2212 as the minus sign. Times
+    before 1900 or after 9999-12-30 are null, because not every calendar can hold them.
     """
-    plain = F.when(text.rlike(_PLAIN), text).when(text.rlike(_ANY), _plain(text))
+    plain = F.when(text.rlike(_PLAIN), text).when(text.rlike(_ACCEPTED), _plain(text))
     time = plain.try_cast("timestamp")
     return F.when(time.between(F.lit(_FIRST).cast("timestamp"), F.lit(_LAST).cast("timestamp")), time)
 
 
 def lacks_zone(text: Column) -> Column:
-    """True for a date and time without a zone."""
+    """Return True for a date and time without a zone."""
     return text.rlike(_WITHOUT_ZONE)
 
 
 def why_malformed(text: Column) -> Column:
-    """Return what is wrong with a text that is not taken, and what to write."""
-    why = F.lit(_FORM)
+    """Return the text, what is wrong with it, and what to write."""
+    reason = F.lit(_ADVICE)
     for pattern, words in reversed(_REASONS):
-        why = F.when(text.rlike(pattern), F.lit(f"{words}; {_FORM}")).otherwise(why)
-    return F.concat(F.substring(text, 1, _SHOWN), F.lit(": "), why)
+        reason = F.when(text.rlike(pattern), F.lit(f"{words}; {_ADVICE}")).otherwise(reason)
+    return F.concat(F.substring(text, 1, _SHOWN), F.lit(": "), reason)
 
 
 def _plain(text: Column) -> Column:
-    """Rewrite a text that is taken as `2026-01-31T12:00:00.123456+01:00`; digits after the sixth are cut."""
+    """Rewrite an accepted text as `2026-01-31T12:00:00.123456+01:00`; digits after the sixth are cut."""
     plain = F.upper(F.translate(text, ",−", ".-"))
-    for pattern, form in (
+    for pattern, replacement in (
         (r"^(\d{4})-?(\d{2})-?(\d{2})T(\d{2}):?(\d{2})", "$1-$2-$3T$4:$5"),
-        # What follows the 16 characters of date, hour and minute: a zone, or seconds without a colon.
+        # After the 16 characters of date, hour and minute: a zone, or seconds without a colon.
         (r"^(.{16})(?=[Z+-])", "$1:00"),
         (r"^(.{16})(\d{2})", "$1:$2"),
         (r"(\.\d{6})\d+", "$1"),
         (r"([+-]\d{2})(\d{2})\z", "$1:$2"),
         (r"(T[^+-]*[+-]\d{2})\z", "$1:00"),
     ):
-        plain = F.regexp_replace(plain, pattern, form)
+        plain = F.regexp_replace(plain, pattern, replacement)
     return plain

@@ -1,4 +1,4 @@
-"""The most frequent reasons for which lines of a batch were rejected, each with its setting and one example."""
+"""The most frequent reasons of a batch's rejected lines, each with its setting and one example."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-# From this share of the lines on, the reasons are looked up: below it they are in the table `readings_rejected`.
+# Reasons are looked up from this share of the lines on; all reasons are in the table `readings_rejected`.
 REPORTED_SHARE = 0.1
 _MOST, _EXAMPLE = 3, 200
-# Setting of sensors.yml that decides; other reasons are about the line itself.
+# Setting of sensors.yml that decides; other reasons depend on the line alone.
 _SETTINGS = {
     "too_old": "accept.oldest",
     "in_future": "accept.ahead",
@@ -20,11 +20,12 @@ _SETTINGS = {
     "unit_mismatch": "sensors.<sensor>.unit",
     "out_of_range": "sensors.<sensor>.range",
 }
+_ADVICE = {"too_old": "; to load old files once, see --load-history in docs/own-fleet.md"}
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """A reason, how many lines it has, the setting that decides (None: the line itself), and one line."""
+    """A reason, its number of lines, the setting that decides (None: the line alone), and an example."""
 
     reason: str
     lines: int
@@ -33,21 +34,24 @@ class Rejection:
 
     def __str__(self) -> str:
         """Return one sentence for a log or a screen."""
-        setting = f" (sensors.yml: {self.setting})" if self.setting else ""
-        return f"{self.lines:,} lines rejected as {self.reason}{setting}, such as {self.example}"
+        noun = "line" if self.lines == 1 else "lines"
+        setting = f" (sensors.yml: {self.setting}{_ADVICE.get(self.reason, '')})" if self.setting else ""
+        return f"{self.lines:,} {noun} rejected as {self.reason}{setting}, such as {self.example}"
 
 
 def most_frequent(decided: DataFrame, rejected: int, lines: int) -> tuple[Rejection, ...]:
     """Return the most frequent reasons of a batch; none when less than a tenth of its lines was rejected.
 
-    decided: raw, decision, reason of each line. One more look at the batch, which a healthy batch does not pay.
+    decided: raw, decision, reason of each line. It is scanned once more, only for such a batch.
     """
     if not rejected or rejected < lines * REPORTED_SHARE:
         return ()
+    # One character more than is shown, so that a cut can be seen.
+    start = F.substring(F.make_valid_utf8("raw"), 1, _EXAMPLE + 1)
     rows = (
         decided.where(F.col("decision") == "rejected")
         .groupBy("reason")
-        .agg(F.count(F.lit(1)).alias("lines"), F.min(F.substring(F.make_valid_utf8("raw"), 1, _EXAMPLE)).alias("raw"))
+        .agg(F.count(F.lit(1)).alias("lines"), F.min(start).alias("raw"))
         .orderBy(F.desc("lines"), "reason")
         .limit(_MOST)
         .collect()
@@ -70,6 +74,6 @@ def united(parts: Iterable[Rejection]) -> list[Rejection]:
 
 
 def _printable(text: str) -> str:
-    """Return a line with everything that could move a cursor or colour a terminal escaped."""
-    shown = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
-    return f"{shown} …" if len(text) >= _EXAMPLE else shown
+    """Return a line cut to the length of an example, with control characters of a terminal escaped."""
+    escaped = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[:_EXAMPLE])
+    return f"{escaped} …" if len(text) > _EXAMPLE else escaped
