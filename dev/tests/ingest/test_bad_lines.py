@@ -1,4 +1,4 @@
-"""Every kind of bad line is rejected for its reason, through Spark's own text source."""
+"""Each kind of bad line is rejected for its reason, read by Spark's text source."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ GOOD = '{"device_id": "pump-1", "sensor": "power", "event_time": "2026-01-01T00:
 
 
 def line(**changes: object) -> str:
-    """A good line with some members changed; None takes one out."""
+    """Return a good line with some members changed; None removes a member."""
     members = json.loads(GOOD) | changes
     return json.dumps({k: v for k, v in members.items() if v is not None})
 
@@ -89,7 +89,7 @@ FINE = {
 
 
 def parsed(spark: SparkSession, fleet: Fleet, file: Path) -> DataFrame:
-    """The file's lines as the stream would see them."""
+    """Return the file's lines, parsed as in a batch."""
     lines = spark.read.text(str(file)).select(
         F.col("value").alias("raw"), F.lit(file.name).alias("source_file"), F.lit(ARRIVAL).alias("arrived_at")
     )
@@ -97,13 +97,13 @@ def parsed(spark: SparkSession, fleet: Fleet, file: Path) -> DataFrame:
 
 
 def as_bytes(text: bytes | str) -> bytes:
-    """A line as bytes."""
+    """Return a line as bytes."""
     return text.encode() if isinstance(text, str) else text
 
 
 @pytest.fixture(scope="module")
 def reasons(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """name of a case → the reason it was given, all in one file."""
+    """Return the reason by name of the case; all lines are in one file."""
     cases = {name: as_bytes(text) for name, (text, _) in BAD.items()} | {n: t.encode() for n, t in FINE.items()}
     file = tmp_path_factory.mktemp("bad") / "lines.json"
     file.write_bytes(b"".join(text + b"\n" for text in cases.values()))
@@ -117,14 +117,14 @@ def test_a_bad_line_is_rejected_for_its_reason(reasons: dict[str, str | None], c
 
 
 @pytest.mark.parametrize("case", FINE)
-def test_a_good_line_is_taken(reasons: dict[str, str | None], case: str) -> None:
+def test_a_good_line_is_accepted(reasons: dict[str, str | None], case: str) -> None:
     assert reasons[case] is None
 
 
-def test_a_byte_order_mark_is_taken_off_the_beginning_of_a_file_and_rejected_in_any_other_line(
+def test_a_byte_order_mark_is_ignored_at_the_start_of_a_file_and_rejected_elsewhere(
     spark: SparkSession, fleet: Fleet, tmp_path: Path
 ) -> None:
-    # Windows editors begin a file with it: there it says how the file is written, and is no part of the first line.
+    # Windows editors begin a file with it to mark the encoding.
     mark = b"\xef\xbb\xbf"
     data = b"\n".join([mark + GOOD.encode(), mark + line(sequence=1).encode(), line(sequence=2).encode()]) + b"\n"
     (tmp_path / "plain.json").write_bytes(data)
@@ -136,9 +136,9 @@ def test_a_byte_order_mark_is_taken_off_the_beginning_of_a_file_and_rejected_in_
 
 
 def oracle(text: bytes, fleet: Fleet) -> float | None:
-    """The value that a line holds, None when it must be rejected: the rules once more, in plain Python."""
+    """Return the value of a line, None when it must be rejected: the same rules in plain Python."""
 
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({k for k, _ in pairs}) != len(pairs):
             raise ValueError("twice")
         return dict(pairs)
@@ -154,7 +154,7 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
             or text.startswith(b"\xef\xbb\xbf")
         ):
             return None
-        found = json.loads(text.decode("utf-8"), object_pairs_hook=once, parse_constant=refuse)
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=no_duplicates, parse_constant=refuse)
         if not isinstance(found, dict):
             return None
         device, sensor, time, value = (found[k] for k in ("device_id", "sensor", "event_time", "value"))
@@ -170,7 +170,7 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
         low, high = fleet.sensors[sensor].range or (-math.inf, math.inf)
         if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", time):
             return None
-        told = datetime.fromisoformat(time.upper())
+        parsed_time = datetime.fromisoformat(time.upper())
         oldest = fleet.accept.oldest or timedelta(days=10**5)
         fits = (
             device.startswith("pump-")
@@ -178,8 +178,8 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
             and low <= value <= high
             and found.get("unit") in (None, fleet.sensors[sensor].unit)
             and found.get("quality") in (None, *fleet.accept.quality)
-            and told.tzinfo is not None
-            and ARRIVAL - oldest <= told <= ARRIVAL + fleet.accept.ahead
+            and parsed_time.tzinfo is not None
+            and ARRIVAL - oldest <= parsed_time <= ARRIVAL + fleet.accept.ahead
         )
         return float(value) if fits else None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
@@ -187,7 +187,7 @@ def oracle(text: bytes, fleet: Fleet) -> float | None:
 
 
 def mutated(random_source: random.Random, text: bytes) -> bytes:
-    """A line with some bytes changed, cut out or repeated; line ends are never made."""
+    """Return a line with some bytes changed, removed or repeated, without line ends."""
     data = bytearray(text)
     for _ in range(random_source.randint(0, 3)):
         at = random_source.randrange(len(data)) if data else 0
@@ -233,12 +233,12 @@ LINES = st.one_of(
 )
 
 
-def test_ten_thousand_generated_lines_are_each_decided_as_the_rules_say(
+def test_ten_thousand_generated_lines_are_decided_by_the_rules(
     spark: SparkSession, fleet: Fleet, tmp_path: Path
 ) -> None:
     lines: list[bytes] = []
 
-    # Generated first and run as one DataFrame: ten thousand Spark jobs would say no more.
+    # Generated first and run as one DataFrame, which is faster than ten thousand Spark jobs.
     @settings(max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(LINES, min_size=40, max_size=60))
     def generate(drawn: list[bytes]) -> None:
@@ -249,7 +249,7 @@ def test_ten_thousand_generated_lines_are_each_decided_as_the_rules_say(
     file = tmp_path / "lines.json"
     file.write_bytes(b"".join(text + b"\n" for text in lines))
     rows = parsed(spark, fleet, file).select("reason", "value", F.col("raw").cast("binary").alias("bytes")).collect()
-    assert len(rows) == len(lines), "no line is lost and none is made"
+    assert len(rows) == len(lines), "no line is lost or added"
     accepted = 0
     for row in rows:
         text = bytes(row["bytes"])
@@ -258,4 +258,4 @@ def test_ten_thousand_generated_lines_are_each_decided_as_the_rules_say(
         if expected is not None:
             assert row["value"] == expected
             accepted += 1
-    assert 500 < accepted < len(lines) - 500, "the lines must be of both kinds"
+    assert 500 < accepted < len(lines) - 500, "the lines must include both kinds"

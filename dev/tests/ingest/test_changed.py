@@ -1,4 +1,4 @@
-"""Files that grow or are written over after they were read: reported, and read again on request."""
+"""Files that grow or are overwritten after they were read are reported, and read again on request."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ def _lines(*minutes: int) -> list[str]:
 
 @pytest.fixture
 def changed(plant: Plant) -> Plant:
-    """A plant whose files were read, and changed after that: one grew, one was written over, one came half."""
+    """Return a plant whose files changed after they were read: one grew, one was overwritten, one was incomplete."""
     plant.create("readings")
     plant.land("daily.json", _lines(1, 2, 3))
     plant.land("latest.json", _lines(11, 12, 13))
@@ -36,14 +36,14 @@ def changed(plant: Plant) -> Plant:
 def _verify(plant: Plant) -> list[str]:
     from sensor_streams.verify import verify
 
-    def none(kind: str, version: str) -> object:
+    def no_model(kind: str, version: str) -> object:
         raise AssertionError(kind, version)
 
-    checks = verify(plant.catalog, plant.fleet, none, only=["readings"], landing=str(plant.landing))  # type: ignore[arg-type]
+    checks = verify(plant.catalog, plant.fleet, no_model, only=["readings"], landing=str(plant.landing))  # type: ignore[arg-type]
     return [*checks[0].examples] if checks[0].differing else []
 
 
-def test_files_that_changed_after_they_were_read_are_reported_at_start_and_by_verify(
+def test_changed_files_are_reported_at_the_start_and_by_verify(
     changed: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = _verify(changed)
@@ -55,19 +55,21 @@ def test_files_that_changed_after_they_were_read_are_reported_at_start_and_by_ve
     assert "same.json" not in " ".join(found)
     with caplog.at_level(logging.WARNING):
         changed.run("readings")
-    told = [record.getMessage() for record in caplog.records if "changed after they were read" in record.getMessage()]
-    assert len(told) == 1
-    assert "3 landed files" in told[0]
-    assert "daily.json" in told[0]
-    assert "sensor-streams reread" in told[0]
+    warnings = [
+        record.getMessage() for record in caplog.records if "changed after they were read" in record.getMessage()
+    ]
+    assert len(warnings) == 1
+    assert "3 landed files" in warnings[0]
+    assert "daily.json" in warnings[0]
+    assert "sensor-streams reread" in warnings[0]
 
 
-def test_a_file_that_is_read_again_adds_its_new_lines_once_and_the_sums_hold(changed: Plant) -> None:
+def test_a_file_that_is_read_again_adds_its_new_lines_once_with_correct_counts(changed: Plant) -> None:
     names, outcome = reread(changed.catalog, changed.fleet, str(changed.landing), [])
     assert names == ["daily.json", "half.json", "latest.json"]
     assert outcome.writes.inserted == 7
     assert _verify(changed) == []
-    # What the files held before stays: three readings that were written over, and half of a line.
+    # Earlier content stays: three readings that were overwritten, and half of a line.
     assert changed.sums() == (17, 16, 1, 0)
     again = reread(changed.catalog, changed.fleet, str(changed.landing), ["daily.json"])
     assert (again[0], again[1].writes.inserted) == (["daily.json"], 0)
@@ -77,7 +79,7 @@ def test_a_file_that_is_read_again_adds_its_new_lines_once_and_the_sums_hold(cha
         reread(changed.catalog, changed.fleet, str(changed.landing), ["gone.json"])
 
 
-def test_a_lost_checkpoint_after_files_were_written_over_keeps_the_sums(changed: Plant) -> None:
+def test_a_lost_checkpoint_after_files_were_overwritten_keeps_the_counts(changed: Plant) -> None:
     changed.ingest()
     assert _verify(changed) == []
     assert changed.sums() == (17, 16, 1, 0)
@@ -86,7 +88,7 @@ def test_a_lost_checkpoint_after_files_were_written_over_keeps_the_sums(changed:
     assert changed.differing("readings") == []
 
 
-def test_a_row_that_is_marked_set_aside_is_read_again_by_the_next_batch(changed: Plant) -> None:
+def test_a_file_marked_as_set_aside_is_read_again_by_the_next_batch(changed: Plant) -> None:
     changed.catalog.handle("ingested_files").update("source_file = 'latest.json'", {"state": "'SET_ASIDE'"})
     changed.land("next.json", _lines(50))
     changed.ingest("next.json")
@@ -94,10 +96,10 @@ def test_a_row_that_is_marked_set_aside_is_read_again_by_the_next_batch(changed:
     assert changed.differing("readings") == []
 
 
-def test_a_restored_folder_is_reported_by_its_times_and_read_again_without_a_new_row(changed: Plant) -> None:
+def test_a_restored_folder_is_reported_by_its_times_and_read_again_without_new_rows(changed: Plant) -> None:
     reread(changed.catalog, changed.fleet, str(changed.landing), [])
     before = changed.version("readings")
-    # A copy has the time of the copying.
+    # A copy has the time when it was made.
     for file in changed.landing.iterdir():
         os.utime(file)
     table = changed.read("ingested_files")

@@ -1,4 +1,4 @@
-"""Files that cannot be read are set aside by name with the reason; all others of their batch are read."""
+"""Files that cannot be read are set aside with the reason; the other files of the batch are read."""
 
 import bz2
 import gzip
@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from sensor_streams.ingest.compression import suffix
 from sensor_streams.ingest.landing_files import Landing
-from sensor_streams.ingest.long_lines import first_long_line, has_long_line
+from sensor_streams.ingest.long_lines import first_long_line, first_long_line_of
 from tests.plant import ARRIVAL, Plant, reading
 
 MB = 1 << 20
@@ -22,7 +22,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def empty(plant: Plant) -> Plant:
-    """A plant with the tables of ingestion."""
+    """Return a plant with the tables of ingestion."""
     plant.create("readings")
     return plant
 
@@ -48,7 +48,7 @@ def _lz4_frame(data: bytes) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def test_a_whole_file_is_read_beside_a_damaged_one_whatever_compresses_it(empty: Plant) -> None:
+def test_good_files_of_each_codec_are_read_in_a_batch_with_damaged_files(empty: Plant) -> None:
     whole = {
         "a.json.zst": _zstd(_line(1)),
         "b.zstd": _zstd(_line(2)),
@@ -73,7 +73,7 @@ def test_a_whole_file_is_read_beside_a_damaged_one_whatever_compresses_it(empty:
     assert empty.differing("readings") == []
 
 
-def test_a_compressed_form_that_spark_does_not_read_is_set_aside_and_never_done_with_no_line(empty: Plant) -> None:
+def test_a_file_in_a_format_that_spark_does_not_read_is_set_aside(empty: Plant) -> None:
     data = _line(1) * 3
     with zipfile.ZipFile(empty.landing / "a.zip", "w") as archive:
         archive.writestr("a.json", data)
@@ -99,7 +99,7 @@ def test_a_compressed_form_that_spark_does_not_read_is_set_aside_and_never_done_
     assert all(".gz or .zst" in str(reason) for state, _, reason in states.values() if state == "SET_ASIDE")
 
 
-def test_names_that_java_cannot_open_are_set_aside_and_odd_ones_are_read(empty: Plant) -> None:
+def test_files_with_names_that_java_cannot_open_are_set_aside(empty: Plant) -> None:
     odd = ["new\nline", "per%20cent", "br[ack]et{s}", "trail ", "-dash", "back\\slash", "x" * 240, "Kühler", "日本"]
     for minute, name in enumerate(odd):
         empty.land_bytes(name, _line(minute))
@@ -120,7 +120,7 @@ def test_names_that_java_cannot_open_are_set_aside_and_odd_ones_are_read(empty: 
 
 
 @pytest.mark.slow
-def test_a_line_that_memory_cannot_hold_sets_its_file_aside_in_every_form(empty: Plant) -> None:
+def test_a_line_that_is_too_long_for_memory_sets_its_file_aside_for_each_codec(empty: Plant) -> None:
     def long(file: object) -> None:
         write = file.write  # type: ignore[attr-defined]
         write(_line(1))
@@ -144,7 +144,7 @@ def test_a_line_that_memory_cannot_hold_sets_its_file_aside_in_every_form(empty:
         plain.truncate(40 * MB)
     for file in empty.landing.iterdir():
         os.utime(file, (ARRIVAL.timestamp(), ARRIVAL.timestamp()))
-    # Of several members: the size in its last bytes says nothing of the whole.
+    # With several members the last bytes of the file do not give its whole size.
     empty.land_bytes(
         "members.json.gz", gzip.compress(os.urandom(70_000).hex().encode() + b"\n") + gzip.compress(_line(5))
     )
@@ -158,21 +158,21 @@ def test_a_line_that_memory_cannot_hold_sets_its_file_aside_in_every_form(empty:
     assert empty.differing("readings") == []
 
 
-def test_the_first_line_beyond_the_limit_is_found_wherever_pieces_are_cut() -> None:
+def test_the_first_line_over_the_limit_is_found_for_any_cut_into_pieces() -> None:
     assert first_long_line([b"aaa\nbb", b"bb", b"b\n"], 5) is None
     assert first_long_line([b"aaa\nbb", b"bb", b"bb\n"], 5) == 2
     assert first_long_line([b"aa\r", b"bbb", b"bbb"], 5) == 1
     assert first_long_line([], 5) is None
 
 
-def test_what_only_sparks_codec_takes_is_no_long_line(tmp_path: Path, spark: SparkSession) -> None:
+def test_bytes_that_only_sparks_codec_accepts_are_not_a_long_line(tmp_path: Path, spark: SparkSession) -> None:
     landing = Landing.at(str(tmp_path))
     for name, data in {"text.bz2": _line(1), "end.zst": _zstd(_line(1)) + b"end", "text.deflate": _line(1)}.items():
         (tmp_path / name).write_bytes(data)
         file = landing.file(name)
         assert file is not None
-        assert has_long_line(spark, landing, file, 5 * MB, 0, 0, 0) is None
+        assert first_long_line_of(spark, landing, file, 5 * MB, 0, 0, 0) is None
 
 
-def test_the_end_of_a_name_says_the_form() -> None:
+def test_the_suffix_is_read_from_the_file_name_in_lower_case() -> None:
     assert [suffix(name) for name in ("a/b.JSON.GZ", "a.b/c", "x.", ".zst")] == ["gz", "", "", "zst"]

@@ -1,4 +1,4 @@
-"""How new files are found: each choice of Auto Loader is written down."""
+"""The stream of new files: options of Auto Loader, and a missing landing folder."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ NEEDED = {"catalog": "main", "schema": "plant", "landing": "/Volumes/a/b/landing
 
 
 @pytest.mark.parametrize(("source", "events"), [("auto", "false"), ("auto-loader", "false"), ("file-events", "true")])
-def test_a_runtime_that_changes_its_default_changes_nothing(source: str, events: str) -> None:
-    # Runtime 18.1 and later take file events by themselves where the external location has them.
+def test_each_option_of_auto_loader_is_explicit(source: str, events: str) -> None:
+    # Runtime 18.1 and later use file events by default when the external location has them.
     options = auto_loader_options(load_settings({**NEEDED, "source": source, "max_files": "7"}), "/Volumes/a/b/c/s")
     assert options["cloudFiles.useManagedFileEvents"] == events
     assert options["cloudFiles.useNotifications"] == "false"
@@ -23,7 +23,7 @@ def test_a_runtime_that_changes_its_default_changes_nothing(source: str, events:
     assert options["cloudFiles.format"] == "binaryFile"
 
 
-def test_a_missing_landing_folder_is_named_with_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_missing_landing_folder_is_reported_with_the_setting(spark: SparkSession, tmp_path: Path) -> None:
     settings = load_settings({**NEEDED, "landing": str(tmp_path / "no")})
-    with pytest.raises(InputError, match="no does not exist: make it, or give the right one by the setting `landing`"):
+    with pytest.raises(InputError, match="no does not exist: create it, or correct the setting `landing`"):
         landing_files(spark, settings, str(tmp_path / "schema"))

@@ -1,4 +1,4 @@
-"""Lines of a device in files of readings: which ones they are, and a file without them."""
+"""Find the lines of a device in files of readings, and remove them."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from sensor_streams.ingest.compression import codec, suffix
 
-# A damaged file: each reader has errors of its own.
+# Errors of the readers for a damaged file.
 UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
@@ -31,24 +31,24 @@ class Erasure:
 
     @property
     def whole(self) -> bool:
-        """True when all that is known of the device goes."""
+        """Return True when all readings of the device are erased."""
         return self.low is None and self.high is None
 
     def concerns(self, line: bytes) -> bool:
         """Return True for a line to erase.
 
-        A line that is no reading is one when it names the device as a word of its own. Without a time that can be
-        read a line is erased only with the whole device.
+        A line without a readable time is erased only with the whole device. So is a line that is not a reading, when
+        it contains the device's name as a word.
         """
         if self.device.encode() not in line and b"\\u" not in line:
             return False
         text = line.decode("utf-8", "replace").removeprefix("\ufeff")
         try:
-            told = json.loads(text)
+            reading = json.loads(text)
         except (ValueError, RecursionError):
-            told = None
-        if isinstance(told, dict) and isinstance(told.get("device_id"), str):
-            return told["device_id"] == self.device and self._within(told.get("event_time"))
+            reading = None
+        if isinstance(reading, dict) and isinstance(reading.get("device_id"), str):
+            return reading["device_id"] == self.device and self._within(reading.get("event_time"))
         word = rf"(?<![\w.-]){re.escape(self.device)}(?![\w-])"
         return self.whole and re.search(word, text) is not None
 
@@ -64,48 +64,48 @@ class Erasure:
 
 
 def holds(file: Path, erasure: Erasure) -> bool:
-    """Return True when a file has a line to erase. Raises one of UNREADABLE for a file that cannot be read."""
+    """Return True when a file has a line to erase. Raises an error of UNREADABLE for a file that cannot be read."""
     with _opened(file, "rb") as lines:
         return any(erasure.concerns(line.rstrip(b"\r\n")) for line in _lines(lines))
 
 
 def line_count(file: Path) -> int:
-    """Return how many lines Spark reads from a file. Raises one of UNREADABLE."""
+    """Return how many lines Spark reads from a file. Raises an error of UNREADABLE."""
     with _opened(file, "rb") as lines:
         return sum(1 for _ in _lines(lines))
 
 
 def without(file: Path, erasure: Erasure, keep_empty: bool) -> int:
-    """Replace a file by one without the lines to erase, in one step; return how many lines went.
+    """Remove the lines to erase from a file, atomically; return their number.
 
-    The modification time stays: it counts as the arrival of the lines. A file without lines is removed, unless
-    keep_empty, for a batch that was begun reads its files again.
+    The modification time stays, because it counts as the arrival of the lines. A file without other lines is deleted,
+    or with keep_empty made empty, for an unfinished batch that will read it again.
     """
     status = file.stat()
     new = file.with_name(f".{file.name}.erase")
-    kept = gone = 0
+    kept = erased = 0
     with _opened(file, "rb") as lines, _opened(new, "wb", file.name) as out:
         for line in _lines(lines):
             if erasure.concerns(line.rstrip(b"\r\n")):
-                gone += 1
+                erased += 1
             else:
                 kept += 1
                 out.write(line)
     if kept:
         os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
         new.replace(file)
-        return gone
+        return erased
     new.unlink()
     if keep_empty:
         os.truncate(file, 0)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     else:
         file.unlink()
-    return gone
+    return erased
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Return the lines with their ends; a line ends as Spark takes it, with LF, CR LF or CR."""
+    """Yield the lines with their ends: LF, CR LF or CR, as Spark splits them."""
     for line in file:
         if b"\r" in line.rstrip(b"\r\n"):
             yield from re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z", line)
@@ -114,7 +114,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _opened(file: Path, mode: str, name: str | None = None) -> Any:
-    """Open a file in the form that its name says, or another `name`."""
+    """Open a file with the codec of its name, or of another `name`."""
     name = file.name if name is None else name
     kind = codec(name)
     if kind == "gzip":
@@ -123,10 +123,10 @@ def _opened(file: Path, mode: str, name: str | None = None) -> Any:
         return bz2.open(file, mode)
     if kind == "zstd":
         if mode == "rb":
-            # By itself such a stream has no lines.
+            # The stream of pyarrow cannot iterate over lines.
             return io.BufferedReader(pa.input_stream(str(file), "zstd"))
         return pa.output_stream(str(file), "zstd")
     if kind is not None or suffix(name) == "lzo":
-        # Formats whose files Spark may read, and that nothing here can write.
-        raise OSError(f"{file}: .{suffix(name)} cannot be read here")
+        # Spark may read these formats, but this module cannot write them.
+        raise OSError(f"{file}: .{suffix(name)} cannot be rewritten")
     return file.open(mode)

@@ -1,8 +1,9 @@
-"""One batch of files: read, checked, decided, written; a damaged file is set aside as a whole."""
+"""One batch of files: read, decide and write their lines; files that cannot be read are set aside."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,9 +20,10 @@ from sensor_streams.ingest.landing_files import (
     DONE,
     NOT_UTF_8,
     SET_ASIDE,
+    Counts,
     LandedFile,
     Landing,
-    Recorded,
+    RecordedFile,
     arrival_dates,
     files_of_batch,
     lines_of_files,
@@ -29,113 +31,108 @@ from sensor_streams.ingest.landing_files import (
 )
 from sensor_streams.ingest.read_files import read_files
 from sensor_streams.ingest.rejections import most_frequent
+from sensor_streams.table_spec import Columns
 
 _HOUR = 3600
-# What stands for a batch's number in `ingested_files` when a command read the file again.
+# Batch number in `ingested_files` of a file that a command read again.
 READ_AGAIN = -1
 
 
 @dataclass(frozen=True)
-class _Counts:
-    lines: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-
-    @property
-    def all(self) -> tuple[int, int, int, int]:
-        return self.lines, self.accepted, self.rejected, self.duplicates
-
-
-@dataclass(frozen=True)
 class _Batch:
-    """What all steps of a batch need: its files by name, what is recorded of them, and where to write."""
+    """One batch: its files by name, their recorded rows, and where to write."""
 
     number: int
     landing: Landing
     files: Mapping[str, LandedFile]
-    known: Mapping[str, Recorded]
+    known: Mapping[str, RecordedFile]
     fleet: Fleet
     handles: Handles
-    once: BatchTransaction | None
+    transaction: BatchTransaction | None
 
-    def part(self, table: str) -> BatchTransaction | None:
-        """The transaction of the write to a table."""
-        return None if self.once is None else self.once.of(table)
+    def transaction_of(self, table: str) -> BatchTransaction | None:
+        """Return the transaction of the write to a table."""
+        return None if self.transaction is None else self.transaction.of(table)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """Figures of a decided batch; new rows are those that their table does not hold yet."""
+
+    by_file: Mapping[str, Counts]
+    new_readings: int
+    new_rejected: int
+    newest: datetime | None
 
 
 def ingest_batch(
     files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, once: BatchTransaction | None
 ) -> Outcome:
-    """Write what a batch of files (path, modificationTime, length) holds to the three tables of ingestion.
+    """Write the lines of a batch of files (path, modificationTime, length) to the three tables of ingestion.
 
-    A line that is stored already, accepted or rejected, is left as it is, so that the same files again, or a batch
-    that was killed between two writes, change nothing and count once. The first write is the readings' and the last
-    one the files': a file that is recorded is complete. Raises InputError for a file outside of the landing folder.
+    A line that is stored, accepted or rejected, stays as it is: a batch that is repeated, or was killed between two
+    writes, counts once. Readings are written first and `ingested_files` last, so a file with a row there is complete.
+    Raises InputError for a file outside of the landing folder.
     """
-    place = Landing.at(landing)
+    folder = Landing.at(landing)
     listed = [
-        LandedFile(row["path"], place.name(row["path"]), _utc(row["modificationTime"]), int(row["length"]))
+        LandedFile(row["path"], folder.name(row["path"]), _utc(row["modificationTime"]), int(row["length"]))
         for row in files.collect()
     ]
-    stored = handles.read(files_table(fleet).name)
-    empty, strange = place.left_out()
-    names = [*(file.name for file in listed), *empty, *(file.name for file in strange)]
-    known = recorded_files(stored, names)
-    found = files_of_batch(listed, empty, place, known)
-    unnamed = {f.name: f for f in strange if not (f.name in known and known[f.name].of(f.arrived_at, f.size))}
-    return write_files(_Batch(batch_id, place, {**found, **unnamed}, known, fleet, handles, once), list(unnamed))
+    empty, not_utf_8 = folder.skipped_by_sources()
+    names = [*(file.name for file in listed), *empty, *(file.name for file in not_utf_8)]
+    known = recorded_files(handles.read(files_table(fleet).name), names)
+    misnamed = {file.name: file for file in not_utf_8 if not (file.name in known and known[file.name].matches(file))}
+    found = files_of_batch(listed, empty, folder, known) | misnamed
+    return _write_files(_Batch(batch_id, folder, found, known, fleet, handles, once), misnamed)
 
 
 def read_again(files: Sequence[LandedFile], landing: str, fleet: Fleet, handles: Handles) -> Outcome:
-    """Read files that are recorded a second time, outside of any batch: lines that are stored change nothing.
+    """Read recorded files again, outside of any batch; lines that are stored do not change.
 
-    Without a transaction: who calls this again after a kill finds what is stored, as after a lost checkpoint.
+    No transaction is needed: after a kill the next call finds what is stored.
     """
     known = recorded_files(handles.read(files_table(fleet).name), [file.name for file in files])
     found = {file.name: file for file in files}
-    return write_files(_Batch(READ_AGAIN, Landing.at(landing), found, known, fleet, handles, None), [])
+    return _write_files(_Batch(READ_AGAIN, Landing.at(landing), found, known, fleet, handles, None), [])
 
 
-def write_files(batch: _Batch, unnamed: Sequence[str]) -> Outcome:
-    """Read, decide and write the files of a batch; `unnamed`: those whose names Java cannot hold."""
+def _write_files(batch: _Batch, misnamed: Collection[str]) -> Outcome:
+    """Read, decide and write the files of a batch; misnamed: files whose names are not UTF-8."""
     if not batch.files:
         return Outcome(rows_in=0)
-    readable = [file for name, file in batch.files.items() if name not in unnamed]
+    readable = [file for name, file in batch.files.items() if name not in misnamed]
     parsed, aside = read_files(readable, batch.landing, batch.fleet, batch.handles.session)
-    aside = {**aside, **dict.fromkeys(unnamed, NOT_UTF_8)}
-    stored = batch.handles.read(files_table(batch.fleet).name)
+    aside = {**aside, **dict.fromkeys(misnamed, NOT_UTF_8)}
     done = Writes()
     while True:
-        figures, left_out, decided = _write(batch, parsed, aside)
+        figures, already_committed, decided = _write(batch, parsed, aside)
         done += Writes(inserted=figures.new_readings)
-        if not left_out or batch.once is None:
+        if not already_committed or batch.transaction is None:
             break
-        # An earlier attempt wrote something else than this one has: look again what is left to write.
-        again = recorded_files(stored, list(batch.files))
-        batch = replace(batch, known=again, once=batch.once.again())
+        # An earlier attempt committed other rows under this transaction: decide again what is left to write.
+        known = recorded_files(batch.handles.read(files_table(batch.fleet).name), list(batch.files))
+        batch = replace(batch, known=known, transaction=batch.transaction.again())
     counts = figures.by_file.values()
     rejected, lines = sum(count.rejected for count in counts), sum(count.lines for count in counts)
     reasons = most_frequent(decided, rejected, lines)
     return Outcome(done, rejected=rejected, newest=figures.newest, rows_in=lines, rejections=reasons)
 
 
-def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple["_Figures", bool, DataFrame]:
-    """Decide the lines and write what is new; the figures, and whether Delta left a write out as known."""
-    fleet, tables = batch.fleet, batch.handles.tables
+def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[_Figures, bool, DataFrame]:
+    """Decide the lines and write the new ones; True when Delta had already committed one of the transactions."""
     decided = _decide(parsed, batch).localCheckpoint()
     figures = _count(decided, batch.files)
     new = decided.where(~F.col("stored"))
     try:
         if figures.new_readings:
-            columns = readings_columns(fleet)
+            columns = readings_columns(batch.fleet)
             rows = new.where(F.col("decision") == "accepted").withColumn("event_date", F.to_date("event_time"))
-            append(tables["readings"], rows.select(*[n for n, _ in columns]), columns, batch.part("readings"))
+            _append(batch, "readings", rows, columns)
     except AlreadyCommittedError:
         return replace(figures, new_readings=0), True, decided
     try:
         if figures.new_rejected:
-            columns = rejected_table(fleet).columns
             valid = F.is_valid_utf8("raw")
             rows = (
                 new.where(F.col("decision") == "rejected")
@@ -143,38 +140,42 @@ def _write(batch: _Batch, parsed: DataFrame, aside: Mapping[str, str]) -> tuple[
                 .withColumn("raw", F.when(valid, F.col("raw")).otherwise(F.make_valid_utf8("raw")))
                 .withColumn("arrived_date", F.to_date("arrived_at"))
             )
-            target = tables["readings_rejected"]
-            append(target, rows.select(*[n for n, _ in columns]), columns, batch.part("readings_rejected"))
+            _append(batch, "readings_rejected", rows, rejected_table(batch.fleet).columns)
         _record(batch, figures.by_file, aside)
     except AlreadyCommittedError:
         return figures, True, decided
     return figures, False, decided
 
 
+def _append(batch: _Batch, table: str, rows: DataFrame, columns: Columns) -> None:
+    selected = rows.select(*[name for name, _ in columns])
+    append(batch.handles.tables[table], selected, columns, batch.transaction_of(table))
+
+
 def _utc(time: datetime) -> datetime:
-    # Spark hands timestamps over in the machine's local time, without a zone.
+    # Spark gives timestamps in the machine's local time, without a zone.
     return time.astimezone(UTC)
 
 
 def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
-    """Decide every line, next to those stored rows that share a device and an hour with the batch."""
+    """Decide every line, compared with the stored readings of the same devices and hours."""
     hour = F.floor(F.unix_seconds("event_time") / _HOUR).alias("hour")
     keyed = parsed.where(F.col("device_id").isNotNull() & F.col("event_time").isNotNull())
     hours = keyed.select("device_id", hour).distinct().localCheckpoint()
     dates = F.to_date(F.timestamp_seconds(F.col("hour") * _HOUR)).alias("date")
     days = [row["date"] for row in hours.select(dates).distinct().collect()]
-    # Not as Python's dates: PySpark writes them with strftime, and the year 999 with three digits.
+    # As SQL text: PySpark formats Python's dates with strftime, which writes the year 999 with three digits.
     dated = ", ".join(f"DATE'{day.isoformat()}'" for day in days)
-    there = batch.handles.read("readings").where(f"event_date IN ({dated})" if days else "false")
+    readings = batch.handles.read("readings").where(f"event_date IN ({dated})" if days else "false")
     span = hours.agg(F.min("hour"), F.max("hour"), F.count(F.lit(1))).first()
     if span is not None and span[0] is not None:
-        there = there.where(
+        readings = readings.where(
             (F.col("event_time") >= F.timestamp_seconds(F.lit(span[0] * _HOUR)))
             & (F.col("event_time") < F.timestamp_seconds(F.lit((span[1] + 1) * _HOUR)))
         )
     small = span is not None and span[2] <= BROADCAST_ROWS
     wanted = F.broadcast(hours) if small else hours
-    stored = there.withColumn("hour", hour).join(wanted, ["device_id", "hour"], "left_semi")
+    stored = readings.withColumn("hour", hour).join(wanted, ["device_id", "hour"], "left_semi")
     rejected = batch.handles.read("readings_rejected").where(
         arrival_dates(batch.files, batch.known) & F.col("source_file").isin(list(batch.files))
     )
@@ -186,53 +187,44 @@ def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class _Figures:
-    by_file: Mapping[str, _Counts]
-    new_readings: int
-    new_rejected: int
-    newest: datetime | None
-
-
 def _count(decided: DataFrame, files: Collection[str]) -> _Figures:
+    accepted, rejected, new = F.col("decision") == "accepted", F.col("decision") == "rejected", ~F.col("stored")
     rows = (
         decided.groupBy("source_file")
         .agg(
             F.count(F.lit(1)).alias("lines"),
-            F.count_if(F.col("decision") == "accepted").alias("accepted"),
-            F.count_if(F.col("decision") == "rejected").alias("rejected"),
+            F.count_if(accepted).alias("accepted"),
+            F.count_if(rejected).alias("rejected"),
             F.count_if(F.col("decision") == "duplicate").alias("duplicates"),
-            F.count_if((F.col("decision") == "accepted") & ~F.col("stored")).alias("new_readings"),
-            F.count_if((F.col("decision") == "rejected") & ~F.col("stored")).alias("new_rejected"),
-            F.max(F.when(F.col("decision") == "accepted", F.col("event_time"))).alias("newest"),
+            F.count_if(accepted & new).alias("new_readings"),
+            F.count_if(rejected & new).alias("new_rejected"),
+            F.max(F.when(accepted, F.col("event_time"))).alias("newest"),
         )
         .collect()
     )
-    strange = [row["source_file"] for row in rows if row["source_file"] not in files]
-    if strange:
-        raise InputError(f"{strange[0]}: lines came from a file of this name, which the batch does not have")
+    unexpected = [row["source_file"] for row in rows if row["source_file"] not in files]
+    if unexpected:
+        raise InputError(f"{unexpected[0]}: Spark read lines of this file, and the batch has no file of this name")
     times = [_utc(row["newest"]) for row in rows if row["newest"] is not None]
     return _Figures(
-        {r["source_file"]: _Counts(r["lines"], r["accepted"], r["rejected"], r["duplicates"]) for r in rows},
+        {r["source_file"]: Counts(r["lines"], r["accepted"], r["rejected"], r["duplicates"]) for r in rows},
         sum(row["new_readings"] for row in rows),
         sum(row["new_rejected"] for row in rows),
         max(times, default=None),
     )
 
 
-def _stored_of_changed(batch: _Batch, counts: Mapping[str, _Counts]) -> dict[str, tuple[int, int]]:
-    """Return how many accepted and rejected lines the tables hold of files that are not as they were recorded.
+def _stored_of_changed(batch: _Batch, counts: Mapping[str, Counts]) -> dict[str, tuple[int, int]]:
+    """Return how many accepted and rejected lines the tables hold of each file that changed since it was recorded.
 
-    That is by size, time or counts: the last where a file was written over, and read once more since.
-
-    A file that was written over still has the lines that it held before. Looked up for such files only: Delta finds
-    the rows by the least and greatest name of each data file.
+    A file changed when its size, time or counts differ. Lines of its earlier content are still stored. Only changed
+    files are looked up, because each lookup reads both tables.
     """
     changed = []
     for name, file in batch.files.items():
         known = batch.known.get(name)
-        if known is not None and known.lines:
-            same = known.of(file.arrived_at, file.size) and counts.get(name, _Counts()).all == known.counts
+        if known is not None and known.counts.lines:
+            same = known.matches(file) and counts.get(name, Counts()) == known.counts
             changed += [] if same else [name]
     if not changed:
         return {}
@@ -242,43 +234,45 @@ def _stored_of_changed(batch: _Batch, counts: Mapping[str, _Counts]) -> dict[str
     return {name: (accepted.get(name, 0), rejected.get(name, 0)) for name in changed}
 
 
-def _record(batch: _Batch, counts: Mapping[str, _Counts], aside: Mapping[str, str]) -> None:
-    """Write what came of each file; a file that is recorded already with the same figures stays as it is."""
+def _record(batch: _Batch, counts: Mapping[str, Counts], aside: Mapping[str, str]) -> None:
+    """Write the rows of `ingested_files` that are new or changed."""
     spec = files_table(batch.fleet)
     now = datetime.now(UTC)
     rows = []
-    totals = _stored_of_changed(batch, counts)
-    for file in batch.files.values():
-        count, known = counts.get(file.name, _Counts()), batch.known.get(file.name)
-        if file.name in totals:
-            # Lines that it held before stay decided and count on.
-            accepted, rejected = totals[file.name]
-            lines = accepted + rejected + count.duplicates
-            count = _Counts(lines, accepted, rejected, count.duplicates)
-        state = SET_ASIDE if file.name in aside else DONE
-        reason = aside.get(file.name) or (None if file.size else "empty file")
-        arrived = file.arrived_at
-        if known is not None and (known.counts[2] or count.rejected):
-            # The rejected lines that are stored stand under the date that it had then, see `arrival_dates`.
-            arrived = min(arrived, known.arrived_at)
-        changed = known is not None and (known.size != file.size or known.touched(file.arrived_at))
-        # Of a file that waits for its content, size and time say whether it came.
-        waits = state == SET_ASIDE or not file.size
-        if (
-            known is not None
-            and (known.counts, known.state) == (count.all, state)
-            and not changed
-            and (not waits or known.of(file.arrived_at, file.size))
-        ):
-            continue
-        figures = (*count.all, state, reason, now, INSERT if known is None else UPDATE)
-        rows.append((file.name, batch.number, arrived, file.size, *figures))
+    stored = _stored_of_changed(batch, counts)
+    for name, file in batch.files.items():
+        count = counts.get(name, Counts())
+        if name in stored:
+            accepted, rejected = stored[name]
+            count = Counts(accepted + rejected + count.duplicates, accepted, rejected, count.duplicates)
+        row = _file_row(batch, file, count, aside.get(name), now)
+        rows += [] if row is None else [row]
     if not rows:
         return
     schema = ", ".join(f"{name} {kind}" for name, kind in [*spec.columns, (OPERATION, "string")])
     changes = batch.handles.session.createDataFrame(rows, schema)
     if all(row[-1] == INSERT for row in rows):
-        # What is new is known here: nothing has to be counted first.
-        append(batch.handles.tables[spec.name], changes, spec.columns, batch.part(spec.name))
+        append(batch.handles.tables[spec.name], changes, spec.columns, batch.transaction_of(spec.name))
     else:
-        apply(batch.handles.tables[spec.name], changes, spec.columns, spec.key, "true", batch.part(spec.name))
+        apply(batch.handles.tables[spec.name], changes, spec.columns, spec.key, "true", batch.transaction_of(spec.name))
+
+
+def _file_row(
+    batch: _Batch, file: LandedFile, count: Counts, problem: str | None, now: datetime
+) -> tuple[Any, ...] | None:
+    """Return the row of a file in `ingested_files`, None when the recorded one is still right."""
+    known = batch.known.get(file.name)
+    state = DONE if problem is None else SET_ASIDE
+    if known is not None and (known.counts, known.state) == (count, state):
+        unchanged = known.size == file.size and not known.has_new_time(file)
+        # Later batches compare the exact size and time of these files.
+        waiting = state == SET_ASIDE or not file.size
+        if unchanged and (not waiting or known.matches(file)):
+            return None
+    arrived = file.arrived_at
+    if known is not None and (known.counts.rejected or count.rejected):
+        # Rejected lines are stored under the date of the first time, see `arrival_dates`.
+        arrived = min(arrived, known.arrived_at)
+    reason = problem or (None if file.size else "empty file")
+    operation = INSERT if known is None else UPDATE
+    return (file.name, batch.number, arrived, file.size, *count, state, reason, now, operation)

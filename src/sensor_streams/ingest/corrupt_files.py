@@ -1,4 +1,4 @@
-"""Compressed files that cannot be read to their end."""
+"""Find the compressed files that cannot be decompressed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,27 +15,26 @@ _CHUNK = 1 << 16
 _ERRORS = (PySparkException, Py4JJavaError)
 
 
-def damaged_files(spark: SparkSession, paths: Sequence[str], read: Callable[[Sequence[str]], None]) -> dict[str, str]:
-    """Return those of the files that are compressed and cannot be decompressed to their end: path → reason.
+def corrupt_files(spark: SparkSession, paths: Sequence[str], read: Callable[[Sequence[str]], None]) -> dict[str, str]:
+    """Return the compressed files that cannot be decompressed to their end: path → reason.
 
-    read: reads files to their end, with the reader that the batch uses: another one would know other codecs. Files are
-    halved until each failing one stands alone. Then its bytes alone are read: only what can be read but not decoded is
-    damage. Raises InputError for a file that cannot be read at all: storage that is away is no damage, and nothing may
-    be set aside for it.
+    read: reads files to their end with the batch's own reader, because other readers know other codecs. The list is
+    halved until each failing file is alone. A file is corrupt when its bytes can be read but not decompressed. Raises
+    InputError when the bytes cannot be read: storage may be unavailable, so no file is set aside.
     """
     found: dict[str, str] = {}
     for path, error in _failing(paths, read).items():
         if codec(path) is None:
             continue
-        unreadable = _problem(spark, path)
-        if unreadable is not None:
-            raise InputError(f"{path}: cannot be read: {unreadable}")
+        storage_error = _read_error(spark, path)
+        if storage_error is not None:
+            raise InputError(f"{path}: cannot be read: {storage_error}")
         found[path] = f"damaged: {_cause(error)}"
     return found
 
 
 def _failing(paths: Sequence[str], read: Callable[[Sequence[str]], None]) -> dict[str, Exception]:
-    """Return the files that fail when they are read alone, of files that failed together."""
+    """Return the files that fail when they are read alone, with their errors."""
     found: dict[str, Exception] = {}
     half = (len(paths) + 1) // 2
     for part in (paths[:half], paths[half:]):
@@ -49,22 +48,22 @@ def _failing(paths: Sequence[str], read: Callable[[Sequence[str]], None]) -> dic
 
 
 def _cause(error: Exception) -> str:
-    """Return what the innermost Java error says."""
+    """Return the message of the innermost Java error."""
     java: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    said = ""
+    message = ""
     while java is not None:
-        said = str(java.getMessage() or java.getClass().getSimpleName())
+        message = str(java.getMessage() or java.getClass().getSimpleName())
         java = java.getCause()
-    return next(iter((said or str(error)).splitlines()), type(error).__name__)
+    return next(iter((message or str(error)).splitlines()), type(error).__name__)
 
 
-def _problem(spark: SparkSession, path: str) -> str | None:
-    """Return what goes wrong when the file's bytes are read as they are."""
+def _read_error(spark: SparkSession, path: str) -> str | None:
+    """Read the file's bytes without decompression; return the error's message, None without an error."""
     jvm: Any = spark._jvm
     try:
         system, address = file_system(spark, path)
         raw = system.open(address)
-        # One call for the whole file; the bytes stay in the JVM and go nowhere.
+        # One call for the whole file, so that its bytes stay in the JVM.
         jvm.org.apache.hadoop.io.IOUtils.copyBytes(raw, jvm.java.io.OutputStream.nullOutputStream(), _CHUNK, True)
     except Py4JJavaError as error:
         return str(error.java_exception.getMessage() or error.java_exception.getClass().getSimpleName())

@@ -1,4 +1,4 @@
-"""The three tables of ingestion: what was accepted, what was rejected and why, and what came of each file."""
+"""The three tables of ingestion: accepted readings, rejected lines, and files."""
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.table_spec import Columns, TableSpec
@@ -7,7 +7,7 @@ _LINE: Columns = [("source_file", "string"), ("line_hash", "bigint"), ("line_occ
 
 
 def readings_columns(fleet: Fleet) -> Columns:
-    """Accepted readings; the fleet's own optional fields stand before the columns of ingestion."""
+    """Return the columns of `readings`: accepted readings, with the fleet's own fields."""
     return [
         ("device_id", "string"),
         ("sensor", "string"),
@@ -24,7 +24,7 @@ def readings_columns(fleet: Fleet) -> Columns:
 
 
 def rejected_table(_: Fleet) -> TableSpec:
-    """Lines that were not accepted, whole, with the reason; bytes too where the text is not valid UTF-8."""
+    """Return `readings_rejected`: whole lines with the reason, and their bytes when they are not valid UTF-8."""
     columns: Columns = [
         *_LINE,
         ("raw", "string"),
@@ -38,9 +38,9 @@ def rejected_table(_: Fleet) -> TableSpec:
 
 
 def files_table(_: Fleet) -> TableSpec:
-    """One row per file: lines = accepted + rejected + duplicates; state DONE or SET_ASIDE with the reason.
+    """Return `ingested_files`: one row per file, with lines = accepted + rejected + duplicates.
 
-    batch_id is −1 when the command `reread` read the file last.
+    state: DONE, or SET_ASIDE with the reason. batch_id: −1 when the command `reread` read the file last.
     """
     columns: Columns = [
         ("source_file", "string"),

@@ -1,4 +1,4 @@
-"""Lines that are too long to be held in memory: find out whether a file has one, a piece at a time."""
+"""Find lines that are too long for memory, by reading a file in pieces."""
 
 import io
 import os
@@ -18,28 +18,28 @@ from sensor_streams.ingest.landing_files import LandedFile, Landing
 _PIECE = 1 << 20
 
 
-def has_long_line(
-    spark: SparkSession, landing: Landing, file: LandedFile, longest: int, lines: int, octets: int, most: int
+def first_long_line_of(
+    spark: SparkSession, landing: Landing, file: LandedFile, longest: int, lines: int, octets: int, longest_read: int
 ) -> int | None:
     """Return the number of the first line of more than `longest` bytes, None when the file has none.
 
-    lines, octets, most: how many lines the reader gave, with how many bytes in all and in the longest of them. Where
-    they explain the size of the file no line was left out, and the file is not read again.
+    lines, octets, longest_read: number of lines that Spark read, their bytes in sum, and the bytes of the longest. When
+    they explain the file's size, Spark dropped no line and the file is not read again.
     """
     path = Path(landing.folder, file.name)
-    here = path if path.is_file() else None
+    local = path if path.is_file() else None
     try:
-        if most <= longest and _explained(file, here, lines, octets):
+        if longest_read <= longest and _explains_size(file, local, lines, octets):
             return None
-        with closing(_pieces(spark, file, here)) as pieces:
+        with closing(_pieces(spark, file, local)) as pieces:
             return first_long_line(pieces, longest)
     except (OSError, pa.ArrowException, zlib.error):
-        # Bytes that Spark's codec takes (for nothing, or as an end) and this one does not: no line was seen there.
+        # Spark's codec ignores bytes here that this one refuses, so they hold no line.
         return None
 
 
 def first_long_line(pieces: Iterable[bytes], longest: int) -> int | None:
-    """Return the number of the first line of more than `longest` bytes; no piece is as long as that."""
+    """Return the number of the first line of more than `longest` bytes; each piece must be shorter than that."""
     line, length = 1, 0
     for piece in pieces:
         ends = [at for at in (piece.find(b"\n"), piece.find(b"\r")) if at >= 0]
@@ -53,27 +53,27 @@ def first_long_line(pieces: Iterable[bytes], longest: int) -> int | None:
     return None
 
 
-def _explained(file: LandedFile, here: Path | None, lines: int, octets: int) -> bool:
-    """True when the lines, their ends (one or two bytes each) and a byte-order mark make up the whole file."""
+def _explains_size(file: LandedFile, local: Path | None, lines: int, octets: int) -> bool:
+    """Return True when the lines, their ends (one or two bytes each) and a byte-order mark make up the file."""
     kind = codec(file.name)
     if kind is None:
         return file.size - octets <= 2 * lines + 3
-    if kind != "gzip" or here is None:
+    if kind != "gzip" or local is None:
         return False
-    with here.open("rb") as stream:
+    with local.open("rb") as stream:
         stream.seek(-4, os.SEEK_END)
-        # Size of the last member, without what goes beyond 32 bits: of a file of several members it explains nothing.
+        # Size of the last member modulo 2^32. With several members it does not match, and the file is read again.
         rest = (int.from_bytes(stream.read(4), "little") - octets) % (1 << 32)
     return rest <= 2 * lines + 3
 
 
-def _pieces(spark: SparkSession, file: LandedFile, here: Path | None) -> Generator[bytes]:
-    """The decompressed content, a piece at a time."""
+def _pieces(spark: SparkSession, file: LandedFile, local: Path | None) -> Generator[bytes]:
+    """Yield the decompressed content in pieces."""
     kind = codec(file.name)
     if kind in BLOCKS:
-        # Only Hadoop reads these; it gives them decompressed.
-        here = kind = None
-    with io.BufferedReader(_Hadoop(spark, file.path), _PIECE) if here is None else here.open("rb") as raw:
+        # Only Hadoop reads these, and `_HadoopFile` decompresses them.
+        local = kind = None
+    with io.BufferedReader(_HadoopFile(spark, file.path), _PIECE) if local is None else local.open("rb") as raw:
         if kind == "deflate":
             inflater = zlib.decompressobj()
             while not inflater.eof and (data := inflater.unconsumed_tail or raw.read(_PIECE)):
@@ -86,8 +86,8 @@ def _pieces(spark: SparkSession, file: LandedFile, here: Path | None) -> Generat
             yield piece
 
 
-class _Hadoop(io.RawIOBase):
-    """A file of any file system that Hadoop knows, to be read."""
+class _HadoopFile(io.RawIOBase):
+    """A readable file of any file system that Hadoop supports."""
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         system, address = file_system(spark, path)

@@ -1,4 +1,4 @@
-"""One line of text to one reading, or to the reason why it is none."""
+"""Parse each line of text into a reading, or give the reason why it is rejected."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -6,13 +6,13 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.ingest import event_times as times
 
-# Half of a pair of surrogates is no character: it would become a question mark, and two devices one.
+# Half of a surrogate pair: Spark would replace it by a question mark, so two devices could become one.
 _LONE = r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
 _NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
 _SHOWN = 80
 
 FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
-_MUST = ("device_id", "sensor", "event_time", "value")
+_REQUIRED = ("device_id", "sensor", "event_time", "value")
 _TYPES = {
     "device_id": r"^STRING$",
     "sensor": r"^STRING$",
@@ -25,24 +25,24 @@ _TYPES = {
 
 
 def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
-    """Parse and check each line by itself; none is dropped.
+    """Parse and check each line; no line is dropped.
 
-    In: raw string (a line as the text source gives it), source_file string, arrived_at timestamp.
+    In: raw string (a line from the text source), source_file string, arrived_at timestamp.
     Out: these; line_hash bigint; device_id, sensor, event_time timestamp, sequence bigint, value double, unit,
-    quality, the fleet's extra fields (as far as they can be read); reason, detail (null for an acceptable line).
+    quality, the fleet's extra fields (null if they cannot be read); reason, detail (null for a good line).
 
-    The first that applies is the reason: empty_line, line_too_long, invalid_utf8, byte_order_mark, nul_character,
+    The reason is the first that applies: empty_line, line_too_long, invalid_utf8, byte_order_mark, nul_character,
     malformed_json, not_an_object, more_than_one_value, missing_field, null_field, wrong_type, not_finite,
     unknown_device, unknown_sensor, time_malformed, time_zone_missing, unit_mismatch, quality_refused, out_of_range,
     in_future, too_old. A time before 1900 or after 9999-12-30 counts as malformed.
 
-    `from_json` would take NaN and the first of two objects without a word. Here the line stands in an array before
-    its own hash, which no line can contain: if the hash is not the second element, the line is not one value.
-    What is worked out on the way has names that begin with _, which no field of a fleet has.
+    `from_json` would accept NaN, and the first of two objects. Instead the line is put into a JSON array, followed by
+    its own hash. When the hash is not the second element, the line is not exactly one value.
+    Intermediate columns begin with _, which no field of a fleet does.
     """
     hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
     text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
-    # A line that is too long is rejected as it is: to parse it would take several times its size in memory.
+    # A line that is too long is not parsed: that would take several times its size in memory.
     short = F.octet_length("raw") <= fleet.accept.longest_line
     readable = short & F.is_valid_utf8("raw") & ~F.startswith(F.col("raw"), F.lit("\ufeff"))
     parsed = hashed.withColumn("_json", F.when(readable, F.try_parse_json(text)))
@@ -98,7 +98,7 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
 
 
 def _typed(name: str, kind: str, pattern: str) -> Column:
-    """The member as the given type, only when JSON says it is of that type: `"1"` is no number here."""
+    """Return a member as the given type, null when its JSON type is another one: `"1"` is not a number here."""
     value = F.expr(f"try_variant_get(_json, '$[0].{name}', '{kind}')")
     return F.when(F.col("_one_value") & F.col(f"_type_{name}").rlike(pattern), value)
 
@@ -113,70 +113,79 @@ def _field(name: str, kind: str) -> Column:
 
 
 def _value() -> Column:
-    # Adding zero makes −0.0 a 0.0: they are equal, and would be two values in a key or a hash.
+    # Adding zero turns −0.0 into 0.0: both are equal, but have different hashes.
     return _typed("value", "double", _NUMBER) + F.lit(0.0)
 
 
+# A condition for a bad line, its reason, and a detail in words.
+_Check = tuple[Column, str, Column]
+
+
 def _problem(fleet: Fleet) -> Column:
-    """The first reason that applies, with what is wrong in words; null when nothing is."""
-    raw, value = F.col("raw"), F.col("value")
-    checks: list[tuple[Column, str, Column]] = [
-        (raw.rlike(r"^\s*\z"), "empty_line", F.lit("nothing but blanks")),
-        (
-            F.octet_length("raw") > fleet.accept.longest_line,
-            "line_too_long",
-            F.concat(F.octet_length("raw").cast("string"), F.lit(f" bytes; the limit is {fleet.accept.longest_line}")),
-        ),
-        (~F.is_valid_utf8("raw"), "invalid_utf8", F.lit("bytes that are no UTF-8")),
+    """Return reason and detail of the first check that applies; null for a good line."""
+    problem: Column | None = None
+    for condition, reason, detail in [*_line_checks(fleet), *_type_checks(fleet), *_value_checks(fleet)]:
+        found = F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
+        applies = F.coalesce(condition, F.lit(False))
+        problem = F.when(applies, found) if problem is None else problem.when(applies, found)
+    return F.lit(None) if problem is None else problem
+
+
+def _line_checks(fleet: Fleet) -> list[_Check]:
+    raw, size, longest = F.col("raw"), F.octet_length("raw"), fleet.accept.longest_line
+    return [
+        (raw.rlike(r"^\s*\z"), "empty_line", F.lit("only blanks")),
+        (size > longest, "line_too_long", F.concat(size.cast("string"), F.lit(f" bytes; the limit is {longest}"))),
+        (~F.is_valid_utf8("raw"), "invalid_utf8", F.lit("bytes that are not UTF-8")),
         (F.startswith(raw, F.lit("\ufeff")), "byte_order_mark", F.lit("the line begins with a byte-order mark")),
         (
             (F.instr(raw, "\x00") > 0) | F.contains(raw, F.lit("\\u0000")),
             "nul_character",
-            F.lit("the line holds a NUL"),
+            F.lit("the line contains a NUL"),
         ),
         (F.contains(raw, F.lit("\\u")) & raw.rlike(_LONE), "malformed_json", F.lit("half of a surrogate pair")),
-        # By itself the parser stops after the first value: what it takes then has something behind it.
+        # Without the array around it the parser stops after the first value: then text follows that value.
         (
             F.col("_json").isNull() & F.try_parse_json(raw).isNotNull(),
             "more_than_one_value",
             F.lit("text after the first JSON value"),
         ),
-        (F.col("_json").isNull(), "malformed_json", F.lit("no valid JSON")),
+        (F.col("_json").isNull(), "malformed_json", F.lit("not valid JSON")),
         (~F.col("_one_value"), "more_than_one_value", F.lit("text after the first JSON value")),
         (~F.coalesce(F.startswith("_kind", F.lit("OBJECT")), F.lit(False)), "not_an_object", F.col("_kind")),
     ]
-    checks += [(F.col(f"_type_{n}").isNull(), "missing_field", F.lit(n)) for n in _MUST]
-    checks += [(F.col(f"_type_{n}") == "VOID", "null_field", F.lit(n)) for n in _MUST]
+
+
+def _type_checks(fleet: Fleet) -> list[_Check]:
+    checks = [(F.col(f"_type_{name}").isNull(), "missing_field", F.lit(name)) for name in _REQUIRED]
+    checks += [(F.col(f"_type_{name}") == "VOID", "null_field", F.lit(name)) for name in _REQUIRED]
     patterns = _TYPES | {name: FIELD_PATTERNS[kind] for name, kind in fleet.fields.items()}
     for name, pattern in patterns.items():
         kind = F.col(f"_type_{name}")
         wrong = kind.isNotNull() & (kind != "VOID") & ~kind.rlike(pattern)
         checks.append((wrong, "wrong_type", F.concat(F.lit(f"{name} is "), _short(kind))))
-    time = F.col("_time_text")
-    accept = fleet.accept
-    checks += [
-        (value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value), "not_finite", F.lit("value is not finite")),
+    return checks
+
+
+def _value_checks(fleet: Fleet) -> list[_Check]:
+    accept, value = fleet.accept, F.col("value")
+    text, time, arrived, quality = F.col("_time_text"), F.col("event_time"), F.col("arrived_at"), F.col("quality")
+    not_finite = value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value)
+    refused = quality.isNotNull() & ~quality.isin(list(accept.quality))
+    checks = [
+        (not_finite, "not_finite", F.lit("value is not finite")),
         (F.col("_device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
         (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
-        (times.lacks_zone(time), "time_zone_missing", F.concat(_short(time), F.lit(": add Z, or +01:00"))),
-        (F.col("event_time").isNull(), "time_malformed", times.why_malformed(time)),
+        (times.lacks_zone(text), "time_zone_missing", F.concat(_short(text), F.lit(": add Z, or +01:00"))),
+        (time.isNull(), "time_malformed", times.why_malformed(text)),
         (_wrong_unit(fleet), "unit_mismatch", _short(F.col("unit"))),
-        (
-            F.col("quality").isNotNull() & ~F.col("quality").isin(list(accept.quality)),
-            "quality_refused",
-            _short(F.col("quality")),
-        ),
+        (refused, "quality_refused", _short(quality)),
         (_out_of_range(fleet), "out_of_range", F.concat(F.col("sensor"), F.lit(" "), value.cast("string"))),
-        (F.col("event_time") > F.col("arrived_at") + F.lit(accept.ahead), "in_future", _short(time)),
+        (time > arrived + F.lit(accept.ahead), "in_future", _short(text)),
     ]
     if accept.oldest is not None:
-        checks.append((F.col("event_time") < F.col("arrived_at") - F.lit(accept.oldest), "too_old", _short(time)))
-    problem: Column | None = None
-    for condition, reason, detail in checks:
-        told = F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
-        applies = F.coalesce(condition, F.lit(False))
-        problem = F.when(applies, told) if problem is None else problem.when(applies, told)
-    return F.lit(None) if problem is None else problem
+        checks.append((time < arrived - F.lit(accept.oldest), "too_old", _short(text)))
+    return checks
 
 
 def _short(value: Column) -> Column:

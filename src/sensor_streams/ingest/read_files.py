@@ -1,4 +1,4 @@
-"""Read the files of a batch as lines; a file that cannot be read is set aside by name, with the reason."""
+"""Read the files of a batch as lines; set aside files that cannot be read, with the reason."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -10,52 +10,51 @@ from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.hadoop_files import file_system
-from sensor_streams.ingest.compression import could_hold_long_line, may_read_as_nothing, unread_form
-from sensor_streams.ingest.corrupt_files import damaged_files
+from sensor_streams.ingest.compression import could_hold_long_line, may_read_as_nothing, unsupported_format
+from sensor_streams.ingest.corrupt_files import corrupt_files
 from sensor_streams.ingest.landing_files import LandedFile, Landing
-from sensor_streams.ingest.long_lines import has_long_line
+from sensor_streams.ingest.long_lines import first_long_line_of
 from sensor_streams.ingest.parse import parse
 
-# A line up to this size is rejected as `line_too_long` and kept whole. A longer one is not held in memory at all: the
-# reader drops it, and its file is set aside.
+# Longest line that memory must hold. The reader drops a longer one, and its file is set aside.
 LONGEST_HELD = 64 << 20
 _LIMIT = "mapreduce.input.linerecordreader.line.maxlength"
-_NOTHING = 14  # bytes of a bzip2 file without content; Hadoop's block formats have 4
+_EMPTY = 14  # bytes of a bzip2 file without content; Hadoop's block formats have 4
 
 
 def read_files(
     files: Collection[LandedFile], landing: Landing, fleet: Fleet, spark: SparkSession
 ) -> tuple[DataFrame, Mapping[str, str]]:
-    """Return the parsed lines of the files (see `parse`), and the files that cannot be read (name → reason).
+    """Return the parsed lines (see `parse`) of the readable files, and the other files (name → reason).
 
-    Lines of a file that is set aside are not among the lines. Raises InputError when storage cannot be read.
+    Raises InputError when storage cannot be read.
     """
-    aside = _refused_by_name(files, landing, spark)
+    aside = _unsupported(files, landing, spark)
     good = [file for file in files if file.size and file.name not in aside]
     try:
         parsed = _parse(good, landing, fleet, spark)
     except (PySparkException, Py4JJavaError):
-        damaged = damaged_files(spark, [file.path for file in good], lambda paths: _drain(spark, paths, fleet))
-        if not damaged:
+        corrupt = corrupt_files(spark, [file.path for file in good], lambda paths: _read_to_end(spark, paths, fleet))
+        if not corrupt:
             raise
-        aside |= {file.name: damaged[file.path] for file in good if file.path in damaged}
-        good = [file for file in good if file.path not in damaged]
+        aside |= {file.name: corrupt[file.path] for file in good if file.path in corrupt}
+        good = [file for file in good if file.path not in corrupt]
         parsed = _parse(good, landing, fleet, spark)
-    late = _refused_by_content(parsed, good, landing, fleet, spark)
-    if late:
-        parsed = parsed.where(~F.col("source_file").isin(list(late)))
-    return parsed, {**aside, **late}
+    incomplete = _incomplete(parsed, good, landing, fleet, spark)
+    if incomplete:
+        parsed = parsed.where(~F.col("source_file").isin(list(incomplete)))
+    return parsed, {**aside, **incomplete}
 
 
-def _refused_by_name(files: Collection[LandedFile], landing: Landing, spark: SparkSession) -> dict[str, str]:
-    """Return the files that are known to be unreadable before Spark tries them."""
+def _unsupported(files: Collection[LandedFile], landing: Landing, spark: SparkSession) -> dict[str, str]:
+    """Return the files whose name or format Spark cannot read (name → reason)."""
     aside: dict[str, str] = {}
     for file in files:
         if ":" in file.name.rsplit("/", 1)[-1] and _is_local(landing, spark):
-            # Hadoop's local file system looks for `.<name>.crc`, and takes what stands before the colon for a scheme.
+            # Hadoop's local file system looks for `.<name>.crc` and treats the part before the colon as a scheme.
             aside[file.name] = "a colon in the name, which Hadoop's local file system cannot open: rename the file"
         elif file.size:
-            reason = unread_form(spark, file)
+            reason = unsupported_format(spark, file)
             if reason is not None:
                 aside[file.name] = reason
     return aside
@@ -68,39 +67,39 @@ def _is_local(landing: Landing, spark: SparkSession) -> bool:
     return str(system.getUri().getScheme()) == "file"
 
 
-def _refused_by_content(
+def _incomplete(
     parsed: DataFrame, files: Sequence[LandedFile], landing: Landing, fleet: Fleet, spark: SparkSession
 ) -> dict[str, str]:
-    """Return the files whose lines are not all there: one is too long to be held, or the codec found nothing.
+    """Return the files of which Spark dropped lines without an error (name → reason).
 
-    No error says so. What Spark read is counted for the files that could hold such a line, by their size; only a file
-    whose count does not explain its size is read a second time.
+    Spark drops a line that is too long, and reads some damaged files as empty. Only doubtful files are counted, and a
+    file is read a second time only when the lines do not explain its size.
     """
     longest = _longest(fleet)
-    asked = [file for file in files if may_read_as_nothing(file.name) or could_hold_long_line(file, longest)]
-    if not asked:
+    doubtful = [file for file in files if may_read_as_nothing(file.name) or could_hold_long_line(file, longest)]
+    if not doubtful:
         return {}
     size = F.octet_length("raw")
     rows = (
-        parsed.where(F.col("source_file").isin([file.name for file in asked]))
+        parsed.where(F.col("source_file").isin([file.name for file in doubtful]))
         .groupBy("source_file")
         .agg(F.count(F.lit(1)), F.sum(size), F.max(size))
         .collect()
     )
     found = {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
     aside = {}
-    for file in asked:
-        lines, octets, most = found.get(file.name, (0, 0, 0))
+    for file in doubtful:
+        lines, octets, longest_read = found.get(file.name, (0, 0, 0))
         if could_hold_long_line(file, longest):
-            at = has_long_line(spark, landing, file, longest, lines, octets, most)
-            if at is not None:
+            number = first_long_line_of(spark, landing, file, longest, lines, octets, longest_read)
+            if number is not None:
                 aside[file.name] = (
-                    f"line {at} is longer than {longest >> 20} MB, more than is held in memory: "
-                    "split the file, or take that line out"
+                    f"line {number} is longer than {longest >> 20} MB, the most that is held in memory: "
+                    "split the file, or remove that line"
                 )
                 continue
-        if not lines and may_read_as_nothing(file.name) and file.size > _NOTHING:
-            aside[file.name] = f"damaged: no {file.name.rsplit('.', 1)[-1]} content in it that Spark can read"
+        if not lines and may_read_as_nothing(file.name) and file.size > _EMPTY:
+            aside[file.name] = f"damaged: Spark finds no {file.name.rsplit('.', 1)[-1]} content in it"
     return aside
 
 
@@ -109,12 +108,12 @@ def _longest(fleet: Fleet) -> int:
 
 
 def _text(spark: SparkSession, paths: Collection[str], fleet: Fleet) -> DataFrame:
-    # Names are taken literally: what looks like a pattern in one would match other files.
+    # Escaped, because Spark treats a path as a pattern.
     literal = [re.sub(r"([\\{}\[\]*?^])", r"\\\1", path) for path in paths]
     return spark.read.option(_LIMIT, str(_longest(fleet) + 1)).text(literal)
 
 
-def _drain(spark: SparkSession, paths: Collection[str], fleet: Fleet) -> None:
+def _read_to_end(spark: SparkSession, paths: Collection[str], fleet: Fleet) -> None:
     _text(spark, paths, fleet).write.format("noop").mode("overwrite").save()
 
 

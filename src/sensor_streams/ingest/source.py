@@ -1,4 +1,4 @@
-"""How files that arrive become a stream: the one place that knows where this runs."""
+"""The stream of arriving files: Auto Loader on Databricks, Spark's file source elsewhere."""
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -6,34 +6,34 @@ from pyspark.sql import DataFrame, SparkSession
 from sensor_streams.errors import InputError
 from sensor_streams.settings import Settings
 
-# The schema that the binary source has; a stream must be told.
+# Schema of the binary source, which a stream does not infer.
 _BINARY = "path string, modificationTime timestamp, length bigint, content binary"
 
 
 def on_databricks(spark: SparkSession) -> bool:
-    """True on a Databricks cluster."""
+    """Return True on a Databricks cluster."""
     return spark.conf.get("spark.databricks.clusterUsageTags.sparkVersion", None) is not None
 
 
 def landing_files(spark: SparkSession, settings: Settings, schema_location: str) -> DataFrame:
-    """A stream of the files that arrive in the landing folder: path, modificationTime, length.
+    """Return the stream of files that arrive in the landing folder: path, modificationTime, length.
 
-    Only names go through the stream; the batch reads the files as text. A text stream would fail for good on one
-    damaged compressed file, or with `ignoreCorruptFiles` keep the half of it that could be read, in silence.
-    Contents are not read here: the binary source leaves out the column that nobody asks for.
+    The stream carries names only, and each batch reads its files as text. A text stream would fail at every restart on
+    one corrupt compressed file, or with `ignoreCorruptFiles` keep half of it without an error. The binary source does
+    not read contents, because the column `content` is not selected.
     """
-    way = settings.source
-    if way == "auto":
-        way = "auto-loader" if on_databricks(spark) else "files"
+    source = settings.source
+    if source == "auto":
+        source = "auto-loader" if on_databricks(spark) else "files"
     reader = spark.readStream.option("recursiveFileLookup", "true")
-    if way != "files":
+    if source != "files":
         reader = reader.format("cloudFiles").options(**auto_loader_options(settings, schema_location))
     else:
         reader = (
             reader.format("binaryFile")
             .schema(_BINARY)
             .option("maxFilesPerTrigger", settings.max_files)
-            # By default a file that is a week older than the newest one is left out in silence.
+            # By default the source skips a file that is a week older than the newest one, without a message.
             .option("maxFileAge", "36500d")
         )
     try:
@@ -42,25 +42,25 @@ def landing_files(spark: SparkSession, settings: Settings, schema_location: str)
         if error.getCondition() != "PATH_NOT_FOUND":
             raise
         raise InputError(
-            f"the landing folder {settings.landing} does not exist: make it, or give the right one by the setting "
-            "`landing` (--landing on this machine)"
+            f"the landing folder {settings.landing} does not exist: create it, or correct the setting `landing` "
+            "(--landing on this machine)"
         ) from None
 
 
 def auto_loader_options(settings: Settings, schema_location: str) -> dict[str, str]:
-    """How Auto Loader finds files, each choice written down: its defaults differ between runtimes.
+    """Return the options of Auto Loader. Each choice is explicit, because defaults differ between runtimes.
 
-    From runtime 18.1 on it takes file events by itself where the external location has them, so one runtime would list
-    the folder and the next one would not (docs/storage.md has what each way costs).
+    For example, runtime 18.1 and later use file events by default when the external location has them. docs/storage.md
+    compares the cost of each choice.
     """
     return {
         "cloudFiles.format": "binaryFile",
         "cloudFiles.maxFilesPerTrigger": str(settings.max_files),
         "cloudFiles.schemaLocation": schema_location,
         "cloudFiles.useManagedFileEvents": "true" if settings.source == "file-events" else "false",
-        # Queues that each stream sets up for itself: the older way, which needs rights in the cloud's account.
+        # The older mode: each stream creates its own queue, which needs privileges in the cloud account.
         "cloudFiles.useNotifications": "false",
     } | (
-        # A listing from the last name on would miss a file whose name comes before it.
+        # An incremental listing would miss a file whose name sorts before the last one.
         {} if settings.source == "file-events" else {"cloudFiles.useIncrementalListing": "false"}
     )
