@@ -1,4 +1,4 @@
-"""Equality of features, and the part of a table that the engine hands to a function."""
+"""Compare features, and compute them from the part of a table that the engine reads."""
 
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame
@@ -11,10 +11,10 @@ from sensor_streams.streams import BY_NAME
 
 
 def same(found: DataFrame, expected: DataFrame) -> None:
-    """Equal but for order and the last bits."""
+    """Assert that rows are equal, except for their order and the last bits."""
 
     def rounded(rows: DataFrame) -> DataFrame:
-        # As many digits as `same_number` compares: ten in all, whatever the number's size.
+        # Ten digits, as `same_number` compares.
         return rows.select(
             *[
                 F.expr(f"try_cast(format_string('%.9e', `{c}`) AS double)").alias(c) if t == "double" else F.col(c)
@@ -26,7 +26,7 @@ def same(found: DataFrame, expected: DataFrame) -> None:
 
 
 def same_in_part_as_whole(stream: str, rows: DataFrame, changes: DataFrame, fleet: Fleet) -> None:
-    """Computed from what the engine reads for these changes, the touched rows are those of the whole."""
+    """Assert that rows computed from the part that the engine reads for the changes equal those from the whole."""
     declared = BY_NAME[stream]
     assert isinstance(declared.scope, TimeSlots)
     assert declared.compute is not None
@@ -35,6 +35,6 @@ def same_in_part_as_whole(stream: str, rows: DataFrame, changes: DataFrame, flee
     assert region is not None
     needed = region.source(source, rows)
     part = region.sink(declared.compute(Inputs({source: needed}, rows, fleet))).localCheckpoint()
-    assert 0 < needed.count() < rows.count(), "the changes leave out some rows"
+    assert 0 < needed.count() < rows.count(), "the engine reads a part of the rows"
     assert not part.isEmpty()
     same(part, region.sink(declared.compute(Inputs({source: rows}, rows, fleet))))

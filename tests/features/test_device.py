@@ -17,22 +17,22 @@ HEAD = "device_id string|sensor string|event_time timestamp|sequence bigint|valu
 
 
 def figures(spark: SparkSession, text: str, fleet: Fleet) -> dict[tuple[str, str], dict[str, object]]:
-    """(device, HH:MM:SS) → the row of `device_features` made of these readings."""
+    """Return the rows of `device_features` for these readings, by device and HH:MM:SS."""
     found = device_features(sensor_features(frame(spark, f"{HEAD}\n{text.strip()}"), fleet), fleet).collect()
     return {(row["device_id"], f"{row['window_start']:%H:%M:%S}"): row.asDict() for row in found}
 
 
-def test_a_long_window_has_the_figures_that_one_computes_by_hand(delta: Table, fleet: Fleet) -> None:
+def test_a_long_window_has_the_figures_computed_by_hand(delta: Table, fleet: Fleet) -> None:
     # pump-1, power, 00:00: readings 5 7 9 | 11 10 | 1, so mean 43/6 and deviation √((377 − 43²/6)/5). The minutes'
-    # means 7, 10.5, 1 fall by 3 a minute. Present are 3/3, 2/3 and 1/3 of five minutes: 0.6 is missing.
-    # 00:05: (20 − 43/6) in five minutes is 154 an hour. 00:10: 40, 50, 70 five minutes apart rise by 180 an hour.
+    # means 7, 10.5, 1 fall by 3 per minute. 3/3, 2/3 and 1/3 of five minutes are present: 0.6 is missing.
+    # 00:05: (20 − 43/6) in five minutes is 154 per hour. 00:10: 40, 50, 70 five minutes apart rise by 180 per hour.
     found = device_features(delta("sensor_features"), fleet)
     assert found.dtypes == columns(fleet)
     same(found, delta("device_features"))
 
 
-def test_pooled_deviation_is_that_of_all_readings(spark: SparkSession, fleet: Fleet) -> None:
-    # Large beside its spread, so that a difference of sums of squares would be wrong; 60 to 1 readings in a minute.
+def test_the_pooled_deviation_equals_the_deviation_of_all_readings(spark: SparkSession, fleet: Fleet) -> None:
+    # Large compared with its spread, so that a difference of sums of squares would be wrong; 60 to 1 readings a minute.
     readings = spark.range(300).select(
         F.lit("pump-1").alias("device_id"),
         F.lit("power").alias("sensor"),
@@ -49,8 +49,8 @@ def test_pooled_deviation_is_that_of_all_readings(spark: SparkSession, fleet: Fl
     assert row["power_mean"] == pytest.approx(direct[1], rel=1e-12)
 
 
-def test_look_back_goes_by_time_and_weighs_by_count(spark: SparkSession, fleet: Fleet) -> None:
-    # Long windows of 5 minutes, 2 of them back. pump-1 has none at 00:10: at 00:15 the one of 00:00 is too old.
+def test_look_back_is_a_span_of_time_weighted_by_count(spark: SparkSession, fleet: Fleet) -> None:
+    # Long windows of 5 minutes, 2 of them for look-back: at 00:15 the window of 00:00 is too old.
     rows = """
         pump-1|power|2026-01-01 00:00:00||100
         pump-1|power|2026-01-01 00:05:00||10
@@ -66,12 +66,12 @@ def test_look_back_goes_by_time_and_weighs_by_count(spark: SparkSession, fleet: 
     assert found["pump-1", "00:00:00"]["power_trend"] is None
     assert found["pump-1", "00:15:00"]["power_lookback_mean"] == pytest.approx(10)
     assert found["pump-1", "00:15:00"]["power_trend"] == pytest.approx((30 - 10) * 6)
-    # Three readings of 10 and one of 20 before; the trend goes through 10, 20, 40, each window once.
+    # Before: three readings of 10 and one of 20. The trend counts each window once: 10, 20, 40.
     assert found["pump-2", "00:10:00"]["power_lookback_mean"] == pytest.approx(12.5)
     assert found["pump-2", "00:10:00"]["power_trend"] == pytest.approx(180)
 
 
-def test_without_look_back_nothing_earlier_is_looked_at(spark: SparkSession, fleet: Fleet) -> None:
+def test_without_look_back_earlier_windows_are_not_used(spark: SparkSession, fleet: Fleet) -> None:
     windows = fleet.windows.model_dump() | {"short": "1 s", "long": "1 s", "lookback": 0}
     other = fleet.model_copy(update={"windows": type(fleet.windows).model_validate(windows)})
     found = figures(spark, "pump-1|power|2026-01-01 00:00:00||1\npump-1|power|2026-01-01 00:00:01||2", other)
@@ -92,7 +92,7 @@ def test_the_slope_of_a_single_short_window_is_its_own_and_a_silent_sensor_is_nu
     pump = found["pump-1", "00:00:00"]
     assert pump["power_slope"] == pytest.approx(360)
     assert {pump[f"temperature_{statistic}"] for statistic in STATISTICS} == {None}
-    # No type of the fleet has a fan: its figures stand, its type is not known.
+    # The fleet has no type for a fan: it has figures, and a null type.
     assert (found["fan-1", "00:00:00"]["device_type"], found["fan-1", "00:00:00"]["power_mean"]) == (None, 5.0)
 
 
@@ -112,7 +112,7 @@ def test_each_of_many_sensors_has_its_own_columns(spark: SparkSession) -> None:
         assert [row[f"{name}_{statistic}"] for statistic in ("mean", "min", "max", "last")] == [value] * 4
 
 
-def test_touched_windows_with_their_look_back_are_computed_as_the_whole_is(spark: SparkSession, fleet: Fleet) -> None:
+def test_touched_windows_are_the_same_when_computed_from_a_part(spark: SparkSession, fleet: Fleet) -> None:
     readings = spark.range(1200).select(
         F.format_string("pump-%d", F.col("id") % 3).alias("device_id"),
         F.when(F.col("id") % 7 < 4, "power").otherwise("temperature").alias("sensor"),

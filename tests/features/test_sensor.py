@@ -22,16 +22,16 @@ def readings(spark: SparkSession, text: str) -> DataFrame:
     return frame(spark, f"{HEAD}\n{text.strip()}")
 
 
-def test_a_short_window_has_the_figures_that_one_computes_by_hand(delta: Table, fleet: Fleet) -> None:
+def test_a_short_window_has_the_figures_computed_by_hand(delta: Table, fleet: Fleet) -> None:
     found = sensor_features(delta("readings"), fleet)
     assert found.dtypes == columns(fleet)
     same(found, delta("sensor_features"))
 
 
-def test_the_last_value_is_the_latest_and_among_equal_times_that_of_the_greatest_sequence_number(
+def test_the_last_value_has_the_latest_time_then_the_greatest_sequence_number(
     spark: SparkSession, fleet: Fleet
 ) -> None:
-    # A microsecond later counts more than any sequence number, also when it has none itself or a negative one.
+    # One microsecond counts more than any sequence number.
     rows = """
         pump-1|power|2026-01-01 00:00:00|5|1
         pump-1|power|2026-01-01 00:00:00||2
@@ -65,8 +65,8 @@ def test_windows_begin_at_multiples_of_their_length_also_before_1970(spark: Spar
     }
 
 
-def test_nothing_is_missing_when_as_many_or_more_came_than_expected(spark: SparkSession, fleet: Fleet) -> None:
-    # Three a minute are expected of power; of a sensor that reports every five minutes, one in a window.
+def test_the_missing_share_is_zero_with_as_many_readings_as_expected_or_more(spark: SparkSession, fleet: Fleet) -> None:
+    # Expected are three readings of power per minute, and one in a window of a sensor that reports every five minutes.
     slow = fleet.sensors["temperature"].model_copy(update={"period": timedelta(minutes=5)})
     other = fleet.model_copy(update={"sensors": fleet.sensors | {"temperature": slow}})
     times = "\n".join(f"pump-1|power|2026-01-01 00:00:{second:02}||1" for second in (0, 10, 20, 30))
@@ -77,7 +77,7 @@ def test_nothing_is_missing_when_as_many_or_more_came_than_expected(spark: Spark
     }
 
 
-def test_touched_windows_are_computed_as_the_whole_is(spark: SparkSession, fleet: Fleet) -> None:
+def test_touched_windows_are_the_same_when_computed_from_a_part(spark: SparkSession, fleet: Fleet) -> None:
     rows = spark.range(600).select(
         F.format_string("pump-%d", F.col("id") % 3).alias("device_id"),
         F.lit("power").alias("sensor"),
@@ -89,8 +89,8 @@ def test_touched_windows_are_computed_as_the_whole_is(spark: SparkSession, fleet
     same_in_part_as_whole("sensor_features", rows, rows.where("id % 101 = 7"), fleet)
 
 
-def test_the_order_of_readings_changes_nothing_also_beside_a_large_offset(spark: SparkSession, fleet: Fleet) -> None:
-    # A meter that stands at 1e8 and moves by 1; two that cancel out; one in parts of a billionth.
+def test_the_order_of_readings_changes_nothing_even_with_a_large_offset(spark: SparkSession, fleet: Fleet) -> None:
+    # One meter at 1e8 that moves by 1, two around zero, one with values of 1e-10.
     rows = spark.range(4000).select(
         F.format_string("pump-%d", F.col("id") % 4).alias("device_id"),
         F.lit("power").alias("sensor"),
@@ -108,7 +108,7 @@ def test_the_order_of_readings_changes_nothing_also_beside_a_large_offset(spark:
     assert difference(*wide, stream.columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
 
 
-def test_readings_are_aggregated_by_hashing_and_never_sorted(delta: Table, fleet: Fleet) -> None:
+def test_readings_are_aggregated_by_hash_without_a_sort(delta: Table, fleet: Fleet) -> None:
     plan = sensor_features(delta("readings"), fleet)._jdf.queryExecution().executedPlan().toString()
     assert "HashAggregate" in plan
     assert [word for word in ("SortAggregate", "ObjectHashAggregate", "Sort [", "Python") if word in plan] == []

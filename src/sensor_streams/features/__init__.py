@@ -1,1 +1,1 @@
-"""Features: pure functions from rows to rows. This is where your own features go."""
+"""Features as pure functions from rows to rows. Put your own features here."""

@@ -1,4 +1,4 @@
-"""Features of one device in one long window: the wide row that the models read."""
+"""Features of one device in one long window: the wide rows that the models read."""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -9,7 +9,7 @@ from sensor_streams.table_spec import Columns
 
 
 def columns(fleet: Fleet) -> Columns:
-    """The columns of `device_features`: for each sensor s of the fleet s_mean, s_deviation, and so on."""
+    """Return the columns of `device_features`: for each sensor s of the fleet s_mean, s_deviation, and so on."""
     return [
         ("device_id", "string"),
         ("device_type", "string"),
@@ -21,7 +21,7 @@ def columns(fleet: Fleet) -> Columns:
 
 
 def magnitudes(fleet: Fleet) -> dict[str, str]:
-    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    """Return the size of the operands, for columns computed as a difference (see `incremental.difference`)."""
     found: dict[str, str] = {}
     for sensor in fleet.sensors:
         size = f"greatest(abs(r.`{sensor}_min`), abs(r.`{sensor}_max`))"
@@ -39,14 +39,17 @@ def magnitudes(fleet: Fleet) -> dict[str, str]:
 
 
 def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
-    """One row per device and long window.
+    """Return one row per device and long window.
 
-    In: rows of `sensor_features`, with the `lookback` long windows before the ones that are asked for.
-    Out, per sensor s: s_mean (weighted by count), s_deviation (of all readings of the window, pooled from counts,
-    means and deviations: Chan, Golub & LeVeque 1983), s_min, s_max, s_last, s_slope (least squares over the means of
-    the short windows, or the short window's own slope where there is one; unit per hour), s_missing (share of the
-    readings that were expected), s_lookback_mean (weighted mean over the long windows before this one), s_trend
-    (least squares over the long windows' means, those and this one; unit per hour). Null where a sensor is silent.
+    In: rows of `sensor_features`, including the `lookback` long windows before the requested ones.
+    Out: device_id, device_type, window_start, window_date, count; and for each sensor s, null if it has no reading:
+
+    - s_mean (weighted by count), s_min, s_max, s_last, in the sensor's unit
+    - s_deviation: of all readings, pooled from the short windows (Chan, Golub & LeVeque 1983)
+    - s_slope: least squares over the means of the short windows, or the slope of the only one; unit per hour
+    - s_missing: share of the expected readings that are missing
+    - s_lookback_mean: weighted mean of the `lookback` long windows before this one
+    - s_trend: least squares over the means of those and this one; unit per hour
     """
     tall = _per_sensor(sensor_features, fleet)
     seconds = F.unix_seconds("window_start")
@@ -54,7 +57,7 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     back = fleet.windows.lookback * fleet.long_seconds
     before, until = by.rangeBetween(min(-back, -1), -1), by.rangeBetween(-back, 0)
     hours = hours_between(F.lit("2020-01-01").cast("timestamp"), F.col("window_start"))
-    # Without look-back there is nothing before, and Spark refuses a range that ends before it begins.
+    # Spark refuses an empty range, so without look-back the mean is set to null.
     mean_before = F.try_divide(F.sum("weighted").over(before), F.sum("count").over(before))
     trended = (
         tall.withColumn("weighted", F.col("mean") * F.col("count"))
@@ -65,18 +68,18 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     )
     wide = trended.groupBy("device_id", "window_start").agg(
         F.sum("count").alias("count"),
-        # A map turned into columns plans much faster than hundreds of conditional aggregates.
+        # A map plans much faster than hundreds of conditional aggregates.
         F.map_from_entries(F.collect_list(F.struct("sensor", F.struct(*STATISTICS).alias("of")))).alias("sensors"),
     )
     return _as_columns(wide.withColumn("device_type", fleet.device_type_of(F.col("device_id"))), fleet)
 
 
 def _as_columns(wide: DataFrame, fleet: Fleet) -> DataFrame:
-    """The map `sensors` as columns, all of them cast to what `columns` declares.
+    """Return the map `sensors` as the declared columns.
 
-    SQL text and not Column objects: hundreds of columns are thousands of calls into the JVM, over a second per batch.
+    The expressions are SQL text: hundreds of Column objects cost over a second of JVM calls per batch.
     """
-    # Each sensor is looked up once and not once for each of its statistics.
+    # One lookup per sensor, not one per statistic.
     names = ("device_id", "device_type", "window_start", "count")
     found = wide.selectExpr(*names, *[f"try_element_at(sensors, '{s}') AS `of_{s}`" for s in fleet.sensors])
     source = {f"{s}_{statistic}": f"`of_{s}`.`{statistic}`" for s in fleet.sensors for statistic in STATISTICS}
@@ -85,12 +88,12 @@ def _as_columns(wide: DataFrame, fleet: Fleet) -> DataFrame:
 
 
 def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
-    """device_id, sensor, window_start (long), count and the statistics of the window."""
+    """Return device_id, sensor, window_start (long), count and the statistics of the window."""
     long = window_start(F.col("window_start"), fleet.long_seconds)
     hours = hours_between(F.col("long_start"), F.col("window_start"))
     present = F.lit(1.0) - F.col("share_missing")
     squares = (F.col("count") - 1) * F.coalesce(F.pow("deviation", F.lit(2)), F.lit(0.0))
-    # Deviations are pooled around a mean that is known only after the sum: keep the parts, combine below.
+    # The mean is known only after the sums: sum the squares around the first short window's mean, and correct below.
     short = sensor_features.withColumn("long_start", long)
     shift = F.first("mean").over(
         Window.partitionBy("device_id", "sensor", "long_start")

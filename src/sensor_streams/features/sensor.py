@@ -9,7 +9,7 @@ from sensor_streams.table_spec import Columns
 
 
 def columns(_: Fleet) -> Columns:
-    """The columns of `sensor_features`."""
+    """Return the columns of `sensor_features`."""
     return [
         ("device_id", "string"),
         ("sensor", "string"),
@@ -29,21 +29,21 @@ def columns(_: Fleet) -> Columns:
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
-    """Columns that are differences of larger numbers, by the size of those (see `keyed.difference`)."""
+    """Return the size of the operands, for columns computed as a difference (see `incremental.difference`)."""
     size = "greatest(abs(r.`min`), abs(r.`max`))"
     span = "unix_micros(r.last_time) - unix_micros(r.first_time)"
     return {"mean": size, "deviation": size, "slope": f"try_divide({size} * 3.6e9D, {span})"}
 
 
 def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
-    """One row per device, sensor and short window.
+    """Return one row per device, sensor and short window.
 
-    In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit); the
-    first four are unique and values are finite, see `ingest`.
-    Out: device_id, sensor, window_start, window_date; count; mean, min, max, last in the unit; deviation (of the
-    sample, null below two readings); slope (least squares over the window, unit per hour, null below two times);
-    share_missing (1 − count/expected, not below 0; expected = window/period); first_time, last_time.
-    `last` is the value at the latest time; among equal times the one with the greatest sequence number.
+    In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit). The
+    first four columns are a unique key, and values are finite.
+    Out: device_id, sensor, window_start, window_date; count; mean, min, max in the unit; last (value at the latest
+    time; among equal times, at the greatest sequence number); deviation (of the sample, null below two readings);
+    slope (least squares over the window, unit per hour, null below two times); share_missing (1 − count / expected, at
+    least 0; expected = window / period); first_time, last_time.
     """
     start = window_start(F.col("event_time"), fleet.short_seconds)
     windows = (
@@ -62,17 +62,17 @@ def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
         )
     )
     missing = F.greatest(F.lit(0.0), F.lit(1.0) - F.col("count") / expected_readings(fleet))
-    several = F.when(F.col("first_time") < F.col("last_time"), F.col("slope"))
-    whole = (
+    slope = F.when(F.col("first_time") < F.col("last_time"), F.col("slope"))
+    rows = (
         windows.withColumn("window_date", F.to_date("window_start"))
-        .withColumn("slope", several)
+        .withColumn("slope", slope)
         .withColumn("share_missing", missing)
     )
-    return in_form(whole, columns(fleet))
+    return in_form(rows, columns(fleet))
 
 
 def expected_readings(fleet: Fleet) -> Column:
-    """How many readings of the row's sensor a short window should hold, at least 1, a double."""
+    """Return the expected number of readings of the row's sensor in a short window, at least 1 (double)."""
     values = [
         value
         for name, sensor in fleet.sensors.items()
@@ -82,9 +82,9 @@ def expected_readings(fleet: Fleet) -> Column:
 
 
 def _order() -> Column:
-    """Time, then sequence (none is first), as one number: unlike a struct it can be aggregated by hashing.
+    """Return time, then sequence (null first), as one number: unlike a struct, Spark can aggregate it by hashing.
 
-    A microsecond weighs 2e19, more than there are sequence numbers (2^64, and none), so they never reach the next.
+    One microsecond counts 2e19, more than the number of sequence values (2^64 and null).
     """
     return F.expr(
         "cast(unix_micros(event_time) AS decimal(18,0)) * cast('20000000000000000000' AS decimal(20,0))"

@@ -1,4 +1,4 @@
-"""What the features share: windows of time, and tables in the form of their declaration."""
+"""Time windows, and the selection of a table's declared columns."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -7,15 +7,15 @@ from sensor_streams.table_spec import Columns
 
 
 def window_start(time: Column, seconds: int) -> Column:
-    """The start of the window of `seconds` that a time lies in; windows are aligned to 1970-01-01 UTC."""
+    """Return the start of the window of `seconds` that contains a time; windows are aligned to 1970-01-01 UTC."""
     return F.timestamp_seconds((F.floor(F.unix_seconds(time) / seconds) * seconds).cast("bigint"))
 
 
 def hours_between(earlier: Column, later: Column) -> Column:
-    """Hours from one time to another, a double."""
+    """Return the hours between two times, a double."""
     return (F.unix_micros(later) - F.unix_micros(earlier)) / F.lit(3.6e9)
 
 
 def in_form(rows: DataFrame, columns: Columns) -> DataFrame:
-    """The rows with exactly the declared columns, in order, of the declared types."""
+    """Return the rows with the declared columns only, in their order and types."""
     return rows.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns])
