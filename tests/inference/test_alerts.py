@@ -26,15 +26,15 @@ HIGHER = "a|unusual|2026-01-01 00:00:00|OPEN|4|2026-01-01 00:10:00||3"
 OVER = "a|unusual|2026-01-01 00:00:00|RESOLVED|3|2026-01-01 00:05:00|2026-01-01 00:15:00|2"
 
 
-def test_episodes_have_hysteresis_and_a_least_duration_and_the_newest_window_decides_nothing(
+def test_episodes_have_hysteresis_and_a_minimum_duration_and_ignore_the_newest_window(
     delta: Table, fleet: Fleet
 ) -> None:
-    # The fixture: one high window is no alert; between close and open an episode lasts; 0.1 at the end of `a` is the
-    # newest window and resolves nothing; `b` has only a newest window.
+    # In the fixture one high window is not an alert, and an episode goes on between close and open. The 0.1 at the end
+    # of `a` is the newest window and resolves nothing. `b` has only a newest window.
     assert_df_equality(alerts(delta("signals"), fleet), delta("alerts"), ignore_row_order=True, ignore_nullable=True)
 
 
-def test_episodes_from_a_quiet_row_on_are_those_of_the_whole(delta: Table, fleet: Fleet) -> None:
+def test_episodes_can_be_computed_from_any_closed_window_on(delta: Table, fleet: Fleet) -> None:
     rows = delta("signals").where("device_id = 'a' AND rule = 'unusual'")
     whole = alerts(rows, fleet).where("opened_at > '2026-01-01 00:35:00'")
     part = alerts(rows.where("window_start >= '2026-01-01 00:35:00'"), fleet)
@@ -42,33 +42,33 @@ def test_episodes_from_a_quiet_row_on_are_those_of_the_whole(delta: Table, fleet
     assert part.count() == 1
 
 
-def tell(spark: SparkSession, episode: str, events: DataFrame) -> list[str]:
-    """The kinds of the new events, after they were added to `events`."""
+def new_events(spark: SparkSession, episode: str, events: DataFrame) -> list[str]:
+    """Return number, kind and state of the events that an episode adds to `events`."""
     rows = alert_events(frame(spark, f"{EPISODE}\n{episode}"), events).orderBy("number").collect()
     return [f"{row['number']} {row['kind']} {row['state']}" for row in rows]
 
 
-def test_each_thing_that_happens_to_an_episode_is_told_once(spark: SparkSession) -> None:
+def test_each_change_of_an_episode_is_one_event(spark: SparkSession) -> None:
     none = frame(spark, EVENT).limit(0)
-    told = frame(spark, f"{EVENT}\n{OPEN.replace('|OPEN', '|1|OPENED|OPEN')}")
+    opened = frame(spark, f"{EVENT}\n{OPEN.replace('|OPEN', '|1|OPENED|OPEN')}")
     over = frame(spark, f"{EVENT}\n{OVER.replace('|RESOLVED', '|2|RESOLVED|RESOLVED')}")
     gone = frame(spark, f"{EVENT}\n{OPEN.replace('|OPEN', '|3|WITHDRAWN|OPEN')}")
-    assert tell(spark, OPEN, none) == ["1 OPENED OPEN"]
-    assert tell(spark, OVER, none) == ["1 OPENED OPEN", "2 RESOLVED RESOLVED"]
-    assert tell(spark, NONE, none) == []
-    assert tell(spark, OPEN, told) == []
-    assert tell(spark, OPEN[:-1] + "9", told) == [], "that it merely lasts is no event"
-    assert tell(spark, HIGHER, told) == ["2 UPDATED OPEN"]
-    assert tell(spark, OVER, told) == ["2 RESOLVED RESOLVED"]
-    assert tell(spark, NONE, told) == ["2 WITHDRAWN OPEN"]
-    assert tell(spark, OVER, over) == []
-    assert tell(spark, OPEN, over) == ["3 UPDATED OPEN"]
-    assert tell(spark, NONE, gone) == []
-    assert tell(spark, OPEN, gone) == ["4 OPENED OPEN"]
-    assert tell(spark, OVER, gone) == ["4 OPENED OPEN", "5 RESOLVED RESOLVED"]
+    assert new_events(spark, OPEN, none) == ["1 OPENED OPEN"]
+    assert new_events(spark, OVER, none) == ["1 OPENED OPEN", "2 RESOLVED RESOLVED"]
+    assert new_events(spark, NONE, none) == []
+    assert new_events(spark, OPEN, opened) == []
+    assert new_events(spark, OPEN[:-1] + "9", opened) == [], "an episode that goes on adds nothing"
+    assert new_events(spark, HIGHER, opened) == ["2 UPDATED OPEN"]
+    assert new_events(spark, OVER, opened) == ["2 RESOLVED RESOLVED"]
+    assert new_events(spark, NONE, opened) == ["2 WITHDRAWN OPEN"]
+    assert new_events(spark, OVER, over) == []
+    assert new_events(spark, OPEN, over) == ["3 UPDATED OPEN"]
+    assert new_events(spark, NONE, gone) == []
+    assert new_events(spark, OPEN, gone) == ["4 OPENED OPEN"]
+    assert new_events(spark, OVER, gone) == ["4 OPENED OPEN", "5 RESOLVED RESOLVED"]
 
 
-def test_the_fold_of_the_events_is_the_episode_whatever_happened(spark: SparkSession) -> None:
+def test_the_last_event_equals_the_episode_after_any_history(spark: SparkSession) -> None:
     histories: list[list[str]] = []
 
     @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -83,11 +83,11 @@ def test_the_fold_of_the_events_is_the_episode_whatever_happened(spark: SparkSes
         now = [h[step].replace("a|unusual", f"d{i}|unusual", 1) for i, h in enumerate(histories)]
         episodes = frame(spark, "\n".join([EPISODE, *now])).localCheckpoint()
         events = events.unionByName(alert_events(episodes, events)).localCheckpoint()
-        assert alert_events(episodes, events).isEmpty(), "the same again has nothing to tell"
+        assert alert_events(episodes, events).isEmpty(), "the same episode again adds nothing"
         last = events.groupBy(*KEY).agg(F.max_by(F.struct("kind", "state", "peak", "resolved_at"), "number").alias("e"))
         folded = last.where("e.kind != 'WITHDRAWN'").select(*KEY, "e.state", "e.peak", "e.resolved_at")
-        there = episodes.where("state IS NOT NULL").select(*KEY, "state", "peak", "resolved_at")
-        assert folded.exceptAll(there).isEmpty()
-        assert there.exceptAll(folded).isEmpty()
+        expected = episodes.where("state IS NOT NULL").select(*KEY, "state", "peak", "resolved_at")
+        assert folded.exceptAll(expected).isEmpty()
+        assert expected.exceptAll(folded).isEmpty()
     numbers = events.groupBy(*KEY).agg(F.max("number").alias("most"), F.count("*").alias("n"))
     assert numbers.where("most != n").isEmpty()

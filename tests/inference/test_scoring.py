@@ -1,4 +1,4 @@
-"""Scores by version: what makes a row new, and what verify counts as missing."""
+"""Scores by model version: rows that are scored again, and missing rows that verify finds."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Inputs
 from sensor_streams.incremental.transactions import append
 from sensor_streams.inference.models import AnomalyModel, NormalState
-from sensor_streams.inference.registry import LoadedModel, Registry, silenced
+from sensor_streams.inference.registry import LoadedModel, Registry, silence_mlflow
 from sensor_streams.inference.scoring import anomaly_scores, input_hash
 from sensor_streams.inference.training import train
 from sensor_streams.streams import BY_NAME
@@ -29,13 +29,13 @@ from tests.rows import frame
 
 
 def hashes(rows: DataFrame) -> list[int]:
-    """The hash of each row, by device."""
+    """Return the hash of each row, by device."""
     return [
         row["hash"] for row in rows.select("device_id", input_hash(rows).alias("hash")).orderBy("device_id").collect()
     ]
 
 
-def test_a_row_is_the_same_to_models_until_a_value_that_they_can_read_is_another(spark: SparkSession) -> None:
+def test_the_input_hash_changes_only_with_a_value_that_models_can_read(spark: SparkSession) -> None:
     head = "device_id string|device_type string|count bigint|power_mean double|power_missing double|flow_mean double"
     rows = frame(spark, f"{head}\na|pump|5|10|0.25|\nb|pump|5|10|0.25|1e8\nc|pump||||")
     before = hashes(rows)
@@ -52,19 +52,17 @@ def test_a_row_is_the_same_to_models_until_a_value_that_they_can_read_is_another
 
 
 def version(spark: SparkSession, folder: Path, number: str, *types: str, scale: float = 1.0) -> LoadedModel:
-    """A model that knows these device types."""
+    """Return a model that knows these device types."""
     one = np.ones(1)
     state = NormalState(["power_mean"], ["power"], one, one * scale, np.ones((1, 1)), one, 1.0, 1.0)
-    silenced()
+    silence_mlflow()
     mlflow.pyfunc.save_model(
         str(folder / number), python_model=AnomalyModel(dict.fromkeys(types, state)), pip_requirements=[]
     )
     return LoadedModel.of_folder(spark, folder / number, "anomaly", number, ("device_type", "power_mean"))
 
 
-def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_and_version(
-    spark: SparkSession, fleet: Fleet, tmp_path: Path
-) -> None:
+def test_only_rows_with_changed_features_are_scored_again(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> None:
     stream = BY_NAME["anomaly_scores"]
     assert stream.compute is not None
     columns = BY_NAME["device_features"].columns(fleet)
@@ -80,8 +78,8 @@ def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_
         model = version(spark, tmp_path, number, "pump")
         return stream.compute(Inputs({"device_features": features(pump)}, stored, fleet, model))
 
-    told = ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet))
-    first = scores(2, "1", spark.createDataFrame([], told)).localCheckpoint()
+    schema = ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet))
+    first = scores(2, "1", spark.createDataFrame([], schema)).localCheckpoint()
     second = {row["device_id"]: row for row in scores(30, "2", first).collect()}
     before = {row["device_id"]: row for row in first.collect()}
     assert second["a"] == before["a"]
@@ -89,7 +87,7 @@ def test_a_row_whose_features_changed_is_scored_again_and_the_others_keep_score_
     assert second["b"]["score"] > before["b"]["score"]
 
 
-def test_a_model_that_was_deleted_and_registered_again_scores_and_not_the_first_one_of_its_number(
+def test_a_model_registered_again_under_the_same_version_replaces_the_first_in_workers(
     spark: SparkSession, fleet: Fleet, tmp_path: Path
 ) -> None:
     head = "device_id string|device_type string|window_start timestamp|window_date date|power_mean double"
@@ -106,13 +104,13 @@ def test_a_model_that_was_deleted_and_registered_again_scores_and_not_the_first_
     before = {entry.name for entry in Path(SparkFiles.getRootDirectory()).iterdir()}
     assert score("first", 1.0) == {4.0}
     assert score("again", 2.0) == {2.0}
-    # Workers end without a farewell: what each left for itself would fill the disk of an endless run.
+    # Killed workers delete nothing, so folders of their own would fill the disk of a continuous run.
     left = {entry.name for entry in Path(SparkFiles.getRootDirectory()).iterdir()} - before
     assert left == {f"model-{digest}" for digest in digests}
 
 
 @pytest.mark.slow
-def test_a_row_counts_as_missing_when_every_version_of_the_table_would_score_it(plant: Plant) -> None:
+def test_a_row_is_missing_when_each_version_in_the_table_would_score_it(plant: Plant) -> None:
     models = {
         "1": version(plant.spark, plant.folder, "1", "pump"),
         "2": version(plant.spark, plant.folder, "2", "pump", "fan"),
@@ -127,7 +125,7 @@ def test_a_row_counts_as_missing_when_every_version_of_the_table_would_score_it(
     whole = features.select("*", *missing).select(*[name for name, _ in columns])
     append(plant.catalog.handle("device_features"), whole, columns, None)
     stored = plant.read("device_features")
-    # The first day by version 1, which knew no fan; the second one by version 2.
+    # Version 1, which does not know fans, scores the first day, and version 2 the second.
     for number, model in models.items():
         of_day = stored.where(f"day(window_start) = {number}")
         scores = anomaly_scores(of_day, model, plant.fleet)
@@ -138,12 +136,12 @@ def test_a_row_counts_as_missing_when_every_version_of_the_table_would_score_it(
         return [(check.rows, check.differing) for check in checks]
 
     assert differing() == [(6, 0)]
-    # In the range is no score any more, and so no version: those of the whole table say what is missing.
+    # The range has no score and so no version: the versions of the whole table are used.
     plant.catalog.handle("anomaly_scores").delete("device_id = 'pump' AND window_start = '2026-01-01 00:00:00'")
     assert differing(datetime(2026, 1, 1, 0, 5, tzinfo=UTC)) == [(0, 1)]
 
 
-def test_rows_of_a_device_type_that_was_renamed_are_told_and_not_learnt_from(
+def test_rows_of_a_renamed_device_type_are_reported_and_not_used_in_training(
     spark: SparkSession, fleet: Fleet, tmp_path: Path
 ) -> None:
     columns = BY_NAME["device_features"].columns(fleet)
@@ -156,28 +154,26 @@ def test_rows_of_a_device_type_that_was_renamed_are_told_and_not_learnt_from(
         train(rows, failures, fleet, registry=registry, data_version="test")
 
 
-def test_blank_lines_among_failures_are_passed_over(plant: Plant) -> None:
+def test_blank_lines_among_failures_are_ignored(plant: Plant) -> None:
     failure = '{"device_id": "pump-1", "failed_at": "2026-01-31T12:00:00Z", "kind": "wear"}'
     (plant.folder / "failures.jsonl").write_text(f"\n{failure}\n \t\n\n", encoding="utf-8")
     assert load_failures(plant.catalog, plant.folder / "failures.jsonl").inserted == 1
 
 
-def test_models_are_looked_up_in_threads_and_what_the_process_says_meanwhile_is_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_look_ups_in_threads_keep_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     registry = Registry(store, store)
     registry.client().create_registered_model(registry.name("anomaly"))
-    said, heard = sys.stderr, []
-    asked = MlflowClient.get_model_version_by_alias
+    stderr, seen = sys.stderr, []
+    original = MlflowClient.get_model_version_by_alias
 
-    def look(client: MlflowClient, *names: str) -> object:
-        heard.append(sys.stderr)
-        return asked(client, *names)
+    def record(client: MlflowClient, *names: str) -> object:
+        seen.append(sys.stderr)
+        return original(client, *names)
 
-    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", look)
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", record)
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(registry.champion, ["anomaly"] * 8))
     assert found == [None] * 8
-    assert heard == [said] * 8
-    assert sys.stderr is said
+    assert seen == [stderr] * 8
+    assert sys.stderr is stderr

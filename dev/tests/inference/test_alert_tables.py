@@ -1,4 +1,4 @@
-"""Alerts and their events as tables: ranges, and rows that vanished while nobody looked."""
+"""Alerts and their events as tables: ranges, and rows that were deleted before a checkpoint was lost."""
 
 from datetime import UTC, datetime
 
@@ -13,14 +13,14 @@ from sensor_streams.streams import BY_NAME
 from tests.plant import Plant
 from tests.rows import rows
 
-# One process runs them all: they share a plant that takes a minute to run.
+# In one process: the tests share a plant that takes a minute to build.
 pytestmark = pytest.mark.xdist_group("alerts")
 
 
 @pytest.fixture(scope="module")
-def told(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant with the scores of the fixture `signals` for devices `a` and `b`, their episodes and events."""
-    plant = Plant(spark, fleet, tmp_path_factory.mktemp("told"))
+def with_alerts(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """Return a plant with the scores of the fixture `signals` for devices `a` and `b`, their alerts and events."""
+    plant = Plant(spark, fleet, tmp_path_factory.mktemp("alerts"))
     plant.create("anomaly_scores", "remaining_life", "alerts", "alert_events")
     signals = rows(plant.spark, "signals").where("device_id = 'a'")
     signals = signals.unionByName(signals.withColumn("device_id", F.lit("b")))
@@ -36,23 +36,23 @@ def told(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFac
     return plant
 
 
-def test_a_range_of_alerts_is_verified_and_rebuilt_like_the_whole(told: Plant) -> None:
+def test_a_range_of_alerts_can_be_verified_and_rebuilt(with_alerts: Plant) -> None:
     # Two episodes of one device and rule: 00:15 to 00:35, and from 00:40 on.
     low = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
-    assert told.count("alerts", "rule = 'unusual' AND device_id = 'a'") == 2
-    assert [(check.rows, check.differing) for check in told.verify("alerts", low=low)] == [(2, 0)]
-    assert rebuild(told.catalog, told.fleet, "alerts", None, low).total == 0
+    assert with_alerts.count("alerts", "rule = 'unusual' AND device_id = 'a'") == 2
+    assert [(check.rows, check.differing) for check in with_alerts.verify("alerts", low=low)] == [(2, 0)]
+    assert rebuild(with_alerts.catalog, with_alerts.fleet, "alerts", None, low).total == 0
 
 
 @pytest.mark.slow
-def test_an_episode_that_vanished_while_a_checkpoint_was_lost_goes_and_is_withdrawn(told: Plant) -> None:
-    # The feed of a new checkpoint begins with the rows that are there: none of it tells of those that went before.
+def test_an_alert_whose_scores_were_deleted_before_a_checkpoint_was_lost_is_withdrawn(with_alerts: Plant) -> None:
+    # The feed of a new checkpoint begins with the current rows, without the deletes before.
     for table in ("anomaly_scores", "remaining_life"):
-        told.catalog.handle(table).delete("device_id = 'b'")
-    told.process_all("alerts")
-    assert told.count("alerts", "device_id = 'b'") == 0
-    assert told.count("alerts") == 3
-    told.process_all("alert_events")
-    assert told.count("alert_events", "kind = 'WITHDRAWN' AND device_id = 'b'") == 3
-    assert told.count("alert_events", "kind = 'WITHDRAWN'") == 3
-    assert told.differing("alerts", "alert_events") == []
+        with_alerts.catalog.handle(table).delete("device_id = 'b'")
+    with_alerts.process_all("alerts")
+    assert with_alerts.count("alerts", "device_id = 'b'") == 0
+    assert with_alerts.count("alerts") == 3
+    with_alerts.process_all("alert_events")
+    assert with_alerts.count("alert_events", "kind = 'WITHDRAWN' AND device_id = 'b'") == 3
+    assert with_alerts.count("alert_events", "kind = 'WITHDRAWN'") == 3
+    assert with_alerts.differing("alerts", "alert_events") == []

@@ -1,4 +1,4 @@
-"""Any registered pyfunc scores, or is refused with the reason while the version before it goes on; no row is lost."""
+"""Any registered pyfunc scores, or is refused with the reason and the version before scores; no row is lost."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from sensor_streams.incremental.stream import Batch, Outcome
 from sensor_streams.incremental.transactions import append
-from sensor_streams.inference.registry import LoadedModel, ModelVersion, silenced
+from sensor_streams.inference.registry import LoadedModel, ModelVersion, silence_mlflow
 from sensor_streams.inference.scoring import anomaly_scores
 from sensor_streams.runtime.champions import FILE, Champion, by_champion
 from sensor_streams.streams import BY_NAME
@@ -30,12 +30,12 @@ SIGNATURE = ModelSignature(
 
 
 def score(rows: pd.DataFrame) -> pd.DataFrame:
-    """Score rows as the models of these tests do when nothing is wrong with them."""
+    """Score rows as the good models of these tests do."""
     return pd.DataFrame({"score": rows["power_mean"].to_numpy() / 10, "contributing_sensors": [["power"]] * len(rows)})
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """An estimator of scikit-learn: its flavour has no PythonModel to unwrap."""
+    """A scikit-learn estimator: its flavour has no PythonModel to unwrap."""
 
     def fit(self, rows: Any, labels: Any = None) -> "Estimator":
         return self
@@ -45,26 +45,26 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
 
 class Custom(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """A model of a user's own, with an output of the given form."""
+    """A user's own model that predicts with the given function."""
 
-    def __init__(self, form: Callable[[pd.DataFrame], Any], spoils: bool = False) -> None:
-        self.form, self.spoils = form, spoils
+    def __init__(self, function: Callable[[pd.DataFrame], Any], empties_input: bool = False) -> None:
+        self.function, self.empties_input = function, empties_input
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        found = self.form(model_input)
-        if self.spoils:
+        output = self.function(model_input)
+        if self.empties_input:
             model_input.drop(model_input.index, inplace=True)
-        return found
+        return output
 
 
-def in_words(model_input):  # type: ignore[no-untyped-def]
-    """Score as a plain function does: by type hints MLflow would make a signature of its own."""
+def untyped_function(model_input):  # type: ignore[no-untyped-def]
+    """Score with a function that has no type hints, from which MLflow would infer a signature."""
     return score(model_input).to_dict("records")
 
 
 def register(plant: Plant, model: Any, signature: ModelSignature | None = SIGNATURE) -> ModelVersion:
     """Log and register a model as users do, and make it champion."""
-    silenced()
+    silence_mlflow()
     registry = plant.registry
     client = registry.client()
     mlflow.set_tracking_uri(registry.tracking_uri)
@@ -75,16 +75,16 @@ def register(plant: Plant, model: Any, signature: ModelSignature | None = SIGNAT
     name = {"name": "model", "registered_model_name": registry.name("anomaly"), "pip_requirements": []}
     with mlflow.start_run(experiment_id=experiment):
         if isinstance(model, BaseEstimator):
-            told = mlflow.sklearn.log_model(model, signature=signature, serialization_format="cloudpickle", **name)
+            info = mlflow.sklearn.log_model(model, signature=signature, serialization_format="cloudpickle", **name)
         else:
-            told = mlflow.pyfunc.log_model(python_model=model, signature=signature, **name)
-    version = ModelVersion(registry.name("anomaly"), str(told.registered_model_version))
+            info = mlflow.pyfunc.log_model(python_model=model, signature=signature, **name)
+    version = ModelVersion(registry.name("anomaly"), str(info.registered_model_version))
     registry.promote([version])
     return version
 
 
 def features(plant: Plant, hour: int, *power: float) -> None:
-    """Feature rows of one hour, one device for each value."""
+    """Store feature rows of one hour, one device for each value."""
     columns = BY_NAME["device_features"].columns(plant.fleet)
     head = "device_id string|device_type string|window_start timestamp|window_date date|count bigint|power_mean double"
     given = "\n".join(f"pump-{n}|pump|2026-01-01 {hour:02}:00:00|2026-01-01|5|{value}" for n, value in enumerate(power))
@@ -95,7 +95,7 @@ def features(plant: Plant, hour: int, *power: float) -> None:
 
 
 def versions(plant: Plant) -> dict[int, set[str]]:
-    """Hour → the versions that scored its rows."""
+    """Return the versions that scored the rows of each hour."""
     rows = plant.read("anomaly_scores").select(F.hour("window_start").alias("hour"), "model_version").distinct()
     found: dict[int, set[str]] = {}
     for row in rows.collect():
@@ -105,21 +105,21 @@ def versions(plant: Plant) -> dict[int, set[str]]:
 
 @pytest.fixture
 def ready(plant: Plant) -> Plant:
-    """A plant with its tables, and features of one hour."""
+    """Return a plant with its tables, and features of one hour."""
     plant.create("device_features", "anomaly_scores")
     features(plant, 0, 10, 20)
     return plant
 
 
-def test_every_flavour_and_form_of_output_scores_alike(ready: Plant) -> None:
+def test_each_flavour_and_output_format_gives_the_same_scores(ready: Plant) -> None:
     models: dict[str, Any] = {
         "flavour of scikit-learn": Estimator(),
-        "function": in_words,
+        "function": untyped_function,
         "frame": Custom(score),
         "dict": Custom(lambda rows: {name: column.tolist() for name, column in score(rows).items()}),
         "records": Custom(lambda rows: score(rows).to_dict("records")),
         "array": Custom(lambda rows: score(rows).to_numpy()),
-        "spoils its input": Custom(score, spoils=True),
+        "empties its input": Custom(score, empties_input=True),
     }
     rows = ready.read("device_features")
     for name, model in models.items():
@@ -143,7 +143,7 @@ def missing_package(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 class Unloadable(Custom):
-    """A model whose files name something that is not there any more."""
+    """A model whose files need a module that is missing."""
 
     def load_context(self, context: Any) -> None:
         raise ModuleNotFoundError("No module named 'xgboost'")
@@ -155,7 +155,7 @@ def fails_on_great_values(rows: pd.DataFrame) -> pd.DataFrame:
     return score(rows)
 
 
-def knows_no_small_values(rows: pd.DataFrame) -> pd.DataFrame:
+def has_no_result_for_small_values(rows: pd.DataFrame) -> pd.DataFrame:
     found = score(rows)
     found.loc[found["score"] < 3, "score"] = float("nan")
     return found
@@ -192,7 +192,7 @@ SIGNATURES = {"column": OTHER, "no signature": None}
 
 
 def batch(plant: Plant, hour: int) -> Outcome:
-    """One batch of a new process: the features of an hour, scored by the champion or in its place."""
+    """Score the features of an hour as one batch of a new process."""
     stream = BY_NAME["anomaly_scores"]
     folder = plant.folder / "checkpoints" / "anomaly_scores"
     scored = plant.read("anomaly_scores").select("model_version").distinct()
@@ -209,28 +209,28 @@ def batch(plant: Plant, hour: int) -> Outcome:
 
 
 @pytest.mark.slow
-def test_a_bad_version_keeps_the_last_good_one_is_reported_and_loses_no_row(ready: Plant) -> None:
+def test_a_bad_version_is_reported_and_the_last_good_one_scores_all_rows(ready: Plant) -> None:
     good = register(ready, Custom(score)).version
     assert batch(ready, 0).model == good
     record = ready.folder / "checkpoints" / "anomaly_scores" / FILE
     for hour, (kind, (model, reason)) in enumerate(BAD.items(), 1):
         bad = register(ready, model, SIGNATURES.get(kind, SIGNATURE))
         features(ready, hour, 30, 40 + hour)
-        # A champion's first batch: nothing is known of it but what stands beside the checkpoint.
+        # The first batch of a champion: only the file next to the checkpoint is known.
         done = batch(ready, hour)
         assert done.model == good, kind
         assert done.refused is not None, kind
         assert done.refused.startswith(f"anomaly version {bad.version}: "), kind
         assert reason in done.refused, kind
-        told = {"good": [good], "refused": bad.version, "reason": done.refused.partition(": ")[2]}
-        assert json.loads(record.read_text("utf-8")) == told
+        expected = {"good": [good], "refused": bad.version, "reason": done.refused.partition(": ")[2]}
+        assert json.loads(record.read_text("utf-8")) == expected
     assert set().union(*versions(ready).values()) == {good}
     assert ready.count("anomaly_scores") == ready.count("device_features")
-    # The record lost, what the table's rows name is left to go by.
+    # Without the file, the versions in the table's rows are used.
     record.unlink()
     features(ready, 20, 5)
     assert batch(ready, 20).model == good
-    # A version that can be used takes over.
+    # The next good version is used.
     better = register(ready, Estimator()).version
     features(ready, 21, 5)
     assert batch(ready, 21).model == better
@@ -238,7 +238,7 @@ def test_a_bad_version_keeps_the_last_good_one_is_reported_and_loses_no_row(read
     assert ready.differing("anomaly_scores") == []
 
 
-def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_keeps_its_input(
+def test_without_a_usable_version_the_stream_waits_with_the_reason_and_keeps_its_input(
     ready: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = register(ready, Custom(broken))
@@ -248,8 +248,7 @@ def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_k
     assert "KeyError: 'what it wants'" in report.waits["anomaly_scores"]
     assert report.states["alerts"] == "DONE", "the others go on"
     assert ready.count("anomaly_scores") == 0
-    # One that is known to be bad before a batch of it.
-    # Type hints of a function become its signature, and these name no column.
+    # Two that are refused before a batch. Type hints of a function become its signature, without column names.
     hints = register(ready, lists)
     assert "a signature that does not name its inputs" in ready.run("anomaly_scores").waits["anomaly_scores"], hints
     no_signature = register(ready, Custom(score), None)
@@ -259,7 +258,7 @@ def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_k
     good = register(ready, Custom(score)).version
     assert ready.run("anomaly_scores").states == {"anomaly_scores": "DONE"}
     assert versions(ready) == {0: {good}, 1: {good}}
-    # The stream as a whole, with a bad champion after it.
+    # The whole stream, with a bad champion after the good one.
     worse = register(ready, Custom(broken)).version
     features(ready, 2, 30)
     ready.figures.clear()
@@ -270,7 +269,7 @@ def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_k
     assert f"anomaly version {worse}: it failed on " in str(figures.model_refused)
     assert f"model anomaly version {worse} is not used: " in caplog.text
     assert ready.count("stream_progress", f"model_refused LIKE '%version {worse}:%' AND model_version = '{good}'") == 1
-    # A replay of all batches, by whichever version, writes nothing.
+    # A replay of all batches by another version writes nothing.
     before = ready.version("anomaly_scores")
     shutil.rmtree(Path(ready.settings().checkpoints) / "anomaly_scores" / "checkpoint")
     register(ready, Estimator())
@@ -280,7 +279,7 @@ def test_without_a_version_that_can_score_the_stream_waits_with_the_reason_and_k
     assert ready.differing("anomaly_scores") == []
 
 
-def test_a_version_that_fails_later_on_and_one_that_knows_no_answer_lose_no_row(ready: Plant) -> None:
+def test_no_row_is_lost_by_a_version_that_fails_later_or_has_no_result(ready: Plant) -> None:
     first = register(ready, Custom(score)).version
     batch(ready, 0)
     second = register(ready, Custom(fails_on_great_values)).version
@@ -289,8 +288,8 @@ def test_a_version_that_fails_later_on_and_one_that_knows_no_answer_lose_no_row(
     features(ready, 2, 30, 5000)
     batch(ready, 2)
     assert versions(ready) == {0: {first}, 1: {second}, 2: {first}}
-    # Rows without an answer are scored by the version that scored last.
-    third = register(ready, Custom(knows_no_small_values)).version
+    # The version that scored last scores rows without a result.
+    third = register(ready, Custom(has_no_result_for_small_values)).version
     features(ready, 3, 20, 40)
     batch(ready, 3)
     assert versions(ready)[3] == {third, first}

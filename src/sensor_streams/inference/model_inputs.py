@@ -1,4 +1,4 @@
-"""Which columns of `device_features` the models read: change them here for models of your own."""
+"""Columns of `device_features` that the models read. Change them here for your own models."""
 
 from sensor_streams.fleet import Fleet, Role
 
@@ -6,8 +6,8 @@ ANOMALY = ("mean", "deviation", "min", "max", "slope")
 LIFE = ("mean", "lookback_mean", "trend", "deviation")
 
 
-def inputs(fleet: Fleet, role: Role) -> dict[str, list[str]]:
-    """sensor → its columns, for the sensors with the role."""
+def columns_by_sensor(fleet: Fleet, role: Role) -> dict[str, list[str]]:
+    """Return the input columns of each sensor with the role."""
     statistics = LIFE if role == "life" else ANOMALY
     return {
         name: [f"{name}_{statistic}" for statistic in statistics]
@@ -17,6 +17,6 @@ def inputs(fleet: Fleet, role: Role) -> dict[str, list[str]]:
 
 
 def input_columns(fleet: Fleet) -> list[str]:
-    """All columns that any model reads, in order, without repetition."""
-    both = [*inputs(fleet, "anomaly").values(), *inputs(fleet, "life").values()]
+    """Return all columns that any model reads, each once."""
+    both = [*columns_by_sensor(fleet, "anomaly").values(), *columns_by_sensor(fleet, "life").values()]
     return list(dict.fromkeys(column for columns in both for column in columns))

@@ -1,4 +1,4 @@
-"""The two models, as MLflow calls them: a frame of feature rows in, a frame of results out, row by row."""
+"""The anomaly model and the remaining-life model, as MLflow models: DataFrame of features in, of results out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,18 +15,18 @@ from sensor_streams.errors import ModelError
 
 Numbers = npt.NDArray[np.float64]
 
-# The share of healthy rows that lie within normal; the rest may be faults that nobody wrote down.
+# Share of healthy rows that count as normal; the others may be faults that were not recorded.
 NORMAL = 0.97
 _LEAST_ROWS = 20
 
 
 @dataclass(frozen=True)
 class NormalState:
-    """What is normal for one device type: a plane through the healthy rows and distances from it.
+    """The normal state of one device type: a principal component model of its healthy rows.
 
-    Squared prediction error (Jackson & Mudholkar 1979) and Hotelling's T² of a principal component model, each
-    divided by the edge of its distribution over healthy rows; the root of the greater one is the score.
-    Contributions are the columns' shares of that statistic, summed by sensor.
+    A row has two statistics: squared prediction error (Jackson & Mudholkar 1979) and Hotelling's T². Each is divided
+    by its limit over healthy rows, and the score is the square root of the greater one. The contribution of a sensor is
+    the share of its columns in that statistic.
     """
 
     columns: list[str]
@@ -40,24 +40,24 @@ class NormalState:
 
     @classmethod
     def fit(cls, rows: pd.DataFrame, sensors: Mapping[str, list[str]], check: pd.DataFrame) -> "NormalState":
-        """Learn from healthy rows; `check`: other healthy rows, on which the limits are set.
+        """Fit to healthy rows; check: other healthy rows, which set the limits.
 
         Raises ModelError when there are too few rows, or no column varies.
         """
         if len(rows) < _LEAST_ROWS:
-            raise ModelError(f"{len(rows)} healthy rows are too few to learn what is normal: {_LEAST_ROWS} are needed")
+            raise ModelError(f"{len(rows)} healthy rows are too few to train the model: {_LEAST_ROWS} are needed")
         used = [(column, sensor) for sensor, columns in sensors.items() for column in columns]
         values = rows[[c for c, _ in used]].to_numpy(dtype=float)
         kept = [i for i in range(len(used)) if np.isfinite(values[:, i]).mean() > 0.5]
         centre = np.array([np.nanmedian(values[:, i]) for i in kept])
         spread = np.array([np.subtract(*np.nanpercentile(values[:, i], [75, 25])) / 1.349 for i in kept])
-        # Without the outermost hundredths: what stands out there must not make itself look small.
+        # Clipped at the 1st and 99th percentile, so that outliers do not increase the scale.
         inner = [np.clip(values[:, i], *np.nanpercentile(values[:, i], [1, 99])) for i in kept]
-        # The greater of both: hours in which load comes or goes are rare, regular, and far from the quartiles.
+        # The greater of both, because load changes are rare but normal, and far from the quartiles.
         scale = np.maximum(spread, [np.nanstd(column) for column in inner])
         varies = scale > 1e-9
         if not varies.any():
-            raise ModelError("no feature of the sensors with the role anomaly varies: nothing can be learnt")
+            raise ModelError("no feature of the sensors with the role anomaly varies: the model cannot be trained")
         chosen = [used[i] for i, v in zip(kept, varies, strict=True) if v]
         state = cls(
             [c for c, _ in chosen],
@@ -73,22 +73,22 @@ class NormalState:
         pca = PCA(n_components=0.8 if min(scaled.shape) > 2 else 1, svd_solver="full").fit(scaled[_common(scaled)])
         fitted = replace(state, components=pca.components_, variances=np.maximum(pca.explained_variance_, 1e-9))
         errors, distances = fitted._statistics(fitted._scaled(check if len(check) >= _LEAST_ROWS else rows))
-        return replace(fitted, error_limit=_edge(errors.sum(1)), distance_limit=_edge(distances.sum(1)))
+        return replace(fitted, error_limit=_limit(errors.sum(1)), distance_limit=_limit(distances.sum(1)))
 
     def _scaled(self, rows: pd.DataFrame) -> Numbers:
         scaled = (rows[self.columns].to_numpy(dtype=float) - self.centre) / self.scale
-        # A value that is missing is taken as normal: a silent sensor is no anomaly of what it measures.
+        # A missing value counts as normal: a silent sensor is not an anomaly of the device.
         return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=50.0, neginf=-50.0), -50.0, 50.0)
 
     def _statistics(self, scaled: Numbers) -> tuple[Numbers, Numbers]:
-        """Per row and column: parts of the squared prediction error and of T²."""
+        """Return the squared prediction error and T² of each row, by column."""
         projected = scaled @ self.components.T
         residual = scaled - projected @ self.components
         weighted = (projected / np.sqrt(self.variances)) @ self.components
         return residual**2, weighted**2
 
     def score(self, rows: pd.DataFrame) -> tuple[Numbers, list[list[str]]]:
-        """The score of each row (1.0 = the edge of normal, as a ratio of distances) and its sensors, most first."""
+        """Return the score of each row (1.0 is the limit of normal) and its sensors, by falling contribution."""
         errors, distances = self._statistics(self._scaled(rows))
         errors, distances = errors / self.error_limit, distances / self.distance_limit
         by_error = errors.sum(1) >= distances.sum(1)
@@ -108,9 +108,10 @@ class NormalState:
 
 @dataclass(frozen=True)
 class LifeEstimator:
-    """Remaining life of one device type: boosted trees and the half-width of the interval for 9 in 10 rows.
+    """Remaining life of one device type: boosted trees with a 90 % interval.
 
-    The interval is split-conformal (Lei et al. 2018), with widths by estimate: errors grow with what is left.
+    The interval is split-conformal (Lei et al. 2018). Its half-width depends on the estimate, because errors grow with
+    the remaining life.
     """
 
     columns: list[str]
@@ -120,7 +121,7 @@ class LifeEstimator:
     cap_hours: float | None
 
     def estimate(self, rows: pd.DataFrame) -> tuple[Numbers, Numbers, Numbers]:
-        """Hours left, and the interval's ends; never below zero nor beyond the cap."""
+        """Return the remaining hours and both ends of the interval, all between zero and the cap."""
         hours = np.asarray(self.regressor.predict(rows[self.columns].to_numpy(dtype=float)))
         most = np.inf if self.cap_hours is None else self.cap_hours
         hours = np.clip(hours, 0.0, most)
@@ -129,24 +130,24 @@ class LifeEstimator:
 
 
 def _common(scaled: Numbers) -> npt.NDArray[np.bool_]:
-    """The 19 of 20 rows nearest to the centre: unknown faults must not bend what is learnt as normal."""
+    """Select the 95 % of rows nearest to the centre, so that unknown faults do not change the model."""
     size = (scaled**2).sum(1)
     return np.asarray(size <= np.quantile(size, 0.95))
 
 
-def _edge(statistic: Numbers) -> float:
-    """Where normal ends."""
+def _limit(statistic: Numbers) -> float:
+    """Return the limit of normal for a statistic."""
     return max(float(np.quantile(statistic, NORMAL)), 1e-9)
 
 
 class AnomalyModel(PythonModel):  # type: ignore[misc]
-    """device_type and feature columns in; score, contributing_sensors out (null for a type it has not seen)."""
+    """Model of `anomaly_scores`: device_type and features in; score, contributing_sensors out (null for a new type)."""
 
     def __init__(self, by_type: dict[str, NormalState]) -> None:
         self.by_type = by_type
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Score rows; the index is that of the input."""
+        """Score rows; the output has the index of the input."""
         out = pd.DataFrame({"score": np.nan, "contributing_sensors": None}, index=model_input.index)
         out["contributing_sensors"] = out["contributing_sensors"].astype(object)
         for name, state in self.by_type.items():
@@ -161,13 +162,13 @@ class AnomalyModel(PythonModel):  # type: ignore[misc]
 
 
 class LifeModel(PythonModel):  # type: ignore[misc]
-    """device_type and feature columns in; life_hours, low_hours, high_hours out (null for a type it has not seen)."""
+    """Model of `remaining_life`: device_type and features in; life_hours, low_hours, high_hours out (or null)."""
 
     def __init__(self, by_type: dict[str, LifeEstimator]) -> None:
         self.by_type = by_type
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Estimate rows; the index is that of the input."""
+        """Estimate rows; the output has the index of the input."""
         names = ["life_hours", "low_hours", "high_hours"]
         out = pd.DataFrame(np.nan, index=model_input.index, columns=names)
         for name, estimator in self.by_type.items():

@@ -1,4 +1,4 @@
-"""Models in MLflow: logged, given the alias champion, found by it, and carried to the workers once."""
+"""Models in MLflow: log them, set and read the alias champion, and load them in the workers."""
 
 import contextlib
 import hashlib
@@ -26,16 +26,16 @@ from sensor_streams.errors import ModelError, UnusableModelError
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
-# The models of this Python process, by kind and digest of the files: a worker serves many batches. Not by version: a
-# worker outlives a task on its cluster, and a model that was deleted and registered again begins at version 1 again.
+# Models of this Python process by kind and digest of the files, because a worker serves many batches. The version is
+# not enough: a model that was deleted and registered again starts again at version 1.
 _loaded: dict[tuple[str, str], Any] = {}
-# Of each kind: the one that scores, and the one before it, which scores what that one cannot.
+# Models of each kind to keep: the champion and the version before it.
 _KEPT = 2
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered model's version."""
+    """A version of a registered model."""
 
     name: str
     version: str
@@ -43,10 +43,10 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """One version of a model, on its way to every worker.
+    """One version of a model, with its files broadcast to the workers.
 
-    required: those of its columns that a row must have. before: the version that scores the rows for which this one
-    returns null.
+    columns: input columns. required: those that a row must have. before: the version that scores the rows for which
+    this one returns null.
     """
 
     kind: str
@@ -67,41 +67,42 @@ class LoadedModel:
         columns: Iterable[str],
         required: Iterable[str] = (),
     ) -> "LoadedModel":
-        """Hand a folder with a model's files to the workers."""
+        """Broadcast a folder with a model's files to the workers."""
         packed = _pack(folder)
         digest = hashlib.sha256(packed).hexdigest()
         return cls(kind, version, spark.sparkContext.broadcast(packed), digest, tuple(columns), tuple(required))
 
     def release(self) -> None:
-        """Let the workers forget the bytes."""
+        """Delete the files from the workers' memory."""
         self.packed.unpersist()
 
 
 def model_in_worker(kind: str, digest: str, packed: Broadcast[bytes]) -> Any:
-    """The model, unpacked and loaded once per Python process. Raises UnusableModelError when it cannot be loaded."""
+    """Return the model, loaded once per Python process. Raises UnusableModelError when it cannot be loaded."""
     if (kind, digest) not in _loaded:
-        silenced()
+        silence_mlflow()
         folder = _unpacked(digest, packed)
         try:
             model = mlflow.pyfunc.load_model(str(folder))
         except (Exception, SystemExit) as error:
-            raise UnusableModelError(f"it cannot be loaded: {in_one_line(error)}") from None
+            raise UnusableModelError(f"it cannot be loaded: {error_summary(error)}") from None
         for known in [k for k in _loaded if k[0] == kind][: 1 - _KEPT]:
             del _loaded[known]
         _loaded[kind, digest] = model
     return _loaded[kind, digest]
 
 
-def in_one_line(error: BaseException) -> str:
-    """Class and first line of an error that a model's own code raised."""
-    told = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
-    return f"{type(error).__name__}: {told[:300]}"
+def error_summary(error: BaseException) -> str:
+    """Return class and first line of an error that a model's own code raised."""
+    message = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    return f"{type(error).__name__}: {message[:300]}"
 
 
 def _unpacked(digest: str, packed: Broadcast[bytes]) -> Path:
-    """The model's files, once for all workers of a node, in Spark's own folder, which goes with the cluster.
+    """Return a folder with the model's files, shared by all workers of a node.
 
-    A worker that is idle for a minute is ended without a farewell, so a folder of its own would stay for good.
+    It is in Spark's folder, which is deleted with the cluster. Spark kills idle workers, so a worker could not delete a
+    folder of its own.
     """
     root = SparkFiles.getRootDirectory()
     folder = Path(root, f"model-{digest}")
@@ -112,14 +113,14 @@ def _unpacked(digest: str, packed: Broadcast[bytes]) -> Path:
         try:
             draft.rename(folder)
         except OSError:
-            # Another worker was first, or this one must not write here: then loading says so.
+            # Another worker was first. If not, loading the model reports the error.
             shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Where models are logged and registered."""
+    """A model registry of MLflow: its addresses, and the names of models and experiment."""
 
     tracking_uri: str
     registry_uri: str
@@ -128,20 +129,20 @@ class Registry:
     artifacts: str | None = None
 
     def name(self, kind: str) -> str:
-        """The registered model's name."""
+        """Return the name of the registered model."""
         return f"{self.prefix}{kind}"
 
     def client(self) -> MlflowClient:
-        """A client of this registry."""
+        """Return a client of this registry."""
         if self.tracking_uri.startswith("sqlite:///"):
             Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        silenced()
+        silence_mlflow()
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.registry_uri)
 
     def champion(self, kind: str) -> ModelVersion | None:
-        """The version that has the alias champion; None when there is no such model, or no such alias.
+        """Return the version with the alias champion, None if the model or the alias does not exist.
 
-        Raises ModelError when the registry cannot be asked.
+        Raises ModelError when the registry does not answer.
         """
         if (
             self.tracking_uri.startswith("sqlite:///")
@@ -153,14 +154,14 @@ class Registry:
         except MlflowException as error:
             if error.error_code in _MISSING:
                 return None
-            raise ModelError(f"the model registry {self.registry_uri} cannot be asked: {error.message}") from None
+            raise ModelError(f"the model registry {self.registry_uri} does not answer: {error.message}") from None
         except Exception as error:
-            raise ModelError(f"the model registry {self.registry_uri} cannot be asked: {error}") from None
+            raise ModelError(f"the model registry {self.registry_uri} does not answer: {error}") from None
         return ModelVersion(self.name(kind), str(found.version))
 
     def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
-        """Fetch a version's files once and hand them to the workers. Raises UnusableModelError when that fails."""
-        silenced()
+        """Download a version's files and broadcast them to the workers. Raises UnusableModelError when that fails."""
+        silence_mlflow()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +171,7 @@ class Registry:
                 )
                 info = mlflow.models.Model.load(path)
             except Exception as error:
-                raise UnusableModelError(f"it cannot be fetched: {in_one_line(error)}") from None
+                raise UnusableModelError(f"it cannot be downloaded: {error_summary(error)}") from None
             inputs = info.get_input_schema()
             if inputs is None or not inputs.has_input_names():
                 what = "no signature" if inputs is None else "a signature that does not name its inputs"
@@ -181,14 +182,14 @@ class Registry:
             return LoadedModel.of_folder(spark, Path(path), kind, version, inputs.input_names(), required)
 
     def load_for_command(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
-        """The same for a command, where no other version takes its place. Raises ModelError that names the version."""
+        """Load a version for a command, which has no other version to use. Raises ModelError with the version."""
         try:
             return self.load(spark, kind, version)
         except UnusableModelError as error:
             raise ModelError(f"model {self.name(kind)} version {version} cannot be used: {error}") from None
 
     def load_champion(self, spark: SparkSession, kind: str) -> LoadedModel | None:
-        """The version with the alias champion, for a command; None when there is none. Raises ModelError."""
+        """Load the champion for a command, None if the model has no champion. Raises ModelError."""
         found = self.champion(kind)
         return None if found is None else self.load_for_command(spark, kind, found.version)
 
@@ -203,7 +204,7 @@ class Registry:
     ) -> ModelVersion:
         """Log a model and register it, without an alias yet."""
         client = self.client()
-        # What it prints; only training comes here, which is alone in its process.
+        # Discards what MLflow prints. This is safe, because training has its process for itself.
         with contextlib.redirect_stderr(io.StringIO()):
             mlflow.set_tracking_uri(self.tracking_uri)
             mlflow.set_registry_uri(self.registry_uri)
@@ -222,13 +223,13 @@ class Registry:
                     python_model=model,
                     signature=signature,
                     registered_model_name=self.name(kind),
-                    # The cluster brings what the package needs; resolving it anew here would take minutes.
+                    # The cluster has the package's dependencies, and resolving them here would take minutes.
                     pip_requirements=["sensor-streams"],
                 )
         return ModelVersion(self.name(kind), str(info.registered_model_version))
 
     def promote(self, versions: list[ModelVersion]) -> None:
-        """Give each version the alias champion; from then on streams score with it."""
+        """Give each version the alias champion: streams then score with it."""
         client = self.client()
         for version in versions:
             client.set_registered_model_alias(version.name, ALIAS, version.version)
@@ -238,19 +239,17 @@ def _pack(folder: Path) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            # Without its times: the same files, fetched again, have the same digest.
+            # Without times, so that the same files always have the same digest.
             name = zipfile.ZipInfo(file.relative_to(folder).as_posix())
             archive.writestr(name, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
 @cache
-def silenced() -> None:
-    """MLflow's and its database's chatter is none of the user's business: what goes wrong is raised.
+def silence_mlflow() -> None:
+    """Silence log and warnings of MLflow and its database; errors are still raised.
 
-    Once and for good. To switch it off for a while is not safe: models are looked up in several threads, and what one
-    of them takes away and brings back is what another one has put there. Whatever the process said after that, the
-    cause of a failure among it, went nowhere.
+    For the rest of the process: a temporary change is not safe, because several threads look up models.
     """
     for name in ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.models.model", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Training: from features and known failures to two registered models."""
+"""Training: fit both models to features and known failures, and register them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sensor_streams.errors import ModelError
 from sensor_streams.failures import TABLE
 from sensor_streams.fleet import Fleet
-from sensor_streams.inference.model_inputs import input_columns, inputs
+from sensor_streams.inference.model_inputs import columns_by_sensor, input_columns
 from sensor_streams.inference.models import AnomalyModel, LifeEstimator, LifeModel, NormalState, Numbers
 from sensor_streams.inference.registry import ModelVersion, Registry
 from sensor_streams.tables import Catalog
 
-# Rows that training looks at; of more, devices' windows are sampled evenly.
+# Most rows that training reads; larger tables are sampled.
 MOST_ROWS = 1_000_000
 _SEED = 7
 _COVERED = 0.9
@@ -29,7 +29,7 @@ _LEAST_DEVICES = 2
 
 @dataclass
 class TrainingReport:
-    """What was trained, on what, and how good it is (hours for remaining life) next to a baseline."""
+    """Result of a training: size of the data, model versions, figures of quality (life in hours) and notes."""
 
     rows: int
     devices: int
@@ -40,10 +40,9 @@ class TrainingReport:
 
 
 def hours_to_failure(rows: pd.DataFrame, failures: pd.DataFrame, cap: timedelta | None) -> "pd.Series[float]":
-    """Hours from each row's window to its device's next failure, at most the cap; NaN where none is known.
+    """Return the hours from each row's window to the next failure of its device, at most the cap.
 
-    rows: device_id, window_start. failures: device_id, failed_at. A device without a later failure is censored:
-    how long it lasts is not known.
+    rows: device_id, window_start. failures: device_id, failed_at. The result is NaN when no later failure is known.
     """
     hours = pd.Series(np.nan, index=rows.index, dtype=float)
     by_device = {device: np.sort(group.to_numpy()) for device, group in failures.groupby("device_id")["failed_at"]}
@@ -64,14 +63,14 @@ def train(
 ) -> TrainingReport:
     """Train both models on `device_features` and `failures`, log them, and set the alias champion at the end.
 
-    The anomaly model learns on rows that are not shortly before a failure, its limits come from later rows; life is
-    learnt on some devices and measured on others. Raises ModelError when not even the anomaly model can be trained.
-    With failures of fewer than two devices the life model is left out and the report says so.
+    The anomaly model learns from rows that are not shortly before a failure, and later rows set its limits. The life
+    model is measured on devices that were held out. Without failures of two devices it is not trained, and the report
+    has a note. Raises ModelError when the anomaly model cannot be trained.
     """
     rows = _frame(features, ["device_id", "device_type", "window_start", *input_columns(fleet)])
     ends = failures.select("device_id", "failed_at").toPandas()
     if rows.empty:
-        raise ModelError("device_features holds no rows: let the streams of feature_extraction run first")
+        raise ModelError("device_features has no rows: run the streams of feature_extraction first")
     rows["hours"] = hours_to_failure(rows, ends, None)
     rows, notes = _of_known_types(rows, fleet)
     report = TrainingReport(len(rows), rows["device_id"].nunique(), len(ends), notes=notes)
@@ -85,16 +84,16 @@ def train(
 
 
 def train_on_tables(catalog: Catalog, fleet: Fleet, registry: Registry) -> TrainingReport:
-    """Train on what the tables hold now, failures included. Raises TableError when there are no features yet."""
+    """Train on the current tables. Raises TableError when `device_features` does not exist."""
     features = catalog.handle("device_features")
     catalog.create(TABLE)
     version = features.history(1).select("version").first()
-    named = data_version(catalog.full_name("device_features"), 0 if version is None else int(version[0]))
-    return train(features.toDF(), catalog.read(TABLE.name), fleet, registry=registry, data_version=named)
+    name = data_version(catalog.full_name("device_features"), 0 if version is None else int(version[0]))
+    return train(features.toDF(), catalog.read(TABLE.name), fleet, registry=registry, data_version=name)
 
 
 def _of_known_types(rows: pd.DataFrame, fleet: Fleet) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of the fleet's device types, and notes on others: a type that was renamed has rows of its old name.
+    """Return the rows of the fleet's device types, and a note on each other type, such as one that was renamed.
 
     Raises ModelError when no row is left.
     """
@@ -107,7 +106,7 @@ def _of_known_types(rows: pd.DataFrame, fleet: Fleet) -> tuple[pd.DataFrame, lis
     known = rows[rows["device_type"].isin(list(fleet.device_types))].reset_index(drop=True)
     if known.empty:
         raise ModelError(
-            f"device_features holds rows of the types {', '.join(unknown) or 'none'} only, and sensors.yml has "
+            f"device_features has rows of the types {', '.join(unknown) or 'none'} only, and sensors.yml has "
             f"{', '.join(fleet.device_types)}: rebuild device_features"
         )
     return known, notes
@@ -117,7 +116,7 @@ def _frame(features: DataFrame, columns: list[str]) -> pd.DataFrame:
     chosen = features.select(*columns)
     count = chosen.count()
     if count > MOST_ROWS:
-        # By hash and not by chance, so that training again on the same rows gives the same models.
+        # By hash, not at random, so that the same rows give the same models.
         share = int(1000 * MOST_ROWS / count)
         chosen = chosen.where(F.abs(F.xxhash64("device_id", "window_start")) % 1000 < share)
     return chosen.toPandas().sort_values(["device_id", "window_start"], ignore_index=True)
@@ -131,10 +130,10 @@ def _signature(columns: list[str], results: Mapping[str, str]) -> ModelSignature
 def _train_anomaly(
     rows: pd.DataFrame, fleet: Fleet, registry: Registry, tags: dict[str, str], report: TrainingReport
 ) -> ModelVersion:
-    sensors = inputs(fleet, "anomaly")
+    sensors = columns_by_sensor(fleet, "anomaly")
     if not sensors:
         raise ModelError("no sensor has the role anomaly: give it to at least one in sensors.yml")
-    # What comes shortly before a failure is not what normal looks like.
+    # Rows shortly before a failure are not normal.
     before = 0.25 * float(rows["hours"].quantile(0.95)) if rows["hours"].notna().any() else 0.0
     healthy = rows[~(rows["hours"] < before)]
     by_type: dict[str, NormalState] = {}
@@ -166,7 +165,7 @@ def _train_anomaly(
 def _train_life(
     rows: pd.DataFrame, fleet: Fleet, registry: Registry, tags: dict[str, str], report: TrainingReport
 ) -> ModelVersion | None:
-    sensors = inputs(fleet, "life")
+    sensors = columns_by_sensor(fleet, "life")
     cap = None if fleet.life.cap is None else fleet.life.cap.total_seconds() / 3600
     labelled = rows[rows["hours"].notna()].copy()
     labelled["hours"] = labelled["hours"].clip(upper=cap)
@@ -174,27 +173,27 @@ def _train_life(
     squared, baseline, covered, count = 0.0, 0.0, 0.0, 0
     for name, group in labelled.groupby("device_type"):
         own = [c for s, cs in sensors.items() if s in fleet.device_types[str(name)].sensors for c in cs]
-        # A column that never varies tells nothing, and one that is always empty cannot be binned.
+        # A constant column has no information, and an empty one cannot be binned.
         columns = [c for c in own if group[c].nunique() > 1]
         devices = np.array(sorted(group["device_id"].unique()))
         if not columns or len(devices) < _LEAST_DEVICES:
             report.notes.append(
-                f"no life model for {name}: it takes sensors with the role life and failures of "
-                f"{_LEAST_DEVICES} devices (there are {len(columns)} columns, {len(devices)} devices)"
+                f"no life model for {name}: it needs sensors with the role life and failures of "
+                f"{_LEAST_DEVICES} devices (found: {len(columns)} columns, {len(devices)} devices)"
             )
             continue
         np.random.default_rng(_SEED).shuffle(devices)
         held = set(devices[: max(1, len(devices) // 4)])
-        aside = group["device_id"].isin(held).to_numpy()
-        fitted = _fit(group[~aside], columns)
-        truth = group[aside]["hours"].to_numpy()
-        guess = np.clip(fitted.predict(group[aside][columns].to_numpy(dtype=float)), 0, cap)
-        edges, widths = _widths(guess, truth)
-        squared += float(((guess - truth) ** 2).sum())
-        baseline += float(((np.median(group[~aside]["hours"]) - truth) ** 2).sum())
-        inside = np.abs(guess - truth) <= widths[np.searchsorted(edges, guess, side="right")]
+        held_out = group["device_id"].isin(held).to_numpy()
+        fitted = _fit(group[~held_out], columns)
+        truth = group[held_out]["hours"].to_numpy()
+        estimate = np.clip(fitted.predict(group[held_out][columns].to_numpy(dtype=float)), 0, cap)
+        edges, widths = _widths(estimate, truth)
+        squared += float(((estimate - truth) ** 2).sum())
+        baseline += float(((np.median(group[~held_out]["hours"]) - truth) ** 2).sum())
+        inside = np.abs(estimate - truth) <= widths[np.searchsorted(edges, estimate, side="right")]
         covered, count = covered + float(inside.sum()), count + len(truth)
-        # Measured on devices that it had not seen; what is used has seen them all.
+        # The registered model is fitted to all devices, with the widths that were measured without some of them.
         by_type[str(name)] = LifeEstimator(columns, _fit(group, columns), edges, widths, cap)
     if not by_type:
         return None
@@ -220,18 +219,18 @@ def _fit(rows: pd.DataFrame, columns: list[str]) -> HistGradientBoostingRegresso
         max_features=0.3,
         random_state=_SEED,
     )
-    # Devices that lasted longer have more rows, and all devices count the same.
+    # All devices count the same, though devices that lasted longer have more rows.
     weight = 1.0 / rows.groupby("device_id")["hours"].transform("size").to_numpy(dtype=float)
     return regressor.fit(
         rows[columns].to_numpy(dtype=float), rows["hours"].to_numpy(), sample_weight=weight / weight.mean()
     )
 
 
-def _widths(guess: Numbers, truth: Numbers) -> tuple[Numbers, Numbers]:
-    """Half-widths that hold 9 of 10 rows, by third of the estimates: (inner edges, widths)."""
-    errors = np.abs(guess - truth)
-    edges = np.unique(np.quantile(guess, [1 / 3, 2 / 3])) if len(guess) >= 60 else np.array([])
-    part = np.searchsorted(edges, guess, side="right")
+def _widths(estimate: Numbers, truth: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the half-width that covers 9 of 10 rows for each third of the estimates: (inner edges, widths)."""
+    errors = np.abs(estimate - truth)
+    edges = np.unique(np.quantile(estimate, [1 / 3, 2 / 3])) if len(estimate) >= 60 else np.array([])
+    part = np.searchsorted(edges, estimate, side="right")
     overall = float(np.quantile(errors, _COVERED))
     widths = [
         float(np.quantile(errors[part == i], _COVERED)) if (part == i).any() else overall for i in range(len(edges) + 1)
@@ -240,5 +239,5 @@ def _widths(guess: Numbers, truth: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def data_version(uri: str, version: int) -> str:
-    """How the training data is named on a model: table and its version."""
+    """Return the name of the training data that is logged with a model: table and version."""
     return f"{uri}@v{version}"

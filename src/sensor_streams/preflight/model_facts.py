@@ -10,7 +10,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from sensor_streams.errors import ModelError
-from sensor_streams.inference.registry import Registry, silenced
+from sensor_streams.inference.registry import Registry, silence_mlflow
 from sensor_streams.preflight.facts import ModelFacts, Unknown
 
 
@@ -29,7 +29,7 @@ def gather_models(registry: Registry, kinds: Sequence[str], seconds: float = 30.
         except Exception as error:
             told.put((kind, Unknown(f"{type(error).__name__} from the registry {registry.registry_uri}")))
 
-    silenced()
+    silence_mlflow()
     mlflow.set_tracking_uri(registry.tracking_uri)
     mlflow.set_registry_uri(registry.registry_uri)
     # Daemons: MLflow tries a registry that does not answer again for minutes.
