@@ -21,9 +21,9 @@ from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train
 from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.runtime.progress import BatchFigures
-from sensor_streams.runtime.stores import registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.settings import Settings, load_settings
+from sensor_streams.stores import registry_of
 from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.table_spec import TableIdentity, TableSpec
 from sensor_streams.tables import Catalog

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sensor_streams import streams
+from sensor_streams.checkpoint.lease import Lease, this_process
 from sensor_streams.errors import FleetChangedError
-from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.supervisor import RunInterruptedError
 from sensor_streams_dev import cli
 from sensor_streams_dev.homes import home_of_folder

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from delta.exceptions import ConcurrentAppendException
 
+from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.errors import ConfigurationError, StreamFailedError, TableError
 from sensor_streams.incremental.regions import RegionScope
 from sensor_streams.maintenance import MaintenanceReport, archive_landed, maintain
-from sensor_streams.runtime.offsets import position_of
 from tests.plant import ARRIVAL, Plant, reading
 
 DAY = timedelta(days=1)

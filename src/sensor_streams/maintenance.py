@@ -10,6 +10,7 @@ from pathlib import Path
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
+from sensor_streams.checkpoint.offsets import Position, position_of
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
@@ -17,11 +18,9 @@ from sensor_streams.incremental.transactions import CONFLICTS
 from sensor_streams.ingest.ingest_tables import files_table
 from sensor_streams.ingest.landing_files import DONE
 from sensor_streams.retention import FILES, LEAST, retention
-from sensor_streams.runtime.offsets import Position, position_of
-from sensor_streams.runtime.progress import PREFIX
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS
-from sensor_streams.table_spec import TableSpec
+from sensor_streams.table_spec import PROGRESS_PREFIX, TableSpec
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.maintenance")
@@ -96,7 +95,7 @@ def maintain(
 
 def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
     specs = [spec for stream in STREAMS for spec in stream.tables(fleet)]
-    progress = [TableSpec(name, [], ()) for name in catalog.tables_with_prefix(PREFIX)]
+    progress = [TableSpec(name, [], ()) for name in catalog.tables_with_prefix(PROGRESS_PREFIX)]
     return [*specs, FAILURES, *progress]
 
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from sensor_streams.checkpoint.lease import Lease, this_process
+from sensor_streams.checkpoint.settings_record import Change, Records
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.commit_signature import of_rebuild
 from sensor_streams.incremental.stream import Batch, Handles, ModelKind, Stream, TimeRange
 from sensor_streams.incremental.transactions import Writes
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.runtime.lease import Lease, this_process
-from sensor_streams.runtime.settings_record import Change, Records
 from sensor_streams.settings import Settings
 from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.tables import Catalog
-from sensor_streams.verify import range_of
 
 # Streams that read tables, the events of alerts included.
 COMPUTED = tuple(stream.name for stream in STREAMS if stream.sources)
@@ -61,7 +60,7 @@ def rebuild(
     empty range, TableError for a missing table: only its stream creates it.
     """
     stream = computed_stream(name)
-    span = range_of(low, high)
+    span = TimeRange(low, high)
     catalog.open(stream.table(fleet))
     for source in stream.sources:
         catalog.identify(source)

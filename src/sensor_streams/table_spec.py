@@ -16,6 +16,10 @@ PROPERTIES = {
 }
 
 
+# Names of the tables with the figures of batches, one per task.
+PROGRESS_PREFIX = "progress_"
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """Table of a stream: name, columns in order (name, Spark SQL type), key and partition column."""

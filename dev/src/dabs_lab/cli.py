@@ -11,6 +11,7 @@ from rich.text import Text
 from dabs_lab.errors import DabsLabError
 from dabs_lab.runner import options
 from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
+from dabs_lab.runner.start import run_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -44,7 +45,7 @@ def run(
         config = config.under(absolute(home))
     for name, folder in options.pairs(volume, "--volume").items():
         config = config.with_volume(name, absolute(Path(folder)))
-    raise typer.Exit(options.run_with(config, job, target, lasting, until, live, var, param, as_json, resolved))
+    raise typer.Exit(run_with(config, job, target, lasting, until, live, var, param, as_json, resolved))
 
 
 def main(words: Sequence[str] | None = None) -> None:

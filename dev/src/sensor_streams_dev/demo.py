@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sensor_streams.errors import InputError, SensorStreamsError
 from sensor_streams.failures import load_failures
-from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams.json_files import read_json, write_json
 from sensor_streams_dev.demo_report import Truth, show
 from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate

@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 
 from dabs_lab.local_spark import local_session
 from dabs_lab.runner.local_config import LocalConfig, absolute, load_local
+from sensor_streams.checkpoint.binding import read_binding
+from sensor_streams.checkpoint.settings_record import Records, check_features, record_training
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.inference.registry import LoadedModel, Registry
 from sensor_streams.inference.training import TrainingReport, train_on_tables
-from sensor_streams.runtime.binding import read_binding
-from sensor_streams.runtime.settings_record import Records, check_features, record_training
-from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.settings import PREFIX, Settings, load_settings
+from sensor_streams.stores import catalog_of, registry_of
 from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
 

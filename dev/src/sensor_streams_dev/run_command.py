@@ -8,6 +8,7 @@ import typer
 
 from dabs_lab.runner import options
 from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
+from dabs_lab.runner.start import run_with
 from sensor_streams.errors import ConfigurationError
 from sensor_streams_dev.homes import chosen_home
 
@@ -38,9 +39,7 @@ def run(
         if not folder.is_dir():
             raise ConfigurationError(f"--input {folder} is not a folder")
         config = config.with_volume("landing", absolute(folder))
-    raise typer.Exit(
-        options.run_with(config, job, target, lasting, until, live, var, param, as_json, resolved, _policies)
-    )
+    raise typer.Exit(run_with(config, job, target, lasting, until, live, var, param, as_json, resolved, _policies))
 
 
 def _policies(bundle: "Bundle") -> Sequence[str]:

@@ -11,7 +11,6 @@ from sensor_streams.incremental.regions import column_names
 from sensor_streams.incremental.stream import Batch, Handles, TimeRange
 from sensor_streams.incremental.time_slots import TimeSlots
 from sensor_streams.streams import BY_NAME, PARTITIONS
-from sensor_streams.verify import range_of
 from tests.rows import FIXTURES
 
 SLOTS = TimeSlots(("device_id",), "window_start", "window_start", lambda _: 300, partitions=PARTITIONS)
@@ -45,7 +44,7 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     day = datetime(2026, 1, 2, tzinfo=UTC)
     for high in (day, day - timedelta(hours=1)):
         with pytest.raises(ConfigurationError, match="is empty: its end must be after its begin"):
-            range_of(day, high)
+            TimeRange(day, high)
 
 
 def test_a_table_that_lags_behind_the_fleet_is_told_with_its_columns(spark: SparkSession, fleet: Fleet) -> None:

@@ -17,9 +17,9 @@ from sklearn.base import BaseEstimator
 
 from sensor_streams.incremental.stream import Batch, Outcome
 from sensor_streams.incremental.transactions import append
+from sensor_streams.inference.champions import FILE, Champion, by_champion
 from sensor_streams.inference.registry import LoadedModel, ModelVersion, silence_mlflow
 from sensor_streams.inference.scoring import anomaly_scores
-from sensor_streams.runtime.champions import FILE, Champion, by_champion
 from sensor_streams.streams import BY_NAME
 from tests.plant import Plant
 from tests.rows import frame

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dev.tests.preflight.broken import SILENT, Copy, by_id
+from sensor_streams.checkpoint.lease import Lease, this_process
 from sensor_streams.preflight.checkpoint_facts import holders
 from sensor_streams.preflight.facts import Facts
-from sensor_streams.runtime.lease import Lease, this_process
 from tests.plant import Plant
 
 pytestmark = pytest.mark.xdist_group("preflight")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from sensor_streams.preflight.locations import canonical, inside, same_place
+from sensor_streams.locations import canonical, inside, same_place
 
 TRIES = 500
 AZURE = "dfs.core.windows.net"

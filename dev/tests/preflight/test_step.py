@@ -16,7 +16,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.preflight.report import docs_of
 from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.preflight.waivers import ACCEPTED_FILE
-from sensor_streams.runtime.stores import catalog_of
+from sensor_streams.stores import catalog_of
 from sensor_streams.streams import streams_of
 from sensor_streams.table_spec import TableIdentity
 from tests.plant import Plant, reading

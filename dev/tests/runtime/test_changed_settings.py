@@ -7,12 +7,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conftest import RUNNING_FROM
+from sensor_streams.checkpoint.settings_record import Records, check_features, record_training, refuse_changes
 from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet, parse_fleet
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.rebuild import Rebuilt, rebuild, rebuild_changed
 from sensor_streams.runtime import settings_record as changes
-from sensor_streams.runtime.settings_record import Records, check_features, record_training, refuse_changes
 from sensor_streams.streams import streams_of
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant, all_names, reading

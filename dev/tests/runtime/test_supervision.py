@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from sensor_streams.checkpoint.lease import Lease, this_process
+from sensor_streams.error_causes import describe
 from sensor_streams.errors import ModelError, StreamFailedError
 from sensor_streams.incremental.regions import RegionScope
 from sensor_streams.incremental.stream import Batch, ModelKind, Outcome
 from sensor_streams.ingest import landing_scope
-from sensor_streams.runtime.error_causes import describe
-from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.runtime.supervisor import Supervisor

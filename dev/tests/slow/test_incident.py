@@ -11,7 +11,7 @@ import pytest
 from dev.tests.preflight.broken import said_of
 from dev.tests.runner.bundles import Running, project
 from sensor_streams.catalog_file import CatalogFile
-from sensor_streams.runtime.offsets import position_of
+from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.table_spec import TableIdentity
 from tests.plant import Plant, reading
 

@@ -9,7 +9,7 @@ import pytest
 
 from dev.tests.preflight.broken import said_of
 from dev.tests.runner.bundles import Running, bundle, left, project, waits
-from sensor_streams.runtime.offsets import position_of
+from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant

@@ -11,10 +11,10 @@ from dev.tests.preflight.double import PRINCIPAL, sign_in
 from dev.tests.preflight.jobs import expected_of
 from dev.tests.unity.server import Server, serving
 from sensor_streams.hadoop_files import names_at
+from sensor_streams.locations import canonical, inside, same_place
 from sensor_streams.preflight.checks import location
 from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Facts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.locations import canonical, inside, same_place
 from sensor_streams.preflight.table_facts import table_at
 from sensor_streams.preflight.unchecked import of_workspace
 from sensor_streams.streams import BY_NAME

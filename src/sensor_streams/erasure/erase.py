@@ -8,6 +8,7 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.erasure.device_lines import UNREADABLE, Erasure, holds, line_count, without
 from sensor_streams.errors import InputError, ModelError, TableError
 from sensor_streams.failures import TABLE as FAILURES
@@ -20,8 +21,7 @@ from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.changed_files import changed_names
 from sensor_streams.ingest.decide import LINE
 from sensor_streams.ingest.landing_files import DONE, Landing, files_below, is_utf_8, lines_of_files
-from sensor_streams.runtime.json_files import read_json, write_json
-from sensor_streams.runtime.offsets import position_of
+from sensor_streams.json_files import read_json, write_json
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS
 from sensor_streams.tables import Catalog

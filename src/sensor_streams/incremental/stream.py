@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
+from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import Magnitudes
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes
@@ -120,10 +121,19 @@ def retry_committed(process: Callable[[Batch], Outcome], batch: Batch) -> Outcom
 
 @dataclass(frozen=True)
 class TimeRange:
-    """Times from `low` up to, not including, `high` (UTC); None means no limit."""
+    """Times from `low` up to, not including, `high` (UTC); None means no limit.
+
+    Raises ConfigurationError for an empty range.
+    """
 
     low: datetime | None = None
     high: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ConfigurationError(
+                f"the range from {self.low} to {self.high} is empty: its end must be after its begin"
+            )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
+from sensor_streams.checkpoint.binding import read_binding
+from sensor_streams.checkpoint.lease import in_use, this_process
+from sensor_streams.checkpoint.offsets import batches_in, offsets_of
 from sensor_streams.errors import TableError
 from sensor_streams.preflight.facts import CheckpointFacts, SourceOffset, Unknown
-from sensor_streams.runtime.binding import read_binding
-from sensor_streams.runtime.lease import in_use, this_process
-from sensor_streams.runtime.offsets import batches_in, offsets_of
 
 # An attempt later than any other: all of the asking run are its own.
 _ANY_ATTEMPT = 2**62

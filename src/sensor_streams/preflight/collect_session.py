@@ -7,18 +7,18 @@ from pathlib import Path
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
+from sensor_streams.error_causes import first_line
 from sensor_streams.errors import SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
+from sensor_streams.inference.champions import Record, tried
 from sensor_streams.preflight import session_facts as local
 from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Facts, ModelFacts, Unknown
 from sensor_streams.preflight.model_facts import gather_models
 from sensor_streams.preflight.platform_facts import gather_platform
-from sensor_streams.runtime.champions import Record, tried
-from sensor_streams.runtime.error_causes import first_line
-from sensor_streams.runtime.stores import registry_of
 from sensor_streams.settings import Settings
+from sensor_streams.stores import registry_of
 from sensor_streams.tables import Catalog
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sensor_streams.runtime.binding import BoundTo as BoundTo
-from sensor_streams.runtime.offsets import SourceOffset as SourceOffset
+from sensor_streams.checkpoint.binding import BoundTo as BoundTo
+from sensor_streams.checkpoint.offsets import SourceOffset as SourceOffset
 from sensor_streams.table_spec import TableSpec
 
 

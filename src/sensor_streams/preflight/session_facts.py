@@ -12,10 +12,10 @@ from pyspark.errors import PySparkException
 
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import SensorStreamsError, TableError
+from sensor_streams.locations import canonical
 from sensor_streams.missing_tables import condition_of
 from sensor_streams.preflight.checkpoint_facts import checkpoint_facts, holders
 from sensor_streams.preflight.facts import CheckpointFacts, Entry, Expected, Facts, Unknown
-from sensor_streams.preflight.locations import canonical
 from sensor_streams.preflight.table_facts import table_at, writable_features
 from sensor_streams.tables import Catalog
 

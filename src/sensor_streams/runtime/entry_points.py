@@ -5,6 +5,7 @@ import os
 import sys
 from functools import partial
 
+from sensor_streams.checkpoint.settings_record import Records, check_features, record_training
 from sensor_streams.durations import parse_time
 from sensor_streams.erasure.device_lines import Erasure
 from sensor_streams.erasure.erase import Erased
@@ -18,10 +19,9 @@ from sensor_streams.rebuild import COMPUTED, Rebuilt, only_writer, rebuild_chang
 from sensor_streams.runtime.job_session import job_session
 from sensor_streams.runtime.progress import announce, json_lines_to
 from sensor_streams.runtime.run_environment import RunEnvironment
-from sensor_streams.runtime.settings_record import Records, check_features, record_training
-from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
+from sensor_streams.stores import catalog_of, registry_of
 from sensor_streams.streams import BY_NAME, streams_of
 
 log = logging.getLogger("sensor_streams.runtime")

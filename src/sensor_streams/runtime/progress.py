@@ -12,11 +12,11 @@ from typing import TextIO
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from sensor_streams.error_causes import first_line
 from sensor_streams.incremental.transactions import append
 from sensor_streams.ingest.rejections import Rejection
-from sensor_streams.runtime.error_causes import first_line
 from sensor_streams.runtime.run_environment import RunEnvironment
-from sensor_streams.table_spec import Columns, TableSpec
+from sensor_streams.table_spec import PROGRESS_PREFIX, Columns, TableSpec
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.progress")
@@ -46,7 +46,6 @@ COLUMNS: Columns = [
 ]
 _KEY = ("stream", "run", "attempt", "batch_id")
 VIEW = "stream_progress"
-PREFIX = "progress_"
 # Largest number of rows that wait while the table cannot be written.
 _MOST_WAITING = 10_000
 
@@ -97,7 +96,7 @@ class ProgressTable:
         self.environment = environment
         self._waiting: list[BatchFigures] = []
         self._lock = threading.Lock()
-        self._table = f"{PREFIX}{task}"
+        self._table = f"{PROGRESS_PREFIX}{task}"
         self._handle: DeltaTable | None = None
         self._united = False
         self._failed = False
@@ -164,7 +163,7 @@ class ProgressTable:
         if self._united:
             return
         try:
-            tables = self.catalog.tables_with_prefix(PREFIX)
+            tables = self.catalog.tables_with_prefix(PROGRESS_PREFIX)
             for table in tables:
                 # A task of an older version has fewer columns, and a union needs equal ones.
                 self.catalog.open(TableSpec(table, COLUMNS, _KEY))

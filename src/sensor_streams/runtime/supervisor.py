@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import ClassVar
 
+from sensor_streams.checkpoint.lease import Lease
+from sensor_streams.error_causes import describe
 from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamFailedError, StreamFailure
 from sensor_streams.incremental.stream import ModelKind
-from sensor_streams.runtime.error_causes import describe
-from sensor_streams.runtime.lease import Lease
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings

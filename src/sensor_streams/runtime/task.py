@@ -9,20 +9,20 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from sensor_streams.checkpoint.binding import Binding
+from sensor_streams.checkpoint.lease import Lease, this_process
+from sensor_streams.checkpoint.settings_record import Records, not_trained, refuse_changes
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.incremental.stream import ModelKind, Stream
+from sensor_streams.inference.champions import Champion
 from sensor_streams.preflight.task_gate import refuse_on_findings
-from sensor_streams.runtime.binding import Binding
-from sensor_streams.runtime.champions import Champion
 from sensor_streams.runtime.job_session import refuse_connect
-from sensor_streams.runtime.lease import Lease, this_process
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable
 from sensor_streams.runtime.run_environment import RunEnvironment
-from sensor_streams.runtime.settings_record import Records, not_trained, refuse_changes
-from sensor_streams.runtime.stores import catalog_of, registry_of
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
+from sensor_streams.stores import catalog_of, registry_of
 from sensor_streams.streams import STREAMS, TASKS, streams_of
 from sensor_streams.table_spec import TableIdentity
 from sensor_streams.tables import Catalog

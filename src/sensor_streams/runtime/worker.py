@@ -12,13 +12,13 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
+from sensor_streams.checkpoint.lease import Lease
+from sensor_streams.error_causes import describe, first_line
 from sensor_streams.errors import NoModelError, StreamFailure
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Batch, Handles, Outcome, Stream
 from sensor_streams.incremental.transactions import CONFLICTS, BatchTransaction
-from sensor_streams.runtime.champions import Champion, by_champion
-from sensor_streams.runtime.error_causes import describe, first_line
-from sensor_streams.runtime.lease import Lease
+from sensor_streams.inference.champions import Champion, by_champion
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, heap_in_use, now
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,26 +93,3 @@ def time_of(text: str | None, option: str) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigurationError(f"{option} {text!r} is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z") from None
-
-
-def run_with(
-    config: LocalConfig,
-    job: str,
-    target: str | None,
-    lasting: str | None,
-    until: str | None,
-    live: bool,
-    var: Sequence[str] | None,
-    param: Sequence[str] | None,
-    as_json: bool,
-    resolved: str | None = None,
-    warnings: Callable[["Bundle"], Sequence[str]] | None = None,
-) -> int:
-    """Run a job as the options of a command line say; return the exit code. Raises what `run_job` raises."""
-    seconds, last = seconds_of(lasting), time_of(until, "--until")
-    variables, parameters = pairs(var, "--var"), pairs(param, "--param")
-    # The import takes a second, because of the SDK: wrong options are reported before it.
-    from dabs_lab.runner.command import RunRequest, no_warnings, run_job
-
-    request = RunRequest(job, target, variables, parameters, seconds, last, live, as_json, resolved)
-    return run_job(config, request, warnings or no_warnings)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
+from sensor_streams.locations import canonical
 from sensor_streams.preflight.expected import expected_of
 from sensor_streams.preflight.facts import Entry, Expected, Facts, Nothing, PlatformFacts, TableFacts, Unknown
-from sensor_streams.preflight.locations import canonical
 from sensor_streams.preflight.model_facts import gather_models
-from sensor_streams.runtime.stores import registry_of
 from sensor_streams.settings import Settings
+from sensor_streams.stores import registry_of
 from sensor_streams_dev.preflight.principal import caller
 from sensor_streams_dev.preflight.warehouse import warehouse
 from sensor_streams_dev.preflight.workspace_client import Patience, connect

@@ -7,8 +7,8 @@ whether its place is free takes CREATE EXTERNAL TABLE, READ FILES and WRITE FILE
 import re
 from collections.abc import Mapping, Sequence
 
+from sensor_streams.locations import inside, same_place
 from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Unknown
-from sensor_streams.preflight.locations import inside, same_place
 from sensor_streams.sql_names import quoted as quoted
 
 # Kind of an object as the permissions API calls it, and its full name. A registered model is a function there.

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from sensor_streams.durations import parse_duration
+from sensor_streams.locations import inside, same_place
 from sensor_streams.preflight.checks.queries import anew, begun, moment, others, positions, told, unread
 from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import CheckpointFacts, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.locations import inside, same_place
 
 # Folders of a machine or a cluster that go with it. DBFS's own is emptied by whoever likes.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/local_disk0", "/databricks/driver", "dbfs:/tmp", "file:/tmp")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from sensor_streams.locations import canonical, same_place
 from sensor_streams.preflight.checks.queries import bound_to, layout, told
 from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.locations import canonical, same_place
 from sensor_streams.sql_names import sql_name, sql_text
 from sensor_streams.table_spec import TableIdentity
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from sensor_streams.locations import canonical, inside, same_place
 from sensor_streams.preflight.checks.queries import begun, layout
 from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Entry, Facts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.preflight.locations import canonical, inside, same_place
 
 _LANDING, _CHECKPOINTS = "the landing folder", "the folder of the checkpoints"
 

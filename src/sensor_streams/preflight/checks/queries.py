@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from sensor_streams.checkpoint.offsets import SourceOffset
+from sensor_streams.locations import canonical
 from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, ExpectedStream, Facts, TableFacts
-from sensor_streams.preflight.locations import canonical
-from sensor_streams.runtime.offsets import SourceOffset
 from sensor_streams.table_spec import TableIdentity
 
 # Operations that change a table's rows. Others, such as OPTIMIZE, VACUUM or ADD COLUMNS, are nothing to a reader, and

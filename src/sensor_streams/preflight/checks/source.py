@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from sensor_streams.checkpoint.offsets import SourceOffset
 from sensor_streams.preflight.checks.queries import anew, begun, positions, table_of, told, unread
 from sensor_streams.preflight.checks.registry import finding
 from sensor_streams.preflight.facts import Commit, Facts, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams.runtime.offsets import SourceOffset
 
 _FEED = "delta.enableChangeDataFeed"
 _ANEW = "remove the stream's checkpoint: it reads its source anew, and loses nothing"

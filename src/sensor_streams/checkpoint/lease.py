@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sensor_streams.errors import CheckpointInUseError, LeaseLostError
-from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams.json_files import read_json, write_json
 
 FILE = "holder.json"
 _BEATS = 4

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sensor_streams.errors import BindingError, TableError
-from sensor_streams.preflight.locations import same_place
-from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams.json_files import read_json, write_json
+from sensor_streams.locations import same_place
 from sensor_streams.table_spec import TableIdentity
 
 FILE = "binding.json"

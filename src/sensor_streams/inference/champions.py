@@ -13,12 +13,12 @@ from pathlib import Path
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from sensor_streams.error_causes import fault_of_model, worker_crashed
 from sensor_streams.errors import ModelError, NoModelError, UnusableModelError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Inputs, ModelKind, Outcome, Stream
 from sensor_streams.inference.registry import LoadedModel, Registry
-from sensor_streams.runtime.error_causes import fault_of_model, worker_crashed
-from sensor_streams.runtime.json_files import read_json, write_json
+from sensor_streams.json_files import read_json, write_json
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pyspark.errors import AnalysisException
 
+from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
-from sensor_streams.runtime.json_files import read_json, write_json
-from sensor_streams.runtime.offsets import position_of
+from sensor_streams.json_files import read_json, write_json
 from sensor_streams.settings import Settings
 from sensor_streams.streams import STREAMS
 from sensor_streams.table_inputs import ComputedWith, computed_with, contradictions, differences, with_removed
