@@ -62,7 +62,7 @@ def read(plant: Plant) -> Plant:
 
 
 @pytest.mark.slow
-def test_files_that_an_erasure_wrote_are_not_reported_and_bring_no_row_back(read: Plant) -> None:
+def test_files_rewritten_by_an_erasure_are_not_reported_as_changed(read: Plant) -> None:
     report = _erased(read)
     assert (report.files, report.missing) == (5, [])
     assert _differing(read) == []
@@ -86,7 +86,7 @@ def test_files_that_an_erasure_wrote_are_not_reported_and_bring_no_row_back(read
 
 
 @pytest.mark.slow
-def test_a_file_that_had_changed_before_an_erasure_is_still_reported_and_read_again(
+def test_a_file_changed_before_an_erasure_is_still_reported_and_can_be_read_again(
     read: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One grew with a new time, one kept its time as a copy does.
@@ -110,7 +110,7 @@ def test_a_file_that_had_changed_before_an_erasure_is_still_reported_and_read_ag
 
 
 @pytest.mark.slow
-def test_a_device_goes_from_a_file_whose_name_is_not_utf_8(read: Plant) -> None:
+def test_a_device_is_erased_from_a_file_whose_name_is_not_utf_8(read: Plant) -> None:
     file = Path(str(read.landing), "caf\udce9.json")
     file.write_text("\n".join([*_lines("pump-2", 9), *_lines("pump-1", 9), ""]), encoding="utf-8")
     read.ingest()

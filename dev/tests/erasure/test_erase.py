@@ -1,4 +1,4 @@
-"""One device's readings are erased: from every table and file, for good, and what remains is right."""
+"""Erasure of a device's readings from every table and file; the remaining rows are correct."""
 
 import bz2
 import gzip
@@ -39,7 +39,7 @@ def erased(plant: Plant, erasure: Erasure = MINE) -> Erased:
 
 
 def left_of(plant: Plant, device: str = "pump-2") -> dict[str, int]:
-    """Where the device is still named: rows by table, lines by file."""
+    """Number of rows by table and lines by file that still name the device."""
     tables = {name: plant.count(name, f"device_id = '{device}'") for name in FEATURES}
     tables["readings_rejected"] = plant.count("readings_rejected", f"raw LIKE '%{device}\"%'")
     for file in [*(plant.folder / "landing").rglob("*"), *(plant.folder / "archive").rglob("*")]:
@@ -69,7 +69,7 @@ def ran(plant: Plant) -> Plant:
 
 
 @pytest.mark.slow
-def test_a_device_goes_from_every_table_and_file_and_no_new_checkpoint_brings_it_back(ran: Plant) -> None:
+def test_a_device_is_erased_from_every_table_and_file_also_after_a_new_checkpoint(ran: Plant) -> None:
     others = ran.count("sensor_features", "device_id <> 'pump-2'")
     report = erased(ran)
     assert report.rows["readings"] == 240
@@ -98,7 +98,7 @@ def test_a_device_goes_from_every_table_and_file_and_no_new_checkpoint_brings_it
 
 
 @pytest.mark.slow
-def test_a_range_of_a_device_goes_and_what_looks_back_on_it_is_computed_again(ran: Plant) -> None:
+def test_after_a_range_is_erased_later_windows_that_look_back_on_it_are_recomputed(ran: Plant) -> None:
     span = Erasure("pump-2", datetime(2026, 1, 1, 0, 30, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC))
     assert erased(ran, span).rows["readings"] == 30
     assert ran.count("readings", "device_id = 'pump-2'") == 210
@@ -108,7 +108,7 @@ def test_a_range_of_a_device_goes_and_what_looks_back_on_it_is_computed_again(ra
 
 
 @pytest.mark.slow
-def test_an_erasure_that_was_killed_is_done_by_the_next_one(ran: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_erasure_is_completed_by_the_next_one(ran: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -157,7 +157,7 @@ def test_nothing_is_erased_while_a_stream_runs_or_a_file_cannot_be_written(ran: 
         ('{"device_id": "my.pump-2', False, False),
     ],
 )
-def test_which_lines_are_a_devices(line: str, whole: bool, ranged: bool) -> None:
+def test_lines_of_a_device_are_recognised(line: str, whole: bool, ranged: bool) -> None:
     span = Erasure("pump-2", datetime(2026, 1, 1, 0, 30, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC))
     assert (MINE.concerns(line.encode()), span.concerns(line.encode())) == (whole, ranged)
 

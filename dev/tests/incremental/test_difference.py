@@ -38,7 +38,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("wide", [0, 60])
-def test_rows_are_the_same_but_for_the_last_bits_of_what_they_were_made_of(spark: SparkSession, wide: int) -> None:
+def test_rows_are_equal_if_only_the_last_bits_of_their_numbers_differ(spark: SparkSession, wide: int) -> None:
     # With more columns the comparison is written in another way, and says the same.
     cases = SAME | OTHER
     extra = [f"e{n}" for n in range(wide)]

@@ -1,4 +1,4 @@
-"""Which part of a table a range or a change touches."""
+"""Regions of a table that a range or a change touches."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -47,7 +47,7 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
             TimeRange(day, high)
 
 
-def test_a_table_that_lags_behind_the_fleet_is_told_with_its_columns(spark: SparkSession, fleet: Fleet) -> None:
+def test_a_table_without_a_column_of_the_fleet_is_reported(spark: SparkSession, fleet: Fleet) -> None:
     stream = BY_NAME["device_features"]
     there = spark.createDataFrame([], ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet)))
     assert len(column_names(stream, fleet, there)) == len(there.columns)

@@ -28,7 +28,7 @@ def hour(device: str, at: int, minutes: range, value: float = 10) -> list[str]:
 
 
 @pytest.mark.slow
-def test_order_batches_lateness_a_day_offline_and_a_wrong_clock_change_no_result(followed: Plant) -> None:
+def test_order_batches_lateness_offline_devices_and_wrong_clocks_change_no_result(followed: Plant) -> None:
     lines = [line for at in range(4) for line in hour("pump-1", at, range(60))]
     shuffled = random.Random(1).sample(lines, len(lines))
     followed.land("a.json", shuffled[:200])
@@ -60,7 +60,7 @@ def test_order_batches_lateness_a_day_offline_and_a_wrong_clock_change_no_result
 
 
 @pytest.mark.slow
-def test_a_late_reading_joins_two_sessions_and_moves_the_trends_that_look_back_on_it(followed: Plant) -> None:
+def test_a_late_reading_joins_two_sessions_and_changes_later_trends(followed: Plant) -> None:
     followed.land("a.json", [*hour("pump-1", 0, range(0, 10)), *hour("pump-1", 0, range(15, 30))])
     followed.ingest("a.json")
     followed.follow()
@@ -79,7 +79,7 @@ def test_a_late_reading_joins_two_sessions_and_moves_the_trends_that_look_back_o
 
 
 @pytest.mark.slow
-def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_mends_it(followed: Plant) -> None:
+def test_verify_finds_wrong_missing_and_extra_rows_and_rebuild_repairs_them(followed: Plant) -> None:
     from sensor_streams.rebuild import rebuild
 
     followed.land("a.json", hour("pump-1", 0, range(30)))
@@ -106,7 +106,7 @@ def test_verify_finds_a_row_that_is_wrong_missing_or_should_not_be_and_rebuild_m
 
 
 @pytest.mark.slow
-def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) -> None:
+def test_a_replayed_batch_writes_the_current_content_of_its_source(followed: Plant) -> None:
     # Killed after its write and before it was known as done; until the replay the source moved on.
     def replay() -> Writes:
         return followed.process("sensor_features", followed.feed("readings"), BatchTransaction("query", 3)).writes
@@ -121,7 +121,7 @@ def test_a_replayed_batch_writes_what_its_source_holds_by_then(followed: Plant) 
     assert followed.differing("sensor_features") == []
 
 
-def test_a_new_optional_field_is_taken_in_and_a_type_that_breaks_is_refused_with_both_named(followed: Plant) -> None:
+def test_a_new_optional_field_is_added_and_an_incompatible_type_is_refused(followed: Plant) -> None:
     from sensor_streams.errors import SchemaConflictError
     from sensor_streams.fleet import parse_fleet
     from tests.rows import FIXTURES

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 
 @pytest.mark.slow
-def test_thirty_commits_with_merge_and_delete_go_past_a_checkpoint_of_delta(
+def test_thirty_commits_with_merge_and_delete_work_beyond_a_checkpoint_of_delta(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     place = str(tmp_path / "table")
@@ -19,7 +19,7 @@ def test_thirty_commits_with_merge_and_delete_go_past_a_checkpoint_of_delta(
         if commit % 7:
             rows.where(f"id = {commit + 2}").write.format("delta").mode("append").save(place)
             continue
-        # A merge costs several times an append, and it is the commits that lead to a checkpoint.
+        # A merge costs several times an append, and the number of commits triggers a checkpoint.
         merge = table.alias("t").merge(rows.alias("s"), "t.id = s.id")
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
     table.delete("id = 0")
