@@ -15,7 +15,7 @@ from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import QUICK, Plant
 from tests.rows import FIXTURES, rows
 
-RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=8)
+RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,7 +86,7 @@ def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPath
         }
     )
     simulation = Simulation(
-        slow, devices=3, files_every=timedelta(hours=3), mean_life=timedelta(hours=3), malformed=0.01, duplicates=0.02
+        slow, devices=3, files_every=timedelta(hours=2), mean_life=timedelta(hours=2), malformed=0.02, duplicates=0.02
     )
     simulate(simulation, plant.landing, RUNNING_FROM, RUNNING_FROM + RUNNING_FOR)
     failures = [
