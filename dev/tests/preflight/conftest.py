@@ -1,4 +1,4 @@
-"""One plant that has run, for all tests that break a copy of it, and a workspace that is a double."""
+"""A plant that has run, which tests copy and break, and a test double of a workspace."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.plant import ARRIVAL, Plant, reading
 
 @pytest.fixture(scope="session")
 def original(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant whose first two streams have done two batches each, with a line in each that was rejected."""
+    """A plant whose first two streams have run two batches each, with a rejected line in each batch."""
     plant = Plant(spark, fleet, tmp_path_factory.mktemp("preflight"))
     for number, minutes in enumerate((range(12), range(12, 24))):
         lines = [reading("pump-1", "power", f"00:{minute:02}:00", 5 + minute) for minute in minutes]
@@ -26,14 +26,14 @@ def original(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[HTTPServer]:
-    """A server on loopback that stands in for a workspace."""
+    """A server on loopback that replaces a workspace."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
 def double(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    """An empty workspace, with this process signed in to it."""
+    """An empty workspace to which this process is signed in."""
     with doubled(server) as double:
         sign_in(monkeypatch, double.host)
         yield double

@@ -1,4 +1,4 @@
-"""A workspace over HTTP, in memory: what its objects are is plain data, and any of its answers can be spoilt."""
+"""A workspace over HTTP, in memory: its objects are plain data, and tests can replace any answer by a fault."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from sensor_streams.preflight.facts import Expected
 from sensor_streams_dev.preflight.required_privileges import models_of, tables_of, volumes_of
 
 UNITY = "/api/2.1/unity-catalog"
-# Of no known form: whatever a token looks like, it must not be told.
+# Without a known format: no token may appear in a message.
 TOKEN = "a secret of nobody"
 PRINCIPAL = "runner@example.org"
 Fault = Callable[[Request], Response]
@@ -24,8 +24,8 @@ Fault = Callable[[Request], Response]
 
 @dataclass
 class Double:
-    """records: path → answer of one object; lists: path → (key, records); grants: (kind, name) → whose → privileges;
-    faults: path → what is answered there instead; calls: method and path of each request, as they came."""
+    """A workspace. records: path → object; lists: path → (key, records); grants: (kind, name) → principal → privileges;
+    faults: path → faulty answer; calls: method and path of each request, in order."""
 
     server: HTTPServer
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -40,14 +40,13 @@ class Double:
 
     @property
     def host(self) -> str:
-        """Its address."""
+        """Address of the server."""
         return self.server.url_for("").rstrip("/")
 
     def handle(self, request: Request) -> Response:
-        """Every request comes here."""
+        """Answer a request."""
         self.calls.append((request.method, request.path))
         if self.delay:
-            # How long the workspace takes: what is measured, not what is waited for.
             self.ended.wait(self.delay)
         if request.headers.get("Authorization") != f"Bearer {TOKEN}" and not request.path.startswith("/.well-known"):
             return refusal(401, "UNAUTHENTICATED", f"no such token: {request.headers.get('Authorization')}")
@@ -70,37 +69,37 @@ class Double:
 
     def _page(self, request: Request, key: str, records: list[dict[str, Any]]) -> Response:
         begin = int(request.args.get("page_token") or 0)
-        told: dict[str, Any] = {key: records[begin : begin + self.page]} if records else {}
+        page: dict[str, Any] = {key: records[begin : begin + self.page]} if records else {}
         if begin + self.page < len(records):
-            told["next_page_token"] = str(begin + self.page)
-        return answer(told)
+            page["next_page_token"] = str(begin + self.page)
+        return answer(page)
 
-    def asked(self) -> list[str]:
-        """The paths that were asked for, without the SDK's own look at the host."""
+    def paths(self) -> list[str]:
+        """Return the requested paths, without those of the SDK itself."""
         return [path for _, path in self.calls if not path.startswith("/.well-known")]
 
 
 def answer(content: Any) -> Response:
-    """A 200 with JSON."""
+    """Return a 200 with JSON."""
     return Response(json.dumps(content), content_type="application/json")
 
 
 def refusal(status: int, code: str, message: str, **headers: str) -> Response:
-    """An error as Databricks tells it."""
-    told = json.dumps({"error_code": code, "message": message})
-    return Response(told, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    """Return an error in the format of Databricks."""
+    body = json.dumps({"error_code": code, "message": message})
+    return Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @contextmanager
 def serving() -> Iterator[HTTPServer]:
-    """A server on loopback that answers several requests at a time."""
+    """Start a server on loopback that answers requests in parallel."""
     with HTTPServer(host="127.0.0.1", threaded=True) as server:
         yield server
 
 
 @contextmanager
 def doubled(server: HTTPServer) -> Iterator[Double]:
-    """An empty workspace behind the server."""
+    """Put an empty workspace behind the server."""
     double = Double(server)
     server.clear()
     server.expect_request(re.compile(".*")).respond_with_handler(double.handle)
@@ -111,19 +110,19 @@ def doubled(server: HTTPServer) -> Iterator[Double]:
 
 
 def sign_in(patch: pytest.MonkeyPatch, host: str) -> None:
-    """Let the SDK find this workspace and nothing else."""
+    """Configure the SDK for this workspace only."""
     for name in ("DATABRICKS_CONFIG_PROFILE", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"):
         patch.delenv(name, raising=False)
     patch.setenv("DATABRICKS_CONFIG_FILE", "/dev/null")
     patch.setenv("DATABRICKS_HOST", host)
     patch.setenv("DATABRICKS_TOKEN", TOKEN)
     patch.setenv("NO_PROXY", "127.0.0.1")
-    # MLflow asks again for minutes where it is not told otherwise.
+    # MLflow retries for minutes by default.
     patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-def fill(double: Double, meant: Expected, root: str = "s3://bucket/tables") -> None:
-    """Everything that the job touches, as it should be: external tables under the root, and the rights on all."""
+def fill(double: Double, expected: Expected, root: str = "s3://bucket/tables") -> None:
+    """Add every object of the job: external tables below the root, and all privileges."""
     double.records["/api/2.0/preview/scim/v2/Me"] = {"userName": PRINCIPAL, "groups": [{"display": "streamers"}]}
     held = {
         "catalog": ["USE_CATALOG"],
@@ -138,15 +137,15 @@ def fill(double: Double, meant: Expected, root: str = "s3://bucket/tables") -> N
         double.records[f"{UNITY}/{path}/{full_name}"] = {"full_name": full_name, "owner": "platform"} | record
         double.grants[kind, full_name] = {PRINCIPAL: list(held[kind])}
 
-    schema = f"{meant.catalog}.{meant.schema}"
-    add("catalog", "catalogs", meant.catalog, {"name": meant.catalog})
+    schema = f"{expected.catalog}.{expected.schema}"
+    add("catalog", "catalogs", expected.catalog, {"name": expected.catalog})
     add("schema", "schemas", schema, {})
-    tables = {table: external(meant.full(table), f"{root}/{table}") for table in tables_of(meant)}
+    tables = {table: external(expected.full(table), f"{root}/{table}") for table in tables_of(expected)}
     for table, record in tables.items():
-        add("table", "tables", meant.full(table), record)
-    for volume in volumes_of(meant):
+        add("table", "tables", expected.full(table), record)
+    for volume in volumes_of(expected):
         add("volume", "volumes", volume, {"storage_location": f"s3://bucket/volumes/{volume}"})
-    for model in models_of(meant):
+    for model in models_of(expected):
         add("function", "models", model, {"aliases": [{"alias_name": "champion", "version_num": 3}]})
     double.grants["external_location", "tables"] = {PRINCIPAL: list(held["external_location"])}
     double.lists[f"{UNITY}/tables"] = ("tables", list(tables.values()))
@@ -158,7 +157,7 @@ def fill(double: Double, meant: Expected, root: str = "s3://bucket/tables") -> N
 
 
 def external(name: str, location: str, **more: Any) -> Mapping[str, Any]:
-    """The record of an external table."""
+    """Return the record of an external table."""
     return {
         "full_name": name,
         "table_type": "EXTERNAL",

@@ -1,14 +1,15 @@
-"""The list of all checks."""
+"""The registered checks."""
 
 import re
 from pathlib import Path
 
-from sensor_streams.preflight.checks.registry import CHECKS
+from sensor_streams_dev.preflight.checks import CHECKS
 
 
-def test_every_check_has_a_form_a_title_and_a_test_that_breaks_something() -> None:
+def test_every_check_has_a_valid_id_a_title_and_a_test() -> None:
     tests = "".join(file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py"))
-    for check, (severity, title) in CHECKS.items():
+    for check, declared in CHECKS.items():
+        severity, title = declared.severity, declared.title
         assert re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z]+)*", check)
         assert severity in ("error", "warning")
         assert title

@@ -1,4 +1,4 @@
-"""Checkpoints that are broken, somebody else's, or in use."""
+"""Checkpoints that are broken, in use, or belong to another stream."""
 
 import json
 import shutil
@@ -20,18 +20,18 @@ pytestmark = pytest.mark.xdist_group("preflight")
 
 @pytest.fixture
 def copy(original: Plant, tmp_path: Path) -> Copy:
-    """A copy of the checkpoints; nothing else is broken here."""
+    """A copy of the checkpoints."""
     return Copy.of(original, tmp_path)
 
 
 def cut(file: Path) -> None:
-    """Leave the first half of a file, as a disk does that is full."""
+    """Keep the first half of a file, as after a full disk."""
     half = file.read_bytes()[: file.stat().st_size // 2]
     file.write_bytes(half)
 
 
 def more_batches(folder: Path) -> None:
-    """Two batches more, like the last one."""
+    """Add two batches, copies of the last one."""
     for batch in (2, 3):
         for log in ("offsets", "commits"):
             shutil.copy(folder / log / "1", folder / log / str(batch))
@@ -59,70 +59,70 @@ BREAKS: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 @pytest.mark.slow
-def test_what_is_broken_in_a_checkpoint_is_told(copy: Copy) -> None:
+def test_each_damage_of_a_checkpoint_is_found(copy: Copy) -> None:
     checkpoint = copy.checkpoint("readings")
     kept = copy.folder / "kept"
     shutil.copytree(checkpoint, kept)
     for what, (expected, break_it) in BREAKS.items():
         break_it(checkpoint / "checkpoint")
-        said = dict(copy.found())
-        # A table that holds what the checkpoint has lost is a finding of its own.
-        ahead = said.pop("sink.transaction-ahead", set())
-        assert said == {expected: {"readings"}}, what
+        found = dict(copy.found())
+        # The table has the batch that the checkpoint has lost, which is another finding.
+        ahead = found.pop("sink.transaction-ahead", set())
+        assert found == {expected: {"readings"}}, what
         assert not ahead or what == "offsets of an ended batch are gone"
         shutil.rmtree(checkpoint)
         shutil.copytree(kept, checkpoint)
     assert copy.found() == {}
 
 
-def test_a_checkpoint_of_another_stream_is_told_and_nothing_else_of_it(copy: Copy) -> None:
+def test_a_checkpoint_of_another_stream_is_the_only_finding(copy: Copy) -> None:
     shutil.rmtree(copy.checkpoint("readings"))
     shutil.copytree(copy.checkpoint("sensor_features"), copy.checkpoint("readings"))
-    assert "made by a stream that writes sensor_features" in copy.says("checkpoint.other-stream").found
-    # Only the folder within, so that the binding is the stream's own: one of the two is the copy.
+    assert "its stream writes sensor_features" in copy.only("checkpoint.other-stream").found
+    # With the stream's own binding, either of the two can be the copy.
     shutil.copytree(copy.plant.folder / "checkpoints/readings", copy.checkpoint("readings"), dirs_exist_ok=True)
     shutil.copy(copy.checkpoint("sensor_features") / "checkpoint/metadata", copy.checkpoint("readings") / "checkpoint")
     assert copy.found() == {"checkpoint.other-stream": {"readings", "sensor_features"}}
 
 
-def test_a_run_at_work_is_told_with_its_name_and_is_not_the_run_that_asks(copy: Copy) -> None:
+def test_another_run_that_holds_a_checkpoint_is_named(copy: Copy) -> None:
     lease = Lease([copy.checkpoint("readings")], this_process("nightly", 1), SILENT)
     lease.acquire()
     try:
-        assert "held by run nightly, attempt 1" in copy.says("checkpoint.in-use", run="other").found
+        assert "held by run nightly, attempt 1" in copy.only("checkpoint.in-use", run="other").found
         assert copy.found(run="nightly") == {}
     finally:
         lease.release()
     assert copy.found(run="other") == {}
 
 
-def test_a_holder_that_is_dead_or_silent_holds_nothing(copy: Copy) -> None:
+def test_a_dead_or_silent_holder_holds_nothing(copy: Copy) -> None:
     file = copy.checkpoint("readings") / "holder.json"
     holder = this_process("gone", 1)
-    # The highest number that no process can have, and then a machine of which nothing is known.
+    # A process id that cannot exist, and an unknown machine.
     for dead in (replace(holder, pid=2**22 + 1), replace(holder, machine="elsewhere")):
         file.write_text(json.dumps(vars(dead)), "utf-8")
         assert copy.found(run="other") == {}
 
 
-def test_checkpoints_that_go_with_the_machine_are_told_unless_the_tables_do_too(copy: Copy) -> None:
+def test_temporary_checkpoints_are_found_unless_the_tables_are_temporary_too(copy: Copy) -> None:
     facts = copy.facts()
 
-    def where(checkpoints: str, tables: str | None) -> Facts:
-        return replace(facts, meant=replace(facts.meant, checkpoints=checkpoints, tables=tables))
+    def at(checkpoints: str, tables: str | None) -> Facts:
+        return replace(facts, expected=replace(facts.expected, checkpoints=checkpoints, tables=tables))
 
     for temporary in ("/tmp/x", "/local_disk0/x", "/dbfs/../tmp/x"):
-        assert by_id(where(temporary, None)) == {"checkpoint.temporary": {temporary}}
-        assert by_id(where(temporary, "/tmp/tables")) == {}
+        assert by_id(at(temporary, None)) == {"checkpoint.temporary": {temporary}}
+        assert by_id(at(temporary, "/tmp/tables")) == {}
     for lasting in ("/Volumes/main/plant/checkpoints", "/srv/tmp/x", "/tmpx"):
-        assert by_id(where(lasting, None)) == {}
+        assert by_id(at(lasting, None)) == {}
 
 
-def test_a_run_that_beats_is_told_before_its_time_is_over(copy: Copy) -> None:
+def test_a_heartbeat_ends_the_watch_early(copy: Copy) -> None:
     lease = Lease([copy.checkpoint("readings")], this_process("nightly", 1), SILENT)
     lease.acquire()
     try:
-        # A watch of an hour ends with the first beat.
+        # A watch of an hour ends with the first heartbeat.
         held = holders([copy.checkpoint("readings")], None, timedelta(hours=1))
         assert list(held) == [copy.checkpoint("readings")]
     finally:

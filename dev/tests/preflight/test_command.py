@@ -1,4 +1,4 @@
-"""The command preflight: what a job is meant to be bound to, wrong use, what its page says. Nothing starts Spark."""
+"""The command preflight: settings of a job, wrong use, and the docs page. Nothing starts Spark."""
 
 import inspect
 import re
@@ -12,13 +12,12 @@ from dabs_lab.jobs import JobSpec, job_spec
 from dabs_lab.runner.local_config import load_local
 from dabs_lab.runner.name_mapping import NameMapping
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.preflight.checks.registry import CHECKS
-from sensor_streams.preflight.findings import Report
-from sensor_streams.preflight.report import docs_of
+from sensor_streams.preflight.findings import Report, docs_of
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev import cli
+from sensor_streams_dev.preflight.checks import CHECKS
 from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_as
-from sensor_streams_dev.preflight.job_settings import bound_of
+from sensor_streams_dev.preflight.job_settings import job_streams
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
 from tests.policies.golden import ROOT, copy_bundle
 
@@ -34,7 +33,7 @@ def spec_of(folder: Path, job: str, target: str = "dev") -> JobSpec:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Project:
-    """The project's bundle with a text of a job's file replaced."""
+    """Copy the project's bundle and replace a text of a job file."""
 
     def change(before: str, after: str) -> Path:
         copy_bundle(tmp_path)
@@ -48,20 +47,20 @@ def changed(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("job", ["single_task", "shared_cluster", "cluster_per_task"])
-def test_tasks_of_one_job_are_looked_at_as_one(job: str) -> None:
-    (bound,) = bound_of(spec_of(ROOT, job, "prod"), str, lambda task: task.cluster.environment)
+def test_tasks_with_the_same_tables_are_checked_together(job: str) -> None:
+    (bound,) = job_streams(spec_of(ROOT, job, "prod"), str, lambda task: task.cluster.environment)
     assert [stream.name for stream in bound.streams] == ALL
     settings = bound.settings
     assert (settings.catalog, settings.schema_name) == ("main", "sensor_streams")
     assert settings.checkpoints == "/Volumes/main/sensor_streams/checkpoints"
-    assert settings.run == "", "what only a run knows is left out"
+    assert settings.run == "", "a run id is not part of the settings"
     assert settings.registry_uri == "databricks-uc"
 
 
-def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
+def test_on_this_machine_the_parameters_point_to_its_tables() -> None:
     bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
     places = NameMapping.of(bundle, load_local(ROOT / "local.yml"))
-    (bound,) = bound_of(job_spec(bundle, "shared_cluster"), places.argument, lambda task: places.environment({}))
+    (bound,) = job_streams(job_spec(bundle, "shared_cluster"), places.argument, lambda task: places.environment({}))
     assert bound.tasks == ("feature_extraction", "inference")
     settings = bound.settings
     assert (settings.catalog, settings.schema_name) == ("spark_catalog", "plant")
@@ -69,26 +68,26 @@ def test_here_the_same_parameters_lead_to_this_machines_tables() -> None:
     assert settings.checkpoints == str(ROOT / ".local/volumes/checkpoints")
 
 
-def test_the_preflight_looks_at_the_landing_folder_that_it_is_given(tmp_path: Path) -> None:
+def test_a_given_landing_folder_is_checked(tmp_path: Path) -> None:
     bundle = load_bundle(ROOT, "dev", variables=PROJECT, user="me@example.org")
     names = NameMapping.of(bundle, load_local(ROOT / "local.yml").with_volume("landing", tmp_path))
-    (bound,) = bound_of(job_spec(bundle, "single_task"), names.argument, lambda _: names.environment({}))
+    (bound,) = job_streams(job_spec(bundle, "single_task"), names.argument, lambda _: names.environment({}))
     assert bound.settings.landing == str(tmp_path)
 
 
-def test_tasks_that_are_bound_to_other_tables_are_looked_at_apart(changed: Project) -> None:
+def test_tasks_with_other_tables_are_checked_separately(changed: Project) -> None:
     folder = changed(
         "streams: anomaly_scores,remaining_life,alerts,alert_events",
         "streams: anomaly_scores,remaining_life,alerts,alert_events\n              checkpoints: /Volumes/a/b/other",
     )
-    one, two = bound_of(spec_of(folder, "shared_cluster"), str, lambda task: {})
+    one, two = job_streams(spec_of(folder, "shared_cluster"), str, lambda task: {})
     assert [stream.name for stream in (*one.streams, *two.streams)] == ALL
     assert two.settings.checkpoints == "/Volumes/a/b/other"
 
 
-def test_a_tasks_environment_is_that_of_its_cluster() -> None:
+def test_a_task_has_the_environment_of_its_cluster() -> None:
     environment = {"SENSOR_STREAMS_LEASE_TIMEOUT": "7 s"}
-    (bound,) = bound_of(spec_of(ROOT, "single_task"), str, lambda task: environment)
+    (bound,) = job_streams(spec_of(ROOT, "single_task"), str, lambda task: environment)
     assert bound.settings.lease_timeout.total_seconds() == 7
 
 
@@ -100,28 +99,28 @@ def test_a_tasks_environment_is_that_of_its_cluster() -> None:
         ("streams: anomaly_scores,remaining_life,alerts,alert_events", "streams: ''", "parameter streams is missing"),
     ],
 )
-def test_a_wrong_parameter_is_told_with_its_task(changed: Project, before: str, after: str, message: str) -> None:
+def test_a_wrong_parameter_is_reported_with_its_task(changed: Project, before: str, after: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        bound_of(spec_of(changed(before, after), "shared_cluster"), str, lambda task: {})
+        job_streams(spec_of(changed(before, after), "shared_cluster"), str, lambda task: {})
 
 
 def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -> None:
     folder = changed("max_retries: 3", "max_retries: 2")
     bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
-    looking = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
-    notes = looking._look(bundle, [], lambda _: pytest.fail("nothing is looked at"), []).notes
-    told = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
-    assert [note for note in notes if re.match(told, note)], notes
+    run = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    notes = run._run(bundle, [], lambda _: pytest.fail("nothing is checked"), []).notes
+    line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
+    assert [note for note in notes if re.match(line, note)], notes
 
 
-def test_a_job_without_streams_is_wrong_use() -> None:
+def test_a_job_without_streams_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="job train: none of its tasks runs streams"):
-        bound_of(spec_of(ROOT, "train"), str, lambda task: {})
+        job_streams(spec_of(ROOT, "train"), str, lambda task: {})
 
 
 def test_the_principal_is_the_one_that_the_job_runs_as() -> None:
-    for target, told in (("prod", "app-id"), ("dev", None)):
-        assert run_as(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task") == told
+    for target, principal in (("prod", "app-id"), ("dev", None)):
+        assert run_as(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task") == principal
 
 
 @pytest.mark.parametrize(
@@ -131,39 +130,38 @@ def test_the_principal_is_the_one_that_the_job_runs_as() -> None:
         ("single_task --target nosuch", "nosuch: no such target"),
         ("single_task --var x", "--var 'x': write key=value"),
         ("single_task --accept nosuch.yml", "nosuch.yml: cannot be read"),
-        ("single_task --accept a-file", "a-file line 1, nosuch: there is no such field"),
-        ("single_task --home x --workspace", "--home is about this machine"),
-        ("single_task --landing x --workspace", "--landing is about this machine"),
-        ("single_task --landing nosuch", "nosuch: there is no such folder"),
+        ("single_task --accept a-file", "a-file line 1, nosuch: unknown field"),
+        ("single_task --home x --workspace", "--home is for this machine"),
+        ("single_task --landing x --workspace", "--landing is for this machine"),
+        ("single_task --landing nosuch", "nosuch: this folder does not exist"),
         ("train", "job train: none of its tasks runs streams"),
     ],
 )
-def test_wrong_use_is_told_before_spark_starts_and_is_exit_code_2(
+def test_wrong_use_is_reported_before_spark_starts_with_exit_code_2(
     words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a-file").write_text("nosuch: 1\n", "utf-8")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         cli.main(["preflight", *words.split(), "--local", str(ROOT / "local.yml")])
-    assert ended.value.code == 2
+    assert exited.value.code == 2
     assert message in capsys.readouterr().err
 
 
 def test_the_page_has_a_section_for_each_check_and_no_other() -> None:
-    sections = re.findall(r'<a id="([^"]+)"></a>\n### `([^`]+)`\n', PAGE)
-    assert [check for _, check in sections] == list(dict.fromkeys(check for _, check in sections))
-    assert {check for _, check in sections} == set(CHECKS)
+    sections = re.findall(r'### <a id="([^"]+)"></a>`([^`]+)` ', PAGE)
+    assert sorted(check for _, check in sections) == sorted(CHECKS)
     assert all(docs_of(check) == f"docs/preflight.md#{anchor}" for anchor, check in sections)
 
 
-def test_the_page_tells_of_each_check_how_grave_it_is_a_story_a_reproduction_and_a_cure() -> None:
-    for check, (severity, title) in CHECKS.items():
-        assert f"| [`{check}`](#{check.replace('.', '-')}) | {severity} | {title} |" in PAGE
-        section = PAGE.partition(f"### `{check}`\n")[2].partition("\n<a id")[0]
-        commands = [line for line in section.splitlines() if line.startswith("    ")]
-        assert 1 <= len(commands) <= 3, check
-        assert any("preflight" in line or "sensor-streams" in line for line in commands), check
-        assert "\nCure: " in section, check
+def test_the_page_has_severity_title_cure_and_reproduction_of_each_check() -> None:
+    for check, declared in CHECKS.items():
+        section = PAGE.partition(f"</a>`{check}` ({declared.severity})\n")[2].partition("\n### ")[0]
+        text, _, commands = section.partition("\n\n")
+        title, _, cure = " ".join(text.split()).partition(" Cure: ")
+        assert title.startswith(f"{declared.title[0].upper()}{declared.title[1:]}. "), check
+        assert cure, check
+        assert 1 <= len([line for line in commands.splitlines() if line.startswith("    ")]) <= 2, check
 
 
 def test_the_page_names_every_option_and_every_field() -> None:
@@ -173,5 +171,5 @@ def test_the_page_names_every_option_and_every_field() -> None:
         f"--{one.name}" for one in options if one.name in ("target", "var", "profile", "warehouse", "accept", "home")
     }
     assert [word for word in sorted(words) if word not in PAGE] == []
-    fields = as_object(Report([], [], [], {}, 0.0), {"job": "", "target": "", "where": "", "home": ""})
+    fields = as_object(Report([], [], {}), {"job": "", "target": "", "where": "", "home": ""})
     assert [name for name in fields if f"`{name}`" not in PAGE] == []

@@ -1,4 +1,4 @@
-"""Where nothing is wrong nothing is said, and nothing is changed by asking."""
+"""A healthy plant has no findings, and preflight changes nothing."""
 
 import hashlib
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 from dev.tests.preflight.broken import STREAMS, Copy, by_id, findings
 from sensor_streams.maintenance import maintain
 from sensor_streams.preflight.facts import CheckpointFacts, Nothing, TableFacts, Unknown
-from sensor_streams.preflight.unchecked import of_facts
+from sensor_streams.preflight.unchecked import unchecked_facts
 from sensor_streams.rebuild import rebuild
 from tests.plant import Plant
 
@@ -19,19 +19,17 @@ TABLES = ("readings", "readings_rejected", "ingested_files", "sensor_features")
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Every file below a folder, and what is in it."""
+    """Return the hash of every file below a folder."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_a_plant_that_ran_is_healthy_all_is_known_of_it_and_asking_changes_nothing(
-    original: Plant, tmp_path: Path
-) -> None:
+def test_a_plant_that_ran_is_healthy_and_preflight_changes_nothing(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path, *TABLES)
     before = hashes(tmp_path)
     facts = copy.facts()
     assert findings(facts) == []
-    assert list(of_facts(facts)) == []
+    assert list(unchecked_facts(facts)) == []
     assert hashes(tmp_path) == before
     assert len(before) > 50
     assert sorted(Path(place).name for place in facts.tables) == sorted(TABLES)
@@ -50,19 +48,17 @@ def test_a_plant_that_ran_is_healthy_all_is_known_of_it_and_asking_changes_nothi
 def test_a_deployment_that_never_ran_is_healthy(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path)
     copy.file.write_text("{}", "utf-8")
-    # What a creation leaves that was killed; the stream clears it away.
+    # A killed CREATE leaves this; the stream removes it.
     (tmp_path / "tables/readings/_delta_log").mkdir(parents=True)
     (tmp_path / "tables/readings/_delta_log/.00000000000000000000.json.f00.tmp").write_text("{}", "utf-8")
     facts = copy.facts(checkpoints=str(tmp_path / "none"))
     assert findings(facts) == []
-    assert list(of_facts(facts)) == []
+    assert list(unchecked_facts(facts)) == []
     assert {table.files for table in facts.tables.values() if isinstance(table, Nothing)} == {0}
     assert not (tmp_path / "none").exists()
 
 
-def test_a_checkpoint_that_was_thrown_away_or_not_finished_its_last_batch_is_no_fault(
-    original: Plant, tmp_path: Path
-) -> None:
+def test_a_removed_checkpoint_or_an_uncommitted_last_batch_is_healthy(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path)
     for left in ("commits/1", "commits/.1.crc"):
         (copy.checkpoint("readings") / "checkpoint" / left).unlink()
@@ -71,7 +67,7 @@ def test_a_checkpoint_that_was_thrown_away_or_not_finished_its_last_batch_is_no_
 
 
 @pytest.mark.slow
-def test_upkeep_is_no_second_writer(original: Plant, tmp_path: Path) -> None:
+def test_maintenance_is_not_a_second_writer(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path, "sensor_features")
     copy.sql("OPTIMIZE {}", "sensor_features")
     copy.sql("ALTER TABLE {} ADD COLUMNS (fresh INT)", "sensor_features")
@@ -87,7 +83,7 @@ def test_upkeep_is_no_second_writer(original: Plant, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_maintenance_of_all_tables_leaves_them_healthy(original: Plant, tmp_path: Path) -> None:
-    # The tables of figures too: maintenance takes all that there are.
+    # With the tables of metrics: maintenance works on all tables.
     copy = Copy.of(original, tmp_path, *[place.name for place in (original.folder / "tables").iterdir()])
     later = datetime.now(UTC) + timedelta(days=31)
     settings = original.settings(checkpoints=str(tmp_path / "checkpoints"))
@@ -99,7 +95,7 @@ def test_maintenance_of_all_tables_leaves_them_healthy(original: Plant, tmp_path
     assert {"OPTIMIZE", "VACUUM START", "VACUUM END"} <= operations
 
 
-def test_other_spellings_of_a_place_are_the_same_place(original: Plant, tmp_path: Path) -> None:
+def test_other_spellings_of_a_path_are_healthy(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path / "a b", "readings")
     link = tmp_path / "link"
     link.symlink_to(copy.folder / "tables")
@@ -110,36 +106,36 @@ def test_other_spellings_of_a_place_are_the_same_place(original: Plant, tmp_path
         f"file:{tmp_path}//a b/./tables/readings",
         f"file:{tmp_path}/link/../link/readings",
     ):
-        copy.enter(copy.name("readings"), spelling)
+        copy.point_entry(copy.name("readings"), spelling)
         assert copy.found(landing=f"{original.landing}/", tables=f"{link}/") == {}, spelling
 
 
-def test_what_does_not_answer_is_told_and_is_no_finding(original: Plant, tmp_path: Path) -> None:
+def test_an_unknown_table_is_reported_and_is_not_a_finding(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path)
-    copy.enter(copy.name("readings"), "nosuch://bucket/readings")
+    copy.point_entry(copy.name("readings"), "nosuch://bucket/readings")
     [moved] = findings(copy.facts())
     assert (moved.check, moved.subject) == ("location.moved", copy.name("readings"))
-    assert "where nobody could look" in moved.found
+    assert "a table that could not be read" in moved.found
     for stream in STREAMS:
         copy.bind(stream, "readings", "nosuch://bucket/readings")
     facts = copy.facts()
-    [told] = of_facts(facts)
-    assert told.subject == "nosuch://bucket/readings"
-    assert "nosuch" in told.because
+    [unchecked] = unchecked_facts(facts)
+    assert unchecked.subject == "nosuch://bucket/readings"
+    assert "nosuch" in unchecked.because
     copy.file.write_text("{half", "utf-8")
     facts = copy.facts()
     assert {type(entry) for entry in facts.entries.values()} == {Unknown}
     assert findings(facts) == []
-    assert {told.subject for told in of_facts(facts)} == {*TABLES, "nosuch://bucket/readings"}
+    assert {one.subject for one in unchecked_facts(facts)} == {*TABLES, "nosuch://bucket/readings"}
 
 
-def test_a_session_that_has_a_catalog_is_asked_for_its_entries(original: Plant, tmp_path: Path) -> None:
+def test_entries_are_read_from_the_catalog_of_the_session(original: Plant, tmp_path: Path) -> None:
     copy = Copy.of(original, tmp_path, "readings")
-    assert copy.catalog.exists("readings"), "the session knows the entries from now on"
+    assert copy.catalog.exists("readings"), "this registers the entries in the session"
     own = replace(copy.catalog, entries=None)
     assert by_id(copy.facts(catalog=own)) == {}
-    copy.enter(copy.name("readings"), tmp_path / "nowhere")
-    assert copy.catalog.exists("readings"), "an entry that leads nowhere is one"
+    copy.point_entry(copy.name("readings"), tmp_path / "nowhere")
+    assert copy.catalog.exists("readings"), "an entry with a missing path exists"
     assert by_id(copy.facts(catalog=own)) == {"location.nothing-there": {"readings"}}
     (tmp_path / "nowhere").mkdir()
     copy.spark.sql(f"DROP TABLE {copy.name('ingested_files')}")

@@ -1,4 +1,4 @@
-"""One place has one spelling, another place has another one. Nothing here starts Spark but the last test."""
+"""Canonical spellings of paths. Only the last test starts Spark."""
 
 import os
 import unicodedata
@@ -15,7 +15,7 @@ from sensor_streams.locations import canonical, inside, same_place
 
 TRIES = 500
 AZURE = "dfs.core.windows.net"
-# What stands in names of folders and is dangerous in an address, beside letters of several alphabets and forms.
+# Characters of folder names that are special in a URI, and letters of several alphabets.
 LETTERS = "abcXYZ019-_.~ %+#?&=:;,'()[]{}|^@!$*üßçéи日\u0308"
 NAMES = st.text(LETTERS, min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 PLAIN = st.text("abcdefgh0123456789", min_size=3, max_size=8)
@@ -23,8 +23,7 @@ PLAIN = st.text("abcdefgh0123456789", min_size=3, max_size=8)
 
 @dataclass(frozen=True)
 class Place:
-    """A place by its parts, as nobody spells it: store, bucket (or container and account, or catalog, schema and
-    volume), folders."""
+    """A path by its parts. bucket, account: or catalog and schema of a volume."""
 
     store: str
     bucket: str
@@ -37,7 +36,7 @@ PLACES = st.builds(Place, st.sampled_from(STORES), PLAIN, PLAIN, st.lists(NAMES,
 
 
 def straight(place: Place) -> str:
-    """The plainest spelling, as a URI has it."""
+    """Return the plain URI."""
     path = "".join(f"/{encoded(name, set())}" for name in place.folders)
     return {
         "s3": f"s3://{place.bucket}{path}",
@@ -50,16 +49,16 @@ def straight(place: Place) -> str:
 
 
 def encoded(name: str, at: set[int]) -> str:
-    """A folder's name with the percent signs encoded, and the characters at these positions."""
-    told = ""
-    for where, letter in enumerate(name):
+    """Encode the percent signs of a name, and the characters at these positions."""
+    text = ""
+    for index, letter in enumerate(name):
         escapes = "".join(f"%{byte:02X}" for byte in letter.encode())
-        told += escapes if letter == "%" or where in at else letter
-    return told
+        text += escapes if letter == "%" or index in at else letter
+    return text
 
 
 def heads(place: Place) -> list[str]:
-    """The ways in which scheme and authority of a place are spelt."""
+    """Return spellings of scheme and authority."""
     bucket, account = place.bucket, place.account
     return {
         "s3": [f"{scheme}://{bucket}{port}" for scheme in ("s3", "s3a", "s3n") for port in ("", ":443", ":80")],
@@ -80,7 +79,7 @@ def in_some_case(draw: st.DrawFn, text: str) -> str:
 
 @st.composite
 def spellings(draw: st.DrawFn, place: Place) -> str:
-    """Some healthy spelling of a place."""
+    """Draw a spelling of a path."""
     head = draw(st.sampled_from(heads(place)))
     if place.store == "file":
         scheme, colon, rest = head.partition(":")
@@ -95,8 +94,8 @@ def spellings(draw: st.DrawFn, place: Place) -> str:
     for name in place.folders:
         before = draw(st.sampled_from(["/", "/", "/", "//", "/./", "/x/../", "/%2E/", "///"]))
         at = draw(st.sets(st.integers(0, len(name) - 1), max_size=len(name)))
-        told = encoded(name, at)
-        path += before + (told if draw(st.booleans()) else lower_escapes(told))
+        text = encoded(name, at)
+        path += before + (text if draw(st.booleans()) else lower_escapes(text))
     return head + path + draw(st.sampled_from(["", "", "/", "//", "/."]))
 
 
@@ -107,7 +106,7 @@ def lower_escapes(text: str) -> str:
 
 @st.composite
 def changes(draw: st.DrawFn, place: Place) -> tuple[str, Place]:
-    """Another place that looks much like this one, and what is other."""
+    """Draw a similar path, and the difference."""
     first, last = place.folders[:-1], place.folders[-1]
     made = {
         "another bucket": replace(place, bucket=place.bucket + "x"),
@@ -128,17 +127,17 @@ def changes(draw: st.DrawFn, place: Place) -> tuple[str, Place]:
     return what, made[what]
 
 
-def test_500_spellings_of_one_place_give_no_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_500_spellings_of_one_path_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
     tried: Counter[str] = Counter()
 
     @settings(max_examples=TRIES, deadline=None, database=None)
     @given(st.data())
     def one(data: st.DataObject) -> None:
         place = data.draw(PLACES)
-        told = data.draw(spellings(place))
-        assert same_place(told, straight(place))
-        assert canonical(canonical(told)) == canonical(told)
-        assert not inside(told, straight(place))
+        text = data.draw(spellings(place))
+        assert same_place(text, straight(place))
+        assert canonical(canonical(text)) == canonical(text)
+        assert not inside(text, straight(place))
         tried[place.store] += 1
 
     one()
@@ -148,12 +147,12 @@ def test_500_spellings_of_one_place_give_no_alarm(capsys: pytest.CaptureFixture[
 
 
 def within(child: Place, parent: Place) -> bool:
-    """True when a place lies in another one, by its parts."""
+    """Return True if a path is below another one, by its parts."""
     same = (child.store, child.bucket, child.account) == (parent.store, parent.bucket, parent.account)
     return same and child.folders[: len(parent.folders)] == parent.folders and child != parent
 
 
-def test_500_places_that_look_alike_are_all_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_500_similar_paths_are_different(capsys: pytest.CaptureFixture[str]) -> None:
     tried: Counter[str] = Counter()
 
     @settings(max_examples=TRIES, deadline=None, database=None)
@@ -161,10 +160,10 @@ def test_500_places_that_look_alike_are_all_told_apart(capsys: pytest.CaptureFix
     def one(data: st.DataObject) -> None:
         place = data.draw(PLACES)
         what, other = data.draw(changes(place))
-        told, also = data.draw(spellings(place)), data.draw(spellings(other))
-        assert not same_place(told, also), what
-        assert inside(also, told) == within(other, place)
-        assert inside(told, also) == within(place, other)
+        text, other_text = data.draw(spellings(place)), data.draw(spellings(other))
+        assert not same_place(text, other_text), what
+        assert inside(other_text, text) == within(other, place)
+        assert inside(text, other_text) == within(place, other)
         tried[what] += 1
 
     one()
@@ -174,7 +173,7 @@ def test_500_places_that_look_alike_are_all_told_apart(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("told", "is_"),
+    ("text", "expected"),
     [
         ("S3A://Bucket/Key//a/", "s3://bucket/Key/a"),
         ("s3a://AKIA:secret@bucket/a", "s3://bucket/a"),
@@ -195,21 +194,21 @@ def test_500_places_that_look_alike_are_all_told_apart(capsys: pytest.CaptureFix
         ("file:///nowhere/a%00b", "file:/nowhere/a\0b"),
         ("/Volumes/Main/Plant/Landing/North", "dbfs:/Volumes/main/plant/landing/North"),
         ("/VolumesOfMine/A", "file:/VolumesOfMine/A"),
-        ("an unknown place", "an unknown place"),
+        ("a relative path", "a relative path"),
         ("", ""),
     ],
 )
-def test_a_spelling_is_what_it_is(told: str, is_: str) -> None:
-    assert canonical(told) == is_
-    assert canonical(is_) == is_
+def test_canonical_spelling(text: str, expected: str) -> None:
+    assert canonical(text) == expected
+    assert canonical(expected) == expected
 
 
-def test_two_keys_of_other_bytes_are_two_places() -> None:
+def test_keys_with_different_bytes_are_different() -> None:
     assert not same_place("s3://b/%FE", "s3://b/%FF")
     assert not same_place("s3://b/ü", "s3://b/u\u0308")
 
 
-def test_a_link_and_what_it_leads_to_are_one_place(tmp_path: Path) -> None:
+def test_a_link_and_its_target_are_one_path(tmp_path: Path) -> None:
     real = tmp_path / "real ü"
     (real / "t").mkdir(parents=True)
     (tmp_path / "link").symlink_to(real)
@@ -221,7 +220,7 @@ def test_a_link_and_what_it_leads_to_are_one_place(tmp_path: Path) -> None:
     assert canonical(f"{tmp_path}/round").startswith("file:/")
 
 
-def test_a_folder_whose_name_looks_encoded_is_found_by_either_spelling(tmp_path: Path) -> None:
+def test_a_folder_with_an_encoded_name_is_found_by_either_spelling(tmp_path: Path) -> None:
     (tmp_path / "a%20b").mkdir()
     literal = f"file:{tmp_path}/a%20b"
     assert same_place(literal, f"{tmp_path}/a%20b"), "as Spark prints it"
@@ -231,13 +230,13 @@ def test_a_folder_whose_name_looks_encoded_is_found_by_either_spelling(tmp_path:
     assert not same_place(literal, f"file:{tmp_path}/a b")
 
 
-def test_what_spark_and_delta_print_is_the_place_that_was_asked_for(spark: SparkSession, tmp_path: Path) -> None:
+def test_paths_printed_by_spark_and_delta_are_equal(spark: SparkSession, tmp_path: Path) -> None:
     spark.sql("CREATE SCHEMA IF NOT EXISTS spelling")
     for number, name in enumerate(["a b ü", "u\u0308", "a%20b", "100%", "a#b?c", "[x] {y}"]):
         folder = tmp_path / name
         spark.range(1).write.format("delta").save(str(folder))
-        told = str(folder).replace("'", "\\'")
-        spark.sql(f"CREATE TABLE spelling.t{number} USING delta LOCATION '{told}'")
+        path = str(folder).replace("'", "\\'")
+        spark.sql(f"CREATE TABLE spelling.t{number} USING delta LOCATION '{path}'")
         detail = spark.sql(f"DESCRIBE DETAIL spelling.t{number}").first()
         described = spark.sql(f"DESCRIBE EXTENDED spelling.t{number}").where("col_name = 'Location'").first()
         assert detail is not None

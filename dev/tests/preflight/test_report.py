@@ -1,22 +1,18 @@
-"""What preflight tells: nothing is passed over, commands can be copied, programs get one object."""
+"""Reports: every finding and unchecked fact appears, commands can be copied, programs get one JSON object."""
 
-import importlib
 import io
 import json
-import pkgutil
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from sensor_streams.preflight import checks
-from sensor_streams.preflight.checks.registry import CHECKS
-from sensor_streams.preflight.facts import Expected, Facts
-from sensor_streams.preflight.families import FAMILIES
+from sensor_streams.preflight.checks.registry import Check, check, family_of
+from sensor_streams.preflight.facts import CheckpointFacts, Entry, Expected, Facts
 from sensor_streams.preflight.findings import Accepted, Finding, Report, Unchecked
-from sensor_streams.preflight.run_checks import Family, Outcome, family_of, run_checks
+from sensor_streams.preflight.run_checks import OBJECTS, Outcome, run_checks
+from sensor_streams_dev.preflight.checks import CHECKS
 from sensor_streams_dev.preflight.terminal_report import JsonObject, Lines, Screen, as_object
 
 HEAD = {"job": "single_task", "target": "dev", "where": "here"}
@@ -25,41 +21,49 @@ MOVED = Finding(
     "location.moved", "error", "device_features", "entry: s3://b\n- a\n+ b", "s3://a", "set the entry right", COMMAND
 )
 LAGS = Finding("checkpoint.temporary", "warning", "readings", "/tmp/x", "a volume", "move it [/x] :bug:")
-FACTS = Facts(Expected("main", "plant", None, "/landing", "/checkpoints", []), {}, {}, {})
+FACTS = Facts(
+    Expected("main", "plant", None, "/landing", "/checkpoints", []),
+    dict.fromkeys("abc", Entry("a", "view", None)),
+    {},
+    {"readings": CheckpointFacts("/checkpoints/readings", None, (), (), (), None)},
+)
 AWAY = [Unchecked("rights", f"table {name}", "HTTP 503") for name in ("a", "b")]
 
 
-def family(name: str, *findings: Finding, objects: int = 1) -> Family:
-    def check(_: Facts) -> Iterator[Finding]:
-        yield from findings
+def checks_that_find(*findings: Finding) -> dict[str, Check]:
+    def check(finding: Finding) -> Check:
+        return Check(finding.severity, "", lambda _: [finding, finding])
 
-    return Family(name, (check,), lambda _: objects)
+    return {finding.check: check(finding) for finding in findings}
 
 
 def report(*findings: Finding, unchecked: tuple[Unchecked, ...] = ()) -> Report:
-    return Report(findings, unchecked, (), {"location": 8, "checkpoint": 8}, 1.25)
+    return Report(findings, unchecked, {"location": 8, "checkpoint": 8}, seconds=1.25)
 
 
-def told(value: Report, *, terminal: bool = False, width: int = 60) -> list[str]:
+def printed(value: Report, *, terminal: bool = False, width: int = 60) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, emoji=False, force_terminal=terminal, color_system=None)
     (Screen if terminal else Lines)(console).report(value, HEAD)
     return out.getvalue().splitlines()
 
 
-def test_errors_come_first_and_a_finding_of_two_checks_is_told_once() -> None:
-    checked = run_checks(FACTS, [family("checkpoint", LAGS, LAGS), family("location", MOVED, objects=3)], [])
+def test_errors_come_first_and_a_repeated_finding_appears_once() -> None:
+    checked = run_checks(FACTS, [], checks=checks_that_find(LAGS, MOVED))
     assert checked.findings == [MOVED, LAGS]
     assert checked.families == {"checkpoint": 1, "location": 3}
 
 
-def test_a_family_that_has_nothing_to_look_at_is_not_called_healthy() -> None:
+def test_a_family_without_objects_is_not_called_healthy() -> None:
     outcomes: list[Outcome] = []
-    families = [family("location"), family("rights", objects=0), family("model", objects=0)]
-    checked = run_checks(FACTS, families, [*AWAY, AWAY[0]], outcomes.append)
-    assert checked.families == {"location": 1, "rights": 0}
+    checked = run_checks(FACTS, [*AWAY, AWAY[0]], outcomes.append, {})
+    assert checked.families == {"location": 3, "checkpoint": 1, "rights": 0}
     assert checked.unchecked == AWAY, "each once"
-    assert [(one.family, one.unchecked) for one in outcomes] == [("location", []), ("rights", AWAY)]
+    assert [(one.family, one.unchecked) for one in outcomes] == [
+        ("location", []),
+        ("checkpoint", []),
+        ("rights", AWAY),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,39 +76,39 @@ def test_a_family_that_has_nothing_to_look_at_is_not_called_healthy() -> None:
         (replace(report(), accepted=[Accepted(MOVED, "r", "2026-12-31")]), 0),
     ],
 )
-def test_the_exit_code_is_0_only_when_all_was_looked_at_and_nothing_counts(value: Report, code: int) -> None:
+def test_the_exit_code_is_0_only_without_findings_and_unchecked_facts(value: Report, code: int) -> None:
     assert value.exit_code == code
     assert as_object(value, HEAD)["exit_code"] == code
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_command_stands_whole_on_a_line_of_its_own(terminal: bool) -> None:
-    lines = told(report(MOVED), terminal=terminal)
+def test_a_command_is_one_unwrapped_line(terminal: bool) -> None:
+    lines = printed(report(MOVED), terminal=terminal)
     assert COMMAND in lines
     assert lines[0] == "error location.moved, device_features"
     assert lines[1:4] == ["  found:    entry: s3://b", "            - a", "            + b"]
     assert "  docs:     docs/preflight.md#location-moved" in lines
 
 
-def test_names_with_brackets_and_colons_are_told_as_they_are() -> None:
-    assert "  to do:    move it [/x] :bug:" in told(report(LAGS))
+def test_names_with_brackets_and_colons_are_printed_unchanged() -> None:
+    assert "  to do:    move it [/x] :bug:" in printed(report(LAGS))
 
 
-def test_what_could_not_be_checked_is_told_by_its_cause() -> None:
-    *_, cause, last = told(report(unchecked=tuple(AWAY)))
+def test_unchecked_facts_are_grouped_by_cause() -> None:
+    *_, cause, last = printed(report(unchecked=tuple(AWAY)))
     assert cause == "could not be checked, because HTTP 503: rights of table a, rights of table b"
-    assert last == "2 could not be checked (16 objects looked at in 1.2 s)"
+    assert last == "2 could not be checked (16 objects checked in 1.2 s)"
 
 
 def test_a_healthy_report_is_one_line() -> None:
-    assert told(report()) == ["healthy (16 objects looked at in 1.2 s)"]
+    assert printed(report()) == ["healthy (16 objects checked in 1.2 s)"]
 
 
-def test_the_table_tells_each_family_while_it_looks() -> None:
+def test_the_live_table_shows_each_family() -> None:
     out = io.StringIO()
     screen = Screen(Console(file=out, width=100, force_terminal=True, color_system=None))
-    with screen.showing():
-        screen.doing("starting Spark")
+    with screen.open():
+        screen.step("starting Spark")
         screen.family(Outcome("location", 8, [MOVED], []))
         screen.family(Outcome("rights", 3, [], AWAY))
         screen.family(Outcome("model", 2, [], []))
@@ -112,7 +116,7 @@ def test_the_table_tells_each_family_while_it_looks() -> None:
         assert text in out.getvalue()
 
 
-def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     value = replace(
         report(MOVED, unchecked=(AWAY[0],)), accepted=[Accepted(LAGS, "moved in July", "2026-07-31")], notes=["n"]
     )
@@ -133,8 +137,8 @@ def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     (accepted,) = found["accepted"]
     assert (accepted["finding"]["check"], accepted["until"]) == ("checkpoint.temporary", "2026-07-31")
     assert accepted["finding"]["command"] is None
-    told = {name: found[name] for name in ("job", "target", "where", "exit_code", "seconds", "families", "notes")}
-    assert told == {
+    rest = {name: found[name] for name in ("job", "target", "where", "exit_code", "seconds", "families", "notes")}
+    assert rest == {
         **HEAD,
         "exit_code": 1,
         "seconds": 1.25,
@@ -143,15 +147,15 @@ def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_what_is_accepted_is_still_told() -> None:
+def test_accepted_findings_are_still_reported() -> None:
     value = replace(report(), accepted=[Accepted(LAGS, "moved in July", "2026-07-31")])
-    assert told(value)[0] == "accepted until 2026-07-31: checkpoint.temporary, readings: moved in July"
+    assert printed(value)[0] == "accepted until 2026-07-31: checkpoint.temporary, readings: moved in July"
 
 
-def test_every_module_of_checks_belongs_to_a_family_and_every_id_too() -> None:
-    listed = {check.__module__ for family in FAMILIES for check in family.checks}
-    modules = [
-        importlib.import_module(f"{checks.__name__}.{one.name}") for one in pkgutil.iter_modules(checks.__path__)
-    ]
-    assert {module.__name__ for module in modules if hasattr(module, "check")} == listed
-    assert {family_of(check) for check in CHECKS} == {family.name for family in FAMILIES}
+def test_every_registered_check_belongs_to_a_family() -> None:
+    assert {family_of(one) for one in CHECKS} == set(OBJECTS)
+
+
+def test_an_id_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="registered twice"):
+        check("location.moved", "error", "a second one")(lambda _: [])

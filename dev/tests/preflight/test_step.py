@@ -1,4 +1,4 @@
-"""A task looks before it starts: it refuses where data would be lost, and says how to go on."""
+"""Preflight of a task: it does not start if data would be lost, and the message says how to continue."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import BindingError, ConfigurationError, PreflightError
 from sensor_streams.fleet import Fleet
-from sensor_streams.preflight.report import docs_of
+from sensor_streams.preflight.findings import docs_of
 from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.preflight.waivers import ACCEPTED_FILE
 from sensor_streams.stores import catalog_of
@@ -29,7 +29,7 @@ CHECK = "location.nothing-there"
 
 @pytest.fixture(scope="module")
 def ran(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    """A plant whose first stream has run, its preflight before it."""
+    """A plant whose first stream has run, with preflight."""
     folder = tmp_path_factory.mktemp("ran")
     sensors = folder / "sensors.yml"
     shutil.copy(FIXTURES / "fleet.yml", sensors)
@@ -40,51 +40,51 @@ def ran(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def astray(ran: Plant) -> Iterator[Plant]:
-    """The same with the entry of its table at A, where nothing lies, and the data at B; right again after."""
+def misplaced(ran: Plant) -> Iterator[Plant]:
+    """The same plant with the entry of its table pointing to an empty path; restored afterwards."""
     before = ran.catalog.identify("readings")
     entries = CatalogFile(ran.folder / "catalog.json")
     entries.add(TableIdentity(before.name, f"{ran.folder}/A/readings", before.table_id))
     yield ran
     entries.add(before)
     (ran.folder / ACCEPTED_FILE).unlink(missing_ok=True)
-    # The session was told of A by another object than the plant's own.
+    # Another catalog object registered the wrong path in the session.
     assert catalog_of(ran.spark, ran.settings()).identify("readings") == before
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return every file below a folder."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def refused(plant: Plant) -> list[str]:
-    """What a start is refused with, in lines."""
-    with pytest.raises(PreflightError) as told:
+    """Return the lines of the error that stops a start."""
+    with pytest.raises(PreflightError) as error:
         plant.run("readings", preflight="refuse")
-    return str(told.value).splitlines()
+    return str(error.value).splitlines()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the preflight logged."""
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the log messages of preflight."""
     return [record.getMessage() for record in caplog.records if record.name == "sensor_streams.preflight"]
 
 
-def test_a_task_is_refused_before_it_reads_or_writes_and_told_what_where_and_what_to_do(astray: Plant) -> None:
-    astray.land("b.json", [reading("pump-1", "power", "00:10:00", 6)])
-    before = contents(astray.folder)
-    first, *rest, last = refused(astray)
-    assert contents(astray.folder) == before
+def test_a_refused_task_reads_and_writes_nothing_and_names_problem_place_and_remedy(misplaced: Plant) -> None:
+    misplaced.land("b.json", [reading("pump-1", "power", "00:10:00", 6)])
+    before = contents(misplaced.folder)
+    first, *rest, last = refused(misplaced)
+    assert contents(misplaced.folder) == before
     assert ".readings: " in first
     assert "Nothing was read or written, no stream was started." in first
     assert "--preflight=warn" in last
     text = "\n".join(rest)
     assert f"error {CHECK}, " in text
-    assert f"{astray.folder}/A/readings" in text
-    assert f"{astray.folder}/tables/readings" in text
+    assert f"{misplaced.folder}/A/readings" in text
+    assert f"{misplaced.folder}/tables/readings" in text
     assert docs_of(CHECK) in text
 
 
-def test_the_entry_set_right_the_task_goes_on_and_its_preflight_costs_seconds(
+def test_after_the_entry_is_corrected_the_task_runs_and_preflight_takes_seconds(
     ran: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran.land("c.json", [reading("pump-1", "power", "00:20:00", 7)])
@@ -92,41 +92,46 @@ def test_the_entry_set_right_the_task_goes_on_and_its_preflight_costs_seconds(
         ran.run("readings", preflight="refuse")
     landed = len(list(ran.landing.glob("*.json")))
     assert ran.sums() == (landed, landed, 0, 0)
-    (line,) = said(caplog)
+    (line,) = logged(caplog)
     assert line.startswith("preflight: 0 findings in "), line
-    # Well below one on a machine with nothing else to do.
+    # Below one second on an idle machine.
     assert float(line.split()[-2]) < 10.0, line
 
 
-def test_the_named_setting_lets_a_task_start_and_the_finding_is_a_line_of_its_log(
-    astray: Plant, caplog: pytest.LogCaptureFixture
+def test_with_the_setting_warn_a_task_starts_and_logs_the_finding(
+    misplaced: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # The stream's own look at what it is bound to is another line of defence, and no setting turns it off.
+    # The stream checks its binding itself; no setting turns that off.
     with caplog.at_level(logging.WARNING), pytest.raises(BindingError, match="does not start"):
-        astray.run("readings", preflight="warn")
-    (line,) = said(caplog)
+        misplaced.run("readings", preflight="warn")
+    (line,) = logged(caplog)
     assert line.startswith(f"preflight: {CHECK}, ")
     assert "\n" not in line
 
 
-def test_an_accepted_finding_lets_a_task_start_until_its_day_has_passed(astray: Plant) -> None:
+def test_an_accepted_finding_lets_a_task_start_until_its_date(misplaced: Plant) -> None:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     entry = {"check": CHECK, "subject": "*", "reason": "on the move", "until": tomorrow.isoformat()}
-    file = astray.folder / ACCEPTED_FILE
+    file = misplaced.folder / ACCEPTED_FILE
     file.write_text(json.dumps({"accepted": [entry]}), "utf-8")
     with pytest.raises(BindingError):
-        astray.run("readings", preflight="refuse")
+        misplaced.run("readings", preflight="refuse")
     file.write_text(json.dumps({"accepted": [{**entry, "until": "2026-01-01"}]}), "utf-8")
-    assert any("it was accepted until 2026-01-01, that has ended: on the move" in line for line in refused(astray))
+    assert any("accepted until 2026-01-01, which has passed: on the move" in line for line in refused(misplaced))
+    # A task does not have the checks of a workspace, but accepts them in the file.
+    elsewhere = {**entry, "check": "rights.missing"}
+    file.write_text(json.dumps({"accepted": [entry, elsewhere]}), "utf-8")
+    with pytest.raises(BindingError):
+        misplaced.run("readings", preflight="refuse")
     file.write_text("accepted: [{check: location.moved}]", "utf-8")
     with pytest.raises(ConfigurationError, match=r"preflight.yml line 1, accepted.0.subject: is missing"):
-        astray.run("readings", preflight="refuse")
+        misplaced.run("readings", preflight="refuse")
 
 
-def test_what_could_not_be_checked_is_a_line_of_the_log_and_refuses_nothing(
+def test_an_unchecked_fact_is_logged_and_does_not_stop_the_task(
     ran: Plant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A registry that nobody answers for; MLflow would ask it for minutes.
+    # No server listens there; MLflow would retry for minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     gone = "http://127.0.0.1:9"
     settings = ran.settings(preflight="refuse", tracking_uri=gone, registry_uri=gone, run="a")
@@ -134,4 +139,4 @@ def test_what_could_not_be_checked_is_a_line_of_the_log_and_refuses_nothing(
         report = refuse_on_findings(ran.catalog, settings, streams_of(["anomaly_scores"]), ran.fleet)
     assert report is not None
     assert [one.check for one in report.unchecked] == ["model"]
-    assert [line for line in said(caplog) if line.startswith("preflight: could not be checked: model of ")]
+    assert [line for line in logged(caplog) if line.startswith("preflight: could not be checked: model of ")]

@@ -1,4 +1,4 @@
-"""Tables read through a SQL warehouse are the tables as they lie: here Spark itself answers the statements."""
+"""Tables read through a SQL warehouse; here Spark answers the statements."""
 
 import json
 import re
@@ -16,11 +16,11 @@ from dev.tests.preflight.double import TOKEN, Double, answer, refusal
 from sensor_streams.preflight.facts import Column, Nothing, TableFacts, Unknown
 from sensor_streams_dev.preflight.warehouse import Warehouse, warehouse
 
-STATEMENTS = "/api/2.0/sql/statements/"
+STATEMENTS = "/api/2.0/sql/statements"
 
 
 def _text(value: Any) -> str | None:
-    """A value as the statement API writes it in a JSON array."""
+    """Return a value as the statement API writes it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, list | dict):
@@ -29,14 +29,14 @@ def _text(value: Any) -> str | None:
 
 
 def _query(spark: SparkSession, statement: str) -> DataFrame:
-    # Databricks takes it as a subquery, open-source Spark does not.
+    # Open-source Spark does not accept this subquery.
     if found := re.fullmatch(r"SELECT min\(version\) AS version FROM \((.*)\)", statement):
         return spark.sql(found[1]).agg(F.min("version").alias("version"))
     return spark.sql(statement)
 
 
 def by_spark(spark: SparkSession, statements: list[str]) -> Callable[[Any], Any]:
-    """Answers of the statement API, by Spark."""
+    """Return a function that answers the statement API with Spark."""
 
     def run(body: Any) -> Any:
         assert body["warehouse_id"] == "w1"
@@ -57,7 +57,7 @@ def by_spark(spark: SparkSession, statements: list[str]) -> Callable[[Any], Any]
 
 
 @pytest.fixture
-def asked(double: Double) -> Warehouse:
+def reader(double: Double) -> Warehouse:
     found = warehouse("w1")
     assert isinstance(found, Warehouse)
     return found
@@ -65,7 +65,7 @@ def asked(double: Double) -> Warehouse:
 
 @pytest.fixture(scope="module")
 def place(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A table with three commits, a partition, a constraint and the change feed, in a folder with odd letters."""
+    """A table with three commits, a partition, a constraint and a change data feed, in a folder with odd characters."""
     place = str(tmp_path_factory.mktemp("ware`house ü") / "t")
     name = f"delta.`{place.replace('`', '``')}`"
     spark.sql(
@@ -77,40 +77,40 @@ def place(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
     return place
 
 
-def test_a_table_is_told_as_it_lies(spark: SparkSession, double: Double, asked: Warehouse, place: str) -> None:
+def test_a_table_is_read(spark: SparkSession, double: Double, reader: Warehouse, place: str) -> None:
     statements: list[str] = []
     double.posts[STATEMENTS] = by_spark(spark, statements)
-    told = asked.table_at(place)
-    assert isinstance(told, TableFacts), told
+    table = reader.table_at(place)
+    assert isinstance(table, TableFacts), table
     (detail,) = spark.sql(f"DESCRIBE DETAIL delta.`{place.replace('`', '``')}`").collect()
-    assert (told.table_id, told.location) == (detail["id"], detail["location"])
-    assert told.columns == [Column("device_id", "string"), Column("value", "double"), Column("day", "date")]
-    assert told.partitions == ["day"]
-    assert told.constraints == {"positive": "value > 0"}
-    assert told.properties["delta.enableChangeDataFeed"] == "true"
-    assert (told.version, told.earliest) == (2, 0)
-    assert [commit.operation for commit in told.history] == ["WRITE", "ADD CONSTRAINT", "CREATE TABLE"]
-    assert abs(told.history[0].at - datetime.now(UTC).timestamp()) < 600
+    assert (table.table_id, table.location) == (detail["id"], detail["location"])
+    assert table.columns == [Column("device_id", "string"), Column("value", "double"), Column("day", "date")]
+    assert table.partitions == ["day"]
+    assert table.constraints == {"positive": "value > 0"}
+    assert table.properties["delta.enableChangeDataFeed"] == "true"
+    assert (table.version, table.earliest) == (2, 0)
+    assert [commit.operation for commit in table.history] == ["WRITE", "ADD CONSTRAINT", "CREATE TABLE"]
+    assert abs(table.history[0].at - datetime.now(UTC).timestamp()) < 600
     assert all(re.match(r"DESCRIBE |SELECT min\(version\)", statement) for statement in statements)
 
 
-def test_a_place_without_a_table_is_told_as_nothing(
-    spark: SparkSession, double: Double, asked: Warehouse, tmp_path: Path
+def test_a_path_without_a_table_is_nothing(
+    spark: SparkSession, double: Double, reader: Warehouse, tmp_path: Path
 ) -> None:
     double.posts[STATEMENTS] = by_spark(spark, [])
-    assert asked.table_at(str(tmp_path)) == Nothing(str(tmp_path), 0)
-    assert asked.table_named("spark_catalog.default.nobody") == Nothing("spark_catalog.default.nobody", 0)
+    assert reader.table_at(str(tmp_path)) == Nothing(str(tmp_path), 0)
+    assert reader.table_named("spark_catalog.default.nobody") == Nothing("spark_catalog.default.nobody", 0)
 
 
-def test_a_name_cannot_become_a_statement(spark: SparkSession, double: Double, asked: Warehouse) -> None:
+def test_a_name_cannot_become_a_statement(spark: SparkSession, double: Double, reader: Warehouse) -> None:
     statements: list[str] = []
     double.posts[STATEMENTS] = by_spark(spark, statements)
-    asked.table_named("a.b.c`; DROP TABLE x; --")
+    reader.table_named("a.b.c`; DROP TABLE x; --")
     assert statements == ["DESCRIBE DETAIL `a`.`b`.`c``; DROP TABLE x; --`"]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "response",
     [
         {},
         {"status": 5},
@@ -133,22 +133,20 @@ def test_a_name_cannot_become_a_statement(spark: SparkSession, double: Double, a
         ["no"],
     ],
 )
-def test_an_answer_that_tells_no_table_is_no_table_and_not_nothing(
-    double: Double, asked: Warehouse, told: object
-) -> None:
-    double.posts[STATEMENTS] = lambda _: told
-    found = asked.table_at("s3://bucket/t")
+def test_a_faulty_answer_is_unknown(double: Double, reader: Warehouse, response: object) -> None:
+    double.posts[STATEMENTS] = lambda _: response
+    found = reader.table_at("s3://bucket/t")
     assert isinstance(found, Unknown)
     assert found.because
 
 
-def test_a_warehouse_that_refuses_is_no_pass_and_gives_no_secret_away(double: Double, asked: Warehouse) -> None:
+def test_a_refusal_is_unknown_and_reveals_no_secret(double: Double, reader: Warehouse) -> None:
     for fault in (
         lambda _: refusal(404, "RESOURCE_DOES_NOT_EXIST", f"no warehouse for {TOKEN}"),
         lambda _: refusal(403, "PERMISSION_DENIED", f"{TOKEN} may not"),
         lambda _: answer("no"),
     ):
         double.faults[STATEMENTS] = fault
-        found = asked.table_at("s3://bucket/t")
+        found = reader.table_at("s3://bucket/t")
         assert isinstance(found, Unknown)
         assert TOKEN not in found.because

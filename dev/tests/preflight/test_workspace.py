@@ -1,4 +1,4 @@
-"""What a workspace tells is told on; what it does not tell is no pass."""
+"""Facts of a workspace, and faults: an answer that is missing is never a pass."""
 
 import random
 import time
@@ -19,78 +19,77 @@ from dev.tests.preflight.double import (
     fill,
     refusal,
 )
-from dev.tests.preflight.jobs import expected_of
+from dev.tests.preflight.jobs import expected_of, findings_in
 from sensor_streams.errors import ConfigurationError
-from sensor_streams.preflight.facts import Entry, Expected, Facts, Unknown
+from sensor_streams.preflight.facts import Entry, Expected, Unknown
 from sensor_streams.preflight.findings import NOT_CHECKED, Finding, Report, Unchecked
-from sensor_streams.preflight.unchecked import of_facts
 from sensor_streams.streams import BY_NAME
-from sensor_streams_dev.preflight.checks import reach, rights
-from sensor_streams_dev.preflight.workspace_client import Patience
+from sensor_streams_dev.preflight.workspace_client import Timeouts
+from sensor_streams_dev.preflight.workspace_facts import FactsInWorkspace, unchecked_in_workspace
 from sensor_streams_dev.preflight.workspace_objects import Registered, WorkspaceRegistered
 
-MEANT = expected_of()
-# Of a smaller job: one stream with a model.
+EXPECTED = expected_of()
+# A smaller job: one stream with a model.
 SMALL = expected_of([BY_NAME["anomaly_scores"]])
 
 
-def gather(meant: Expected, **how: object) -> Registered:
-    return WorkspaceRegistered(patience=Patience(10, 20), **how).gather(meant)  # type: ignore[arg-type]
+def gather(expected: Expected, **how: object) -> Registered:
+    return WorkspaceRegistered(timeouts=Timeouts(10, 20), **how).gather(expected)  # type: ignore[arg-type]
 
 
-def judged(meant: Expected, told: Registered) -> tuple[list[Finding], list[Unchecked]]:
-    """Findings and what could not be checked."""
-    facts = Facts(meant, told.entries, {}, {}, told.others, told.facts)
-    return [*rights.check(facts), *reach.check(facts)], list(of_facts(facts))
+def judged(expected: Expected, registered: Registered) -> tuple[list[Finding], list[Unchecked]]:
+    """Return the findings and the unchecked facts."""
+    facts = FactsInWorkspace(expected, registered.entries, {}, {}, registered.others, workspace=registered.facts)
+    return [*findings_in("rights", facts), *findings_in("location", facts)], list(unchecked_in_workspace(facts))
 
 
-def test_a_workspace_that_is_as_it_should_be_is_silent(double: Double) -> None:
-    fill(double, MEANT)
-    told = gather(MEANT)
-    assert judged(MEANT, told) == ([], [])
-    assert told.entries["alerts"] == Entry("plant.live.alerts", "external", "s3://bucket/tables/alerts")
-    assert told.facts.models == {"plant.live.anomaly": "3", "plant.live.remaining_life": "3"}
-    assert told.facts.volumes["plant.live.landing"] == "s3://bucket/volumes/plant.live.landing"
-    assert told.facts.principal == PRINCIPAL
-    assert isinstance(told.skew, float)
-    assert abs(told.skew) < 30
+def test_a_healthy_workspace_has_no_findings(double: Double) -> None:
+    fill(double, EXPECTED)
+    registered = gather(EXPECTED)
+    assert judged(EXPECTED, registered) == ([], [])
+    assert registered.entries["alerts"] == Entry("plant.live.alerts", "external", "s3://bucket/tables/alerts")
+    assert registered.facts.models == {"plant.live.anomaly": "3", "plant.live.remaining_life": "3"}
+    assert registered.facts.volumes["plant.live.landing"] == "s3://bucket/volumes/plant.live.landing"
+    assert registered.facts.principal == PRINCIPAL
+    assert isinstance(registered.skew, float)
+    assert abs(registered.skew) < 30
 
 
-def test_each_object_is_asked_for_once_by_get_within_3_s_when_an_answer_takes_50_ms(double: Double) -> None:
-    fill(double, MEANT)
+def test_each_object_is_requested_once_by_get_and_all_within_3_s(double: Double) -> None:
+    fill(double, EXPECTED)
     double.delay = 0.05
     begin = time.monotonic()
-    told = gather(MEANT)
+    registered = gather(EXPECTED)
     seconds = time.monotonic() - begin
-    assert judged(MEANT, told) == ([], [])
+    assert judged(EXPECTED, registered) == ([], [])
     assert {method for method, _ in double.calls} == {"GET"}
-    assert [path for path, count in Counter(double.asked()).items() if count > 1] == []
-    # Who asks, three lists, and for catalog, schema, ten tables, two volumes and two models: the object and the rights.
-    assert len(double.asked()) == 1 + 3 + 2 * (1 + 1 + 10 + 2 + 2)
+    assert [path for path, count in Counter(double.paths()).items() if count > 1] == []
+    # The caller, three lists; object and privileges of catalog, schema, ten tables, two volumes and two models.
+    assert len(double.paths()) == 1 + 3 + 2 * (1 + 1 + 10 + 2 + 2)
     assert seconds < 3, f"{len(double.calls)} calls took {seconds:.1f} s"
 
 
 def test_all_pages_of_a_listing_are_read(double: Double) -> None:
-    fill(double, MEANT)
+    fill(double, EXPECTED)
     key, tables = double.lists[f"{UNITY}/tables"]
     double.lists[f"{UNITY}/tables"] = key, [*tables, *(external(f"plant.live.x{n}", f"s3://x/{n}") for n in range(25))]
     places = [{"name": f"place{n}", "url": f"s3://bucket{n}/"} for n in range(25)]
     double.lists[f"{UNITY}/external-locations"][1][:0] = places
     double.page = 7
-    told = gather(MEANT)
-    assert not isinstance(told.others, Unknown)
-    assert sorted(other.name for other in told.others) == sorted(f"plant.live.x{n}" for n in range(25))
-    assert judged(MEANT, told) == ([], [])
+    registered = gather(EXPECTED)
+    assert not isinstance(registered.others, Unknown)
+    assert sorted(other.name for other in registered.others) == sorted(f"plant.live.x{n}" for n in range(25))
+    assert judged(EXPECTED, registered) == ([], [])
 
 
-def test_a_table_without_an_entry_is_one_to_make_and_takes_the_rights_for_that(double: Double) -> None:
-    fill(double, MEANT)
+def test_a_new_table_needs_the_privileges_to_create_it(double: Double) -> None:
+    fill(double, EXPECTED)
     del double.records[f"{UNITY}/tables/plant.live.alerts"]
     double.grants["schema", "plant.live"][PRINCIPAL] = ["USE_SCHEMA"]
     double.grants["external_location", "tables"][PRINCIPAL] = ["READ_FILES"]
-    told = gather(MEANT)
-    assert told.entries["alerts"] is None
-    findings, unchecked = judged(MEANT, told)
+    registered = gather(EXPECTED)
+    assert registered.entries["alerts"] is None
+    findings, unchecked = judged(EXPECTED, registered)
     assert [(one.check, one.command) for one in findings] == [
         ("rights.missing", "GRANT CREATE TABLE ON SCHEMA `plant`.`live` TO `runner@example.org`"),
         (
@@ -117,12 +116,12 @@ def test_a_table_without_an_entry_is_one_to_make_and_takes_the_rights_for_that(d
         (("function", "plant.live.anomaly"), "EXECUTE", "GRANT EXECUTE ON FUNCTION `plant`.`live`.`anomaly` TO"),
     ],
 )
-def test_each_privilege_that_lacks_is_found_with_the_statement_that_grants_it(
+def test_each_missing_privilege_is_found_with_its_grant(
     double: Double, what: tuple[str, str], privilege: str, command: str
 ) -> None:
-    fill(double, MEANT)
+    fill(double, EXPECTED)
     double.grants[what][PRINCIPAL].remove(privilege)
-    findings, unchecked = judged(MEANT, gather(MEANT))
+    findings, unchecked = judged(EXPECTED, gather(EXPECTED))
     assert [(one.check, one.severity, one.command) for one in findings] == [
         ("rights.missing", "error", f"{command} `{PRINCIPAL}`")
     ]
@@ -130,55 +129,55 @@ def test_each_privilege_that_lacks_is_found_with_the_statement_that_grants_it(
 
 
 @pytest.mark.parametrize("group", ["streamers", "account users"])
-def test_a_right_that_comes_through_a_group_is_a_right(double: Double, group: str) -> None:
-    fill(double, MEANT)
+def test_privileges_of_a_group_count(double: Double, group: str) -> None:
+    fill(double, EXPECTED)
     double.grants["table", "plant.live.alerts"] = {PRINCIPAL: ["SELECT"], group: ["MODIFY"]}
-    assert judged(MEANT, gather(MEANT)) == ([], [])
+    assert judged(EXPECTED, gather(EXPECTED)) == ([], [])
 
 
 @pytest.mark.parametrize("owner", [PRINCIPAL, "streamers"])
-def test_who_owns_a_table_lacks_nothing_on_it(double: Double, owner: str) -> None:
-    fill(double, MEANT)
+def test_the_owner_of_a_table_has_every_privilege(double: Double, owner: str) -> None:
+    fill(double, EXPECTED)
     double.grants["table", "plant.live.alerts"] = {}
     double.records[f"{UNITY}/tables/plant.live.alerts"]["owner"] = owner
-    assert judged(MEANT, gather(MEANT)) == ([], [])
+    assert judged(EXPECTED, gather(EXPECTED)) == ([], [])
 
 
-def test_the_rights_are_those_of_the_principal_that_the_job_runs_as(double: Double) -> None:
+def test_the_privileges_are_those_of_the_jobs_principal(double: Double) -> None:
     application = "0b8c2d3e-0000-4000-8000-0123456789ab"
-    meant = replace(MEANT, principal=application)
-    fill(double, meant)
+    expected = replace(EXPECTED, principal=application)
+    fill(double, expected)
     double.lists["/api/2.0/preview/scim/v2/ServicePrincipals"] = (
         "Resources",
         [{"applicationId": application, "groups": [{"display": "jobs"}]}],
     )
     held = double.grants
     double.grants = {what: {"jobs": of[PRINCIPAL]} for what, of in held.items()}
-    assert judged(meant, gather(meant)) == ([], [])
+    assert judged(expected, gather(expected)) == ([], [])
     double.grants["table", "plant.live.alerts"] = {PRINCIPAL: ["SELECT", "MODIFY"]}
-    findings, unchecked = judged(meant, gather(meant))
+    findings, unchecked = judged(expected, gather(expected))
     assert [(one.subject, one.found) for one in findings] == [
         (f"{application} on table plant.live.alerts", "no privilege")
     ]
     assert unchecked == []
 
 
-def test_a_right_that_lacks_is_not_known_when_the_groups_are_not(double: Double) -> None:
-    meant = replace(MEANT, principal="somebody@example.org")
-    fill(double, meant)
-    findings, unchecked = judged(meant, gather(meant))
+def test_privileges_are_unknown_if_the_groups_are_unknown(double: Double) -> None:
+    expected = replace(EXPECTED, principal="somebody@example.org")
+    fill(double, expected)
+    findings, unchecked = judged(expected, gather(expected))
     assert findings == []
     assert {one.check for one in unchecked} == {"rights"}
     assert "groups of somebody@example.org are not known" in unchecked[0].because
 
 
-def test_places_outside_and_under_read_only_locations_are_found(double: Double) -> None:
-    fill(double, MEANT)
+def test_paths_outside_and_in_read_only_locations_are_found(double: Double) -> None:
+    fill(double, EXPECTED)
     double.records[f"{UNITY}/tables/plant.live.alerts"]["storage_location"] = "s3://bucket/tables2/alerts"
     double.lists[f"{UNITY}/external-locations"][1].append(
         {"name": "old", "url": "s3://bucket/tables/readings/", "credential_name": "keys", "read_only": True}
     )
-    findings, unchecked = judged(MEANT, gather(MEANT))
+    findings, unchecked = judged(EXPECTED, gather(EXPECTED))
     assert [(one.check, one.subject) for one in findings] == [
         ("location.read-only", "table plant.live.readings"),
         ("location.outside-external-location", "table plant.live.alerts"),
@@ -186,42 +185,44 @@ def test_places_outside_and_under_read_only_locations_are_found(double: Double) 
     assert unchecked == []
 
 
-def test_a_credential_that_only_reads_makes_its_location_read_only(double: Double) -> None:
+def test_a_read_only_credential_makes_its_location_read_only(double: Double) -> None:
     fill(double, SMALL)
     double.lists[f"{UNITY}/credentials"] = ("credentials", [{"name": "keys", "read_only": True}])
     findings, _ = judged(SMALL, gather(SMALL))
     assert [(one.check, one.subject) for one in findings] == [("location.read-only", "table plant.live.anomaly_scores")]
-    assert "credential keys, which only reads" in findings[0].found
+    assert "the read-only credential keys" in findings[0].found
 
 
-def test_who_may_see_no_external_location_has_not_checked_the_places(double: Double) -> None:
-    fill(double, MEANT)
+def test_paths_are_unchecked_if_the_caller_sees_no_external_location(double: Double) -> None:
+    fill(double, EXPECTED)
     double.lists[f"{UNITY}/external-locations"] = ("external_locations", [])
-    findings, unchecked = judged(MEANT, gather(MEANT))
+    findings, unchecked = judged(EXPECTED, gather(EXPECTED))
     assert findings == []
     assert [one.subject for one in unchecked] == ["external locations"]
 
 
 @pytest.mark.parametrize("gone", ["catalogs/plant", "volumes/plant.live.landing"])
-def test_a_catalog_or_volume_that_is_not_there_is_found(double: Double, gone: str) -> None:
-    fill(double, MEANT)
+def test_a_missing_catalog_or_volume_is_found(double: Double, gone: str) -> None:
+    fill(double, EXPECTED)
     del double.records[f"{UNITY}/{gone}"]
-    findings, unchecked = judged(MEANT, gather(MEANT))
+    findings, unchecked = judged(EXPECTED, gather(EXPECTED))
     assert [one.check for one in findings] == ["location.no-object"]
     assert unchecked == []
 
 
-def test_only_the_write_test_that_was_asked_for_is_more_than_a_get(double: Double) -> None:
-    fill(double, MEANT)
+def test_only_the_write_test_is_a_post(double: Double) -> None:
+    fill(double, EXPECTED)
     bodies = []
 
     def test(body: object) -> object:
         bodies.append(body)
         operations = {"LIST": "PASS", "READ": "PASS", "WRITE": "FAIL", "DELETE": "SKIP"}
-        return {"results": [{"operation": name, "result": told, "message": ""} for name, told in operations.items()]}
+        return {
+            "results": [{"operation": name, "result": result, "message": ""} for name, result in operations.items()]
+        }
 
     double.posts[f"{UNITY}/validate-storage-credentials"] = test
-    findings, unchecked = judged(MEANT, gather(MEANT, probe_write=True))
+    findings, unchecked = judged(EXPECTED, gather(EXPECTED, probe_write=True))
     assert [method for method, _ in double.calls if method != "GET"] == ["POST"]
     assert bodies == [{"storage_credential_name": "keys", "external_location_name": "tables"}]
     assert [(one.check, one.found) for one in findings] == [("location.no-write", "WRITE fails")]
@@ -229,17 +230,17 @@ def test_only_the_write_test_that_was_asked_for_is_more_than_a_get(double: Doubl
 
 
 @pytest.mark.parametrize(
-    "spoilt", [{}, {"results": []}, {"results": [{"operation": "READ", "result": "PASS"}]}, {"results": 5}]
+    "faulty", [{}, {"results": []}, {"results": [{"operation": "READ", "result": "PASS"}]}, {"results": 5}]
 )
-def test_a_write_test_that_tells_nothing_of_writing_is_no_pass(double: Double, spoilt: object) -> None:
+def test_a_write_test_without_a_result_for_writing_is_not_a_pass(double: Double, faulty: object) -> None:
     fill(double, SMALL)
-    double.posts[f"{UNITY}/validate-storage-credentials"] = lambda _: spoilt
+    double.posts[f"{UNITY}/validate-storage-credentials"] = lambda _: faulty
     findings, unchecked = judged(SMALL, gather(SMALL, probe_write=True))
     assert findings == []
     assert [one.check for one in unchecked] == ["location.no-write"]
 
 
-def test_a_wait_that_the_workspace_asks_for_is_kept(double: Double) -> None:
+def test_a_retry_after_header_is_respected(double: Double) -> None:
     fill(double, SMALL)
     path, times = f"{UNITY}/tables/plant.live.anomaly_scores", []
 
@@ -254,7 +255,7 @@ def test_a_wait_that_the_workspace_asks_for_is_kept(double: Double) -> None:
     assert times[1] - times[0] >= 1
 
 
-def test_no_secret_is_in_what_is_told(double: Double) -> None:
+def test_no_secret_appears_in_a_message(double: Double) -> None:
     fill(double, SMALL)
     other = "dapi0123456789abcdef0123456789abcdef"
     for path in double.records:
@@ -265,30 +266,34 @@ def test_no_secret_is_in_what_is_told(double: Double) -> None:
     assert other not in str(unchecked)
 
 
-def test_wrong_credentials_no_host_and_no_credentials_are_no_pass(
+def test_wrong_or_missing_credentials_and_an_unreachable_host_are_not_a_pass(
     double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(double, SMALL)
     monkeypatch.setenv("DATABRICKS_TOKEN", "another")
     refused = gather(SMALL)
     monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:1")
-    unreachable = WorkspaceRegistered(patience=Patience(0.5, 1)).gather(SMALL)
+    unreachable = WorkspaceRegistered(timeouts=Timeouts(0.5, 1)).gather(SMALL)
     monkeypatch.delenv("DATABRICKS_TOKEN")
     none = gather(SMALL)
-    for told, because in ((refused, "401"), (unreachable, "it cannot be reached"), (none, "databricks auth login")):
-        findings, unchecked = judged(SMALL, told)
+    for registered, because in (
+        (refused, "401"),
+        (unreachable, "it cannot be reached"),
+        (none, "databricks auth login"),
+    ):
+        findings, unchecked = judged(SMALL, registered)
         assert findings == []
-        assert all(isinstance(entry, Unknown) for entry in told.entries.values())
-        assert all(isinstance(held, Unknown) for held in told.facts.rights.values())
+        assert all(isinstance(entry, Unknown) for entry in registered.entries.values())
+        assert all(isinstance(held, Unknown) for held in registered.facts.rights.values())
         assert any(because in one.because for one in unchecked), unchecked
 
 
-def test_a_profile_that_is_not_there_is_wrong_use(double: Double) -> None:
+def test_an_unknown_profile_is_a_configuration_error(double: Double) -> None:
     with pytest.raises(ConfigurationError, match="nobody"):
         gather(SMALL, profile="nobody")
 
 
-# Each of these spoils one answer. The first ones are told at once, the others take time to be seen.
+# Faults of one answer. Those of SLOW take time.
 FAULTS: Mapping[str, Callable[[Double, Request], Response]] = {
     "400": lambda *_: refusal(400, "INVALID_PARAMETER_VALUE", "no"),
     "401": lambda *_: refusal(401, "UNAUTHENTICATED", "no"),
@@ -333,17 +338,17 @@ def _drip(double: Double) -> Iterator[bytes]:
 
 
 PERMISSIONS = f"{UNITY}/effective-permissions"
-# What is asked → what is not known when that has no answer.
-ASKED: Mapping[str, Callable[[Registered], object]] = {
-    f"{UNITY}/tables/plant.live.anomaly_scores": lambda told: told.entries["anomaly_scores"],
-    f"{UNITY}/tables/plant.live.device_features": lambda told: told.entries["device_features"],
-    f"{UNITY}/volumes/plant.live.checkpoints": lambda told: told.facts.volumes["plant.live.checkpoints"],
-    f"{UNITY}/models/plant.live.anomaly": lambda told: told.facts.models["plant.live.anomaly"],
-    f"{UNITY}/external-locations": lambda told: told.facts.external_locations,
-    f"{UNITY}/credentials": lambda told: told.facts.credentials,
-    f"{UNITY}/tables": lambda told: told.others,
+# Request → fact that is unknown without its answer.
+QUERIES: Mapping[str, Callable[[Registered], object]] = {
+    f"{UNITY}/tables/plant.live.anomaly_scores": lambda registered: registered.entries["anomaly_scores"],
+    f"{UNITY}/tables/plant.live.device_features": lambda registered: registered.entries["device_features"],
+    f"{UNITY}/volumes/plant.live.checkpoints": lambda registered: registered.facts.volumes["plant.live.checkpoints"],
+    f"{UNITY}/models/plant.live.anomaly": lambda registered: registered.facts.models["plant.live.anomaly"],
+    f"{UNITY}/external-locations": lambda registered: registered.facts.external_locations,
+    f"{UNITY}/credentials": lambda registered: registered.facts.credentials,
+    f"{UNITY}/tables": lambda registered: registered.others,
     **{
-        f"{PERMISSIONS}/{kind}/{name}": lambda told, kind=kind, name=name: told.facts.rights[kind, name]  # type: ignore[misc]
+        f"{PERMISSIONS}/{kind}/{name}": lambda registered, kind=kind, name=name: registered.facts.rights[kind, name]  # type: ignore[misc]
         for kind, name in (
             ("catalog", "plant"),
             ("schema", "plant.live"),
@@ -356,66 +361,66 @@ ASKED: Mapping[str, Callable[[Registered], object]] = {
 }
 
 
-def spoil(double: Double, chosen: Mapping[str, Callable[[Double, Request], Response]]) -> None:
+def break_answers(double: Double, chosen: Mapping[str, Callable[[Double, Request], Response]]) -> None:
     double.faults = {
         path: lambda request, fault=fault: fault(double, request)  # type: ignore[misc]
         for path, fault in chosen.items()
     }
 
 
-def test_none_of_200_random_faults_is_taken_for_health_or_ends_in_a_traceback(double: Double) -> None:
+def test_200_random_faults_are_neither_healthy_nor_a_traceback(double: Double) -> None:
     fill(double, SMALL)
     chance, done, kinds = random.Random(7), 0, Counter[str]()
     while done < 184:
-        paths = chance.sample(sorted(ASKED), 4)
+        paths = chance.sample(sorted(QUERIES), 4)
         names = [chance.choice(sorted(FAULTS)) for _ in paths]
-        spoil(double, {path: FAULTS[name] for path, name in zip(paths, names, strict=True)})
-        told = gather(SMALL)
-        findings, unchecked = judged(SMALL, told)
-        silent = [(p, n) for p, n in zip(paths, names, strict=True) if not isinstance(ASKED[p](told), Unknown)]
+        break_answers(double, {path: FAULTS[name] for path, name in zip(paths, names, strict=True)})
+        registered = gather(SMALL)
+        findings, unchecked = judged(SMALL, registered)
+        silent = [(p, n) for p, n in zip(paths, names, strict=True) if not isinstance(QUERIES[p](registered), Unknown)]
         assert silent == []
-        # What was answered is known all the same.
+        # Other answers are known.
         rights = {path for path in paths if path.startswith(PERMISSIONS)}
-        spoilt = {path.rpartition("/")[2] for path in paths if path not in rights}
-        for path, known in ASKED.items():
-            if path not in paths and path.rpartition("/")[2] not in spoilt:
-                assert not isinstance(known(told), Unknown), (path, paths, names)
-        assert Report(findings, unchecked, [], {}, 0.0).exit_code == NOT_CHECKED
+        unknown = {path.rpartition("/")[2] for path in paths if path not in rights}
+        for path, known in QUERIES.items():
+            if path not in paths and path.rpartition("/")[2] not in unknown:
+                assert not isinstance(known(registered), Unknown), (path, paths, names)
+        assert Report(findings, unchecked, {}).exit_code == NOT_CHECKED
         assert len(unchecked) >= len(paths)
         done, kinds = done + len(paths), kinds + Counter(names)
     assert set(kinds) == set(FAULTS)
     for fault in SLOW.values():
-        spoil(double, dict.fromkeys(list(ASKED)[:8], fault))
-        told = WorkspaceRegistered(patience=Patience(0.4, 1.2)).gather(SMALL)
-        findings, unchecked = judged(SMALL, told)
-        assert all(isinstance(ASKED[path](told), Unknown) for path in double.faults)
-        assert Report(findings, unchecked, [], {}, 0.0).exit_code == NOT_CHECKED
+        break_answers(double, dict.fromkeys(list(QUERIES)[:8], fault))
+        registered = WorkspaceRegistered(timeouts=Timeouts(0.4, 1.2)).gather(SMALL)
+        findings, unchecked = judged(SMALL, registered)
+        assert all(isinstance(QUERIES[path](registered), Unknown) for path in double.faults)
+        assert Report(findings, unchecked, {}).exit_code == NOT_CHECKED
         done += len(double.faults)
     print(f"{done} faults: {dict(kinds)}")
     assert done >= 200
 
 
-def test_pages_that_lead_in_a_circle_are_not_read_for_long(double: Double) -> None:
+def test_repeating_pages_are_read_twice(double: Double) -> None:
     fill(double, SMALL)
     path = f"{UNITY}/external-locations"
     double.faults[path] = lambda _: answer({"next_page_token": "again"})
-    told = gather(SMALL).facts.external_locations
-    assert isinstance(told, Unknown)
-    assert "circle" in told.because
-    assert double.asked().count(path) == 2
+    registered = gather(SMALL).facts.external_locations
+    assert isinstance(registered, Unknown)
+    assert "repeat" in registered.because
+    assert double.paths().count(path) == 2
 
 
-def test_an_answer_of_another_object_is_no_answer(double: Double) -> None:
+def test_an_answer_about_another_object_is_unknown(double: Double) -> None:
     fill(double, SMALL)
     double.records[f"{UNITY}/tables/plant.live.anomaly_scores"]["full_name"] = "plant.live.alerts"
-    told = gather(SMALL)
-    assert isinstance(told.entries["anomaly_scores"], Unknown)
-    assert isinstance(told.facts.rights["table", "plant.live.anomaly_scores"], Unknown)
+    registered = gather(SMALL)
+    assert isinstance(registered.entries["anomaly_scores"], Unknown)
+    assert isinstance(registered.facts.rights["table", "plant.live.anomaly_scores"], Unknown)
 
 
-def test_a_listing_that_is_cut_off_at_a_page_is_not_taken_for_whole(double: Double) -> None:
+def test_an_incomplete_list_is_unknown(double: Double) -> None:
     fill(double, SMALL)
     double.lists[f"{UNITY}/tables"] = ("tables", double.lists[f"{UNITY}/tables"][1][:1])
-    told = gather(SMALL)
-    assert isinstance(told.others, Unknown)
-    assert "lacks" in told.others.because
+    registered = gather(SMALL)
+    assert isinstance(registered.others, Unknown)
+    assert "incomplete" in registered.others.because

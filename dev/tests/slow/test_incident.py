@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.tests.preflight.broken import said_of
+from dev.tests.preflight.broken import findings_of
 from dev.tests.runner.bundles import Running, project
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.checkpoint.offsets import position_of
@@ -53,7 +53,7 @@ def test_a_wrong_table_location_stops_the_task_before_a_batch_until_it_is_correc
     job.write_text(soon.replace("max_retries: 3", "max_retries: 1"), "utf-8")
     minutes = range(0, 60, 5)
     plant.land("more.json", [reading("pump-1", "power", f"2026-01-02T10:{minute:02}:00Z", 5) for minute in minutes])
-    assert said_of(plant) == {}
+    assert findings_of(plant) == {}
 
     # A migration: the table is now registered at A, its data is still at B.
     right = plant.catalog.identify(TABLE)

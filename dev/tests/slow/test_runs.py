@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dev.tests.preflight.broken import said_of
+from dev.tests.preflight.broken import findings_of
 from dev.tests.runner.bundles import Running, bundle, left, project, waits
 from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.streams import STREAMS
@@ -184,7 +184,7 @@ def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant:
         assert running.wait() == 130
     assert left(tree) == []
     assert checkpoints(plant) == before
-    assert said_of(plant) == {}, "preflight has no findings"
+    assert findings_of(plant) == {}, "preflight has no findings"
     assert plant.differing() == []
     lines, accepted, rejected, duplicates = plant.sums()
     assert lines == accepted + rejected + duplicates > 0

@@ -1,4 +1,4 @@
-"""A real Unity Catalog server as a process of its own, on loopback, with its state in memory."""
+"""A real Unity Catalog server in its own process, on loopback, with its state in memory."""
 
 import base64
 import os
@@ -19,22 +19,22 @@ API = "/api/2.1/unity-catalog"
 
 @dataclass(frozen=True)
 class Server:
-    """Its process, its address, and the folder that it may lead to."""
+    """Process and address of the server, and the folder that it may use."""
 
     process: "subprocess.Popen[bytes]"
     host: str
     folder: Path
 
     def make(self, kind: str, **record: Any) -> requests.Response:
-        """Ask it to make an object."""
+        """Create an object."""
         return requests.post(f"{self.host}{API}/{kind}", json=record, timeout=30)
 
     def remove(self, path: str) -> requests.Response:
-        """Ask it to forget an object: `tables/plant.live.readings`."""
+        """Remove an object, such as `tables/plant.live.readings`."""
         return requests.delete(f"{self.host}{API}/{path}", timeout=30)
 
     def place(self, name: str) -> str:
-        """The address of a folder below its own."""
+        """Return the address of a folder below its own."""
         return (self.folder / name).as_uri()
 
     def table(self, name: str, location: str) -> requests.Response:
@@ -51,17 +51,17 @@ class Server:
         )
 
     def stop(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """A server with a credential, the external locations `tables` and `old`, and the schema plant.live."""
+    """Start a server with a credential, the external locations `tables` and `old`, and the schema plant.live."""
     binary = os.environ.get("UNITY_SERVER")
     if not binary:
-        pytest.fail("UNITY_SERVER names no server: run `make test-unity`, which builds one")
+        pytest.fail("UNITY_SERVER is not set: run `make test-unity`, which builds one")
     data = folder / "data"
     for name in ("tables", "old", "elsewhere"):
         (data / name).mkdir(parents=True)
@@ -83,7 +83,7 @@ def serving(folder: Path) -> Iterator[Server]:
         server = Server(process, f"http://127.0.0.1:{port}", data)
         try:
             _wait(server, folder / "server.log")
-            _furnish(server)
+            _fill(server)
             yield server
         finally:
             server.stop()
@@ -100,7 +100,7 @@ def _wait(server: Server, log: Path) -> None:
     pytest.fail(f"the server does not answer: {log.read_text('utf-8')}")
 
 
-def _furnish(server: Server) -> None:
+def _fill(server: Server) -> None:
     role = {"role_arn": "arn:aws:iam::123456789012:role/streams"}
     for kind, record in (
         ("credentials", {"name": "keys", "purpose": "STORAGE", "aws_iam_role": role}),

@@ -1,1 +1,1 @@
-"""What will lose data or fail, found before the first batch does. It reads, and changes nothing."""
+"""Find problems before the first batch does. Preflight only reads."""

@@ -1,4 +1,4 @@
-"""What a stream's checkpoint folder holds, and who holds it. Nothing is written."""
+"""Read a stream's checkpoint folder. Nothing is written."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,20 +12,20 @@ from sensor_streams.checkpoint.offsets import batches_in, offsets_of
 from sensor_streams.errors import TableError
 from sensor_streams.preflight.facts import CheckpointFacts, SourceOffset, Unknown
 
-# An attempt later than any other: all of the asking run are its own.
+# Later than any real attempt, so that every attempt of the caller's run counts as its own.
 _ANY_ATTEMPT = 2**62
 
 
 def holders(folders: Sequence[Path], own_run: str | None, timeout: timedelta) -> Mapping[Path, str]:
-    """Those checkpoints that a living run other than the asking one holds, and who that is.
+    """Return the checkpoints that another run holds, with that run.
 
-    Where somebody seems to hold one, it is watched for at most `timeout`; else nothing is waited for.
+    Waits for a heartbeat for at most `timeout`, and only if a checkpoint seems to be held.
     """
     return dict(in_use(folders, this_process(own_run or "", _ANY_ATTEMPT), timeout, Event().wait))
 
 
 def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts | Unknown:
-    """What lies in the checkpoint folder of a stream. Unknown where the file system gives no answer."""
+    """Return the content of a stream's checkpoint folder; Unknown if it cannot be read."""
     checkpoint = folder / "checkpoint"
     try:
         problems: list[str] = []
@@ -33,17 +33,17 @@ def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts
         query = _query(checkpoint / "metadata", problems)
         for log, batches in (("offsets", offsets), ("commits", commits)):
             # Spark reads the last two.
-            problems += [told for batch in batches[-2:] if (told := _spoilt(checkpoint / log / str(batch)))]
+            files = [checkpoint / log / str(batch) for batch in batches[-2:]]
+            problems += [f"{file}: is empty or incomplete" for file in files if not _is_complete(file)]
         return CheckpointFacts(
             folder=str(folder),
             query=query,
             offsets=offsets,
             commits=commits,
-            sources=_read_to(checkpoint / "offsets", offsets, commits, problems),
+            sources=() if problems else _source_offsets(checkpoint / "offsets", offsets, commits),
             bound=read_binding(folder),
             problems=problems,
             holder=holder,
-            written=_written(checkpoint),
         )
     except OSError as error:
         return Unknown(f"{folder}: {error.strerror or error}")
@@ -51,43 +51,31 @@ def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts
 
 def _query(metadata: Path, problems: list[str]) -> str | None:
     try:
-        told = json.loads(metadata.read_text("utf-8"))
-        return str(told["id"])
+        return str(json.loads(metadata.read_text("utf-8"))["id"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        problems.append(f"{metadata}: is no whole JSON object with the query's id")
+        problems.append(f"{metadata}: is not a JSON object with the query's id")
         return None
 
 
-def _spoilt(file: Path) -> str | None:
-    """What is wrong with a file of offsets or commits: a line of the version, then JSON, a line each."""
+def _is_complete(file: Path) -> bool:
+    """Return True for a valid file of offsets or commits: a line with the version, then lines of JSON."""
     version, *rest = file.read_bytes().decode("utf-8", "replace").splitlines() or [""]
     try:
-        if not version.startswith("v") or not rest:
-            raise ValueError
-        # A source that had nothing to offer yet stands as `-`.
         for line in rest:
+            # Spark writes `-` for a source without offsets.
             if line != "-":
                 json.loads(line)
     except ValueError:
-        return f"{file}: is empty or cut short"
-    return None
+        return False
+    return version.startswith("v") and bool(rest)
 
 
-def _read_to(
-    folder: Path, offsets: Sequence[int], commits: Sequence[int], problems: Sequence[str]
-) -> Sequence[SourceOffset]:
-    """How far the last batch that ended has read; of a first one that has not ended, where it is to end."""
-    ended = [batch for batch in offsets if batch in commits] or list(offsets)
-    if not ended or problems:
-        return ()
+def _source_offsets(folder: Path, offsets: Sequence[int], commits: Sequence[int]) -> Sequence[SourceOffset]:
+    """Return the offsets of the last committed batch; those of the first batch if none is committed."""
+    committed = [batch for batch in offsets if batch in commits] or list(offsets)
     try:
-        return offsets_of(folder / str(ended[-1]))
+        return offsets_of(folder / str(committed[-1])) if committed else ()
     except TableError:
         return ()
-
-
-def _written(checkpoint: Path) -> float | None:
-    times = [log.stat().st_mtime for name in ("offsets", "commits") if (log := checkpoint / name).exists()]
-    return max(times, default=None)

@@ -1,4 +1,4 @@
-"""What a task is meant to be bound to, from its settings alone: that is all that a task has on a cluster."""
+"""The configuration of streams, from the settings of their task."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,34 +13,28 @@ from sensor_streams.streams import BY_NAME
 def expected_of(
     settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, principal: str | None = None
 ) -> Expected:
-    """What these streams are meant to read and write under these settings.
-
-    principal: as whom the job runs, if that is known.
-    """
-    meant = [_stream(stream, settings, fleet) for stream in streams]
-    specs = {spec.name: spec for stream in meant for spec in stream.sinks}
-    for name in (source for stream in streams for source in stream.sources):
-        specs.setdefault(name, BY_NAME[name].table(fleet))
+    """Return what the streams read and write with these settings. principal: identity that the job runs as."""
+    declared = [
+        ExpectedStream(
+            stream.name,
+            stream.tables(fleet),
+            stream.sources,
+            str(Path(settings.checkpoints) / stream.name),
+            stream.model,
+        )
+        for stream in streams
+    ]
+    specs = {source: BY_NAME[source].table(fleet) for stream in streams for source in stream.sources}
     return Expected(
         catalog=settings.catalog,
         schema=settings.schema_name,
         tables=settings.tables,
         landing=settings.landing,
         checkpoints=settings.checkpoints,
-        streams=meant,
+        streams=declared,
         principal=principal,
         own_run=settings.run or None,
         models={stream.model: f"{settings.model_prefix}{stream.model}" for stream in streams if stream.model},
-        specs=specs,
+        specs={spec.name: spec for stream in declared for spec in stream.sinks} | specs,
         catalog_file=settings.catalog_file,
-    )
-
-
-def _stream(stream: Stream, settings: Settings, fleet: Fleet) -> ExpectedStream:
-    return ExpectedStream(
-        name=stream.name,
-        sinks=stream.tables(fleet),
-        sources=stream.sources,
-        checkpoint=str(Path(settings.checkpoints) / stream.name),
-        model=stream.model,
     )

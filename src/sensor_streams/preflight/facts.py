@@ -1,4 +1,4 @@
-"""What preflight has found out before it judges: plain values, asked for once each."""
+"""Facts that preflight collects before it checks them. Each is queried once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,25 +11,23 @@ from sensor_streams.table_spec import TableSpec
 
 @dataclass(frozen=True)
 class Unknown:
-    """A question that got no answer, and why: the answer is neither yes nor no."""
+    """A query without an answer, and the reason. It means neither yes nor no."""
 
     because: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a catalog says under a name. location: as it spells it; None where the catalog does not tell."""
+    """A catalog entry. location: in the catalog's spelling; None if the catalog does not return it."""
 
     name: str
     kind: Literal["external", "managed", "view"]
     location: str | None
-    table_id: str | None = None
-    credential: str | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is in a table; type as Spark prints it (`bigint`, `timestamp`)."""
+    """A column of a stored table. type: as Spark prints it (`bigint`, `timestamp`)."""
 
     name: str
     type: str
@@ -38,8 +36,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Commit:
-    """One entry of a table's history. app, app_version: who of ours wrote it, and which batch (`keyed.signature`);
-    both None for anybody else's. metrics: figures that Delta tells of it, which no other commit has."""
+    """A commit of a table's history. at: seconds since 1970. app, app_version: writer and batch of our signature, None
+    for other writers. metrics: Delta's operation metrics."""
 
     version: int
     at: float
@@ -53,11 +51,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A Delta table as it lies at a location.
+    """A Delta table as it is stored.
 
-    earliest: the first version from which on none is missing, as far as it was looked for; transactions: app id → last
-    version written under it, of those commits; history: the newest commits, newest first, back to `earliest`;
-    table_features: reader and writer features by name.
+    history: the newest commits, newest first, back to `earliest`, without a gap; transactions: app → last batch, from
+    these commits; constraints: name → condition; table_features: names of the reader and writer features.
     """
 
     location: str
@@ -67,8 +64,6 @@ class TableFacts:
     columns: Sequence[Column]
     partitions: Sequence[str]
     properties: Mapping[str, str]
-    reader_version: int
-    writer_version: int
     table_features: frozenset[str]
     constraints: Mapping[str, str]
     transactions: Mapping[str, int]
@@ -77,7 +72,7 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Nothing:
-    """A place where there is no Delta table. files: how many names lie there, 0 for an empty or missing folder."""
+    """A path without a Delta table. files: number of other names there, 0 for an empty or missing folder."""
 
     location: str
     files: int
@@ -85,7 +80,7 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A place where a Delta table lies whose log cannot be read, and what Delta says of it."""
+    """A path with a Delta log that cannot be read, and Delta's error."""
 
     location: str
     because: str
@@ -93,9 +88,8 @@ class Damaged:
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """A stream's checkpoint folder. query: the id in its metadata, None where there is none; offsets, commits: the
-    numbers of the batches that are there; sources: how far the last committed batch has read, by its sources; problems:
-    in words, which files are half written; holder: the run that beats in it now; written: when it last changed."""
+    """A stream's checkpoint folder. query: id in its metadata; offsets, commits: numbers of the batches; sources:
+    offsets of the last committed batch; problems: incomplete files; holder: run that currently sends heartbeats."""
 
     folder: str
     query: str | None
@@ -105,12 +99,11 @@ class CheckpointFacts:
     bound: BoundTo | None
     problems: Sequence[str] = ()
     holder: str | None = None
-    written: float | None = None
 
 
 @dataclass(frozen=True)
 class ExpectedStream:
-    """A stream as it is declared: its tables with their columns, its sources, its checkpoint's folder."""
+    """A declared stream: the tables it writes with their columns, its sources, its checkpoint folder, its model."""
 
     name: str
     sinks: Sequence[TableSpec]
@@ -121,12 +114,11 @@ class ExpectedStream:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a job's task, or several, are meant to be bound to.
+    """The configuration of one or more tasks of a job.
 
-    tables: the folder of the tables' data, None where the catalog manages it; principal: as whom the job runs, None
-    where that is not known; own_run: the run that asks, which may hold the checkpoints already; models: kind →
-    registered name; specs: every table that a stream of these reads or writes, by its short name; catalog_file: where
-    this machine keeps the catalog's entries.
+    tables: folder of the tables, None for managed tables; principal: identity that the job runs as, None if unknown;
+    own_run: run id of the caller, which may hold the checkpoints; models: kind → registered name; specs: short name →
+    declaration, for every table that a stream reads or writes; catalog_file: file of catalog entries on this machine.
     """
 
     catalog: str
@@ -142,49 +134,20 @@ class Expected:
     catalog_file: str | None = None
 
     def full(self, table: str) -> str:
-        """catalog.schema.table"""
+        """Return catalog.schema.table."""
         return f"{self.catalog}.{self.schema}.{table}"
 
-
-@dataclass(frozen=True)
-class ExternalLocation:
-    """A place that the workspace may reach: its address, its credential, whether it may be written."""
-
-    name: str
-    url: str
-    credential: str
-    read_only: bool = False
-
-
-@dataclass(frozen=True)
-class WorkspaceFacts:
-    """What only a workspace has. rights: (kind, full name) → the principal's effective privileges, inherited ones and
-    those of its groups included, `OWNER` where it owns the object; kinds as the permissions API names them: catalog,
-    schema, table, volume, external_location, and function for a registered model.
-
-    external_locations: those that the asker may see; volumes: full name → storage location; models: full name → version
-    of the alias champion, empty without that alias; in both None: there is none. write_tests: external location →
-    (operation, result, message) of the credential's own test. principal: as whom the job runs; missing: objects that
-    the job names and the workspace does not have; credentials: name → usable for reading only, of those that the asker
-    may see."""
-
-    external_locations: Sequence[ExternalLocation] | Unknown
-    rights: Mapping[tuple[str, str], frozenset[str] | Unknown]
-    volumes: Mapping[str, str | Unknown | None]
-    models: Mapping[str, str | Unknown | None]
-    write_tests: Mapping[str, Sequence[tuple[str, str, str]] | Unknown] = field(default_factory=dict)
-    principal: str | Unknown = Unknown("it was not asked for")
-    missing: Sequence[tuple[str, str]] = ()
-    credentials: Mapping[str, bool] | Unknown = field(default_factory=dict)
+    def path(self, table: str) -> str | None:
+        """Return the path of a new table of this name; None for managed tables."""
+        return None if self.tables is None else f"{self.tables.rstrip('/')}/{table}"
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The champion of a kind. version None: no such alias. inputs: name → type of its signature, as MLflow names it
-    (`double`); optional: those of them that a row may lack; python: the version that it was logged with; gone: what of
-    the version that the alias names cannot be found; problems: why its flavour does not load here. refused: why it
-    could not score rows of the features, in a stream's batch or when it was tried; in_place: the version that scores
-    instead, None where there is none."""
+    """The champion of a kind. version: None without a champion; inputs: name → MLflow type (`double`) of its signature;
+    optional: inputs that a row may leave out; python: version that it was logged with; gone: why the version cannot be
+    found; problems: why its flavour does not load here; refused: why it could not score rows of the features; in_place:
+    version that scores instead."""
 
     name: str
     version: str | None
@@ -199,8 +162,8 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class PlatformFacts:
-    """This process and machine: versions by package, what the project is built for, bytes that are free, clock skew in
-    s (this clock less the workspace's); None where it was not asked for."""
+    """This process and machine. versions: by package; locked: versions that the project supports; free_disk,
+    free_memory: bytes; skew: seconds that this clock is ahead of the workspace's; None: not requested."""
 
     versions: Mapping[str, str]
     locked: Mapping[str, str]
@@ -212,18 +175,33 @@ class PlatformFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the checks look at. By short table name: `entries`; by canonical place (`places.canonical`): `tables`,
-    of every location that an entry, a binding or the storage's layout names; by stream: `checkpoints`. others:
-    the catalog's further tables; writable: the table features that the session's Delta can write, None where there is
-    no session."""
+    """Input of all checks.
 
-    meant: Expected
+    entries: by short table name; others: the catalog's other tables; tables: by canonical path, for every path in an
+    entry, a binding or the configuration; checkpoints: by stream; now: seconds since 1970; writable: table features
+    that the session's Delta can write, None without a session.
+    """
+
+    expected: Expected
     entries: Mapping[str, Entry | Unknown | None]
     tables: Mapping[str, TableFacts | Nothing | Damaged | Unknown]
     checkpoints: Mapping[str, CheckpointFacts | Unknown]
     others: Sequence[Entry] | Unknown = ()
-    workspace: WorkspaceFacts | None = None
     models: Mapping[str, ModelFacts | Unknown] = field(default_factory=dict)
     platform: PlatformFacts | None = None
     now: float = 0.0
     writable: frozenset[str] | Unknown | None = None
+
+    @property
+    def rights(self) -> Mapping[tuple[str, str], frozenset[str] | Unknown]:
+        """Privileges by object, which only a workspace has."""
+        return {}
+
+
+_CONSTRAINT = "delta.constraints."
+
+
+def split_properties(properties: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Separate CHECK constraints (name → condition) from the other table properties."""
+    constraints = {n.removeprefix(_CONSTRAINT): value for n, value in properties.items() if n.startswith(_CONSTRAINT)}
+    return {n: value for n, value in properties.items() if not n.startswith(_CONSTRAINT)}, constraints

@@ -1,10 +1,10 @@
-"""What preflight says: findings, things that could not be checked, and the report of both."""
+"""Findings of preflight, the report that holds them, and their text for a terminal, a log and an error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# error: data is lost, doubled or written at a wrong place, or the task fails. warning: that may come.
+# error: data is lost, duplicated or written to a wrong path, or the task fails. warning: this may happen later.
 Severity = Literal["error", "warning"]
 
 HEALTHY, FOUND, NOT_CHECKED = 0, 1, 4
@@ -12,12 +12,8 @@ HEALTHY, FOUND, NOT_CHECKED = 0, 1, 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
-
-    check: its stable id, `family.what` (see `checks.catalogue`); subject: the stream, table, volume or principal;
-    found, expected: what is and what should be, each a short text; remedy: what to do, in words; command: a command
-    or statement to copy, where one exists.
-    """
+    """One problem. check: id of the check, `family.name`; subject: the stream, table, volume or principal; command: a
+    command or statement to copy, where one exists."""
 
     check: str
     severity: Severity
@@ -30,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Unchecked:
-    """What could not be checked, and why. Never a pass. check: the id of a check or of a whole family."""
+    """A check without an answer, and the reason. Never a pass. check: id of a check or name of a family."""
 
     check: str
     subject: str
@@ -39,7 +35,7 @@ class Unchecked:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A finding that somebody has accepted, with a reason and until when (ISO date)."""
+    """A finding that a user has accepted, with the reason and the last day (ISO date)."""
 
     finding: Finding
     reason: str
@@ -48,24 +44,47 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Report:
-    """families: family of checks → on how many objects it looked; seconds: how long all took; notes: what is to be
-    said beside, such as an acceptance that is not needed any more."""
+    """Result of a preflight. families: family of checks → number of objects checked; seconds: duration; notes: other
+    messages, such as an acceptance that is no longer needed."""
 
     findings: Sequence[Finding]
     unchecked: Sequence[Unchecked]
-    accepted: Sequence[Accepted]
     families: Mapping[str, int]
-    seconds: float
+    accepted: Sequence[Accepted] = ()
+    seconds: float = 0.0
     notes: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 healthy, 1 findings, 4 nothing found but something could not be checked."""
+        """0: healthy, 1: findings, 4: no findings but a check without an answer."""
         if self.findings:
             return FOUND
         return NOT_CHECKED if self.unchecked else HEALTHY
 
     @property
     def errors(self) -> Sequence[Finding]:
-        """The findings with which no stream should start."""
+        """Findings of severity error."""
         return [finding for finding in self.findings if finding.severity == "error"]
+
+
+def docs_of(check: str) -> str:
+    """Return the page and section of the docs about a check."""
+    return f"docs/preflight.md#{check.replace('.', '-')}"
+
+
+def described(finding: Finding) -> Iterator[str]:
+    """Yield the lines of a finding. The command starts at the beginning of a line, so that it can be copied."""
+    yield f"{finding.severity} {finding.check}, {finding.subject}"
+    for name, text in (("found", finding.found), ("expected", finding.expected), ("to do", finding.remedy)):
+        first, *more = text.splitlines() or [""]
+        yield f"  {name + ':':<10}{first}"
+        yield from (f"  {'':<10}{line}" for line in more)
+    if finding.command is not None:
+        yield from finding.command.splitlines()
+    yield f"  {'docs:':<10}{docs_of(finding.check)}"
+
+
+def in_one_line(finding: Finding) -> str:
+    """Return a finding as a line of a log, without the command."""
+    found, expected = (" ".join(text.split()) for text in (finding.found, finding.expected))
+    return f"{finding.check}, {finding.subject}: {found}; expected: {expected}; {finding.remedy}"

@@ -1,4 +1,4 @@
-"""What the registry says of the champions: version, signature, flavour, Python. Nothing but `MLmodel` is fetched."""
+"""Read version, signature, flavour and Python version of the champions. Of a version, only `MLmodel` is downloaded."""
 
 import importlib.util
 import threading
@@ -15,31 +15,31 @@ from sensor_streams.preflight.facts import ModelFacts, Unknown
 
 
 def gather_models(registry: Registry, kinds: Sequence[str], seconds: float = 30.0) -> dict[str, ModelFacts | Unknown]:
-    """The champion of each kind, asked for side by side; Unknown where the registry cannot be asked in so many seconds.
+    """Return the champion of each kind, queried in parallel; Unknown if the registry does not answer in time.
 
-    A store on this machine and the registry of Unity Catalog alike.
+    registry: a store on this machine or Unity Catalog. seconds: longest wait for each answer.
     """
-    told: SimpleQueue[tuple[str, ModelFacts | Unknown]] = SimpleQueue()
+    answers: SimpleQueue[tuple[str, ModelFacts | Unknown]] = SimpleQueue()
 
-    def ask(kind: str) -> None:
+    def query(kind: str) -> None:
         try:
-            told.put((kind, _champion(registry, kind)))
+            answers.put((kind, _champion(registry, kind)))
         except ModelError as error:
-            told.put((kind, Unknown(str(error).splitlines()[0])))
+            answers.put((kind, Unknown(str(error).splitlines()[0])))
         except Exception as error:
-            told.put((kind, Unknown(f"{type(error).__name__} from the registry {registry.registry_uri}")))
+            answers.put((kind, Unknown(f"{type(error).__name__} from the registry {registry.registry_uri}")))
 
     silence_mlflow()
     mlflow.set_tracking_uri(registry.tracking_uri)
     mlflow.set_registry_uri(registry.registry_uri)
-    # Daemons: MLflow tries a registry that does not answer again for minutes.
+    # Daemon threads: MLflow retries for minutes.
     for kind in kinds:
-        threading.Thread(target=ask, args=(kind,), name=f"preflight-{kind}", daemon=True).start()
+        threading.Thread(target=query, args=(kind,), name=f"preflight-{kind}", daemon=True).start()
     late = Unknown(f"the registry {registry.registry_uri} did not answer within {seconds:.0f} s")
     models: dict[str, ModelFacts | Unknown] = dict.fromkeys(kinds, late)
     for _ in kinds:
         try:
-            kind, facts = told.get(timeout=seconds)
+            kind, facts = answers.get(timeout=seconds)
         except Empty:
             break
         models[kind] = facts
@@ -58,7 +58,7 @@ def _champion(registry: Registry, kind: str) -> ModelFacts:
             raise ModelError(f"version {champion.version} of {name} cannot be read: {error.message}") from None
         return ModelFacts(name, champion.version, gone=f"the registry does not find it: {error.message}")
     except OSError as error:
-        return ModelFacts(name, champion.version, gone=f"its files are not there: {error}")
+        return ModelFacts(name, champion.version, gone=f"its files are missing: {error}")
     inputs, optional = _inputs(info)
     flavour: Mapping[str, Any] | None = info.flavors.get("python_function")
     python = None if flavour is None else flavour.get("python_version")
@@ -66,7 +66,7 @@ def _champion(registry: Registry, kind: str) -> ModelFacts:
 
 
 def _inputs(info: Any) -> tuple[dict[str, str], frozenset[str]]:
-    """The inputs of the signature, name → type, and those that may lack. A tensor's type is told as `tensor`."""
+    """Return the inputs of the signature, name → type (`tensor` for a tensor), and the optional ones."""
     schema = None if info.signature is None else info.signature.inputs
     if schema is None or not schema.has_input_names():
         return {}, frozenset()
@@ -82,4 +82,4 @@ def _problems(flavour: Mapping[str, Any] | None) -> tuple[str, ...]:
         found = bool(module) and importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         found = False
-    return () if found else (f"what loads it, the module {module or '(none is named)'}, is not installed here",)
+    return () if found else (f"its loader module {module or '(not named)'} is not installed here",)

@@ -1,4 +1,4 @@
-"""This process and its machine: versions, free disk and memory."""
+"""Collect versions, free disk and free memory of this process and machine."""
 
 import os
 import platform
@@ -10,26 +10,24 @@ from pathlib import Path
 
 from sensor_streams.preflight.facts import PlatformFacts, Unknown
 
-# What the project is built for, by the leading parts of the version: as pyproject.toml has it for this machine, and as
-# databricks.yml names the cluster's runtime.
+# Supported versions, by their leading parts: as in pyproject.toml for this machine, as in databricks.yml for a cluster.
 BUILT_FOR: Mapping[str, str] = {"pyspark": "4.1", "delta-spark": "4.4"}
 RUNTIME = "Databricks runtime"
 BUILT_FOR_RUNTIME: Mapping[str, str] = {RUNTIME: "18"}
-_TOLD = ("pyspark", "delta-spark", "mlflow-skinny", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
 def gather_platform(checkpoints: str, skew: float | Unknown | None = None) -> PlatformFacts:
-    """Versions, free bytes where the checkpoints go and of memory; skew: this clock less the workspace's, if asked for.
+    """Return versions and free bytes. skew: seconds that this clock is ahead of the workspace's.
 
-    Where the checkpoints are in a volume, the disk is that of temporary files: a volume does not fill up.
+    The disk is that of the checkpoints; for a volume, which cannot be full, that of temporary files.
     """
     runtime = os.environ.get("DATABRICKS_RUNTIME_VERSION")
-    versions = {name: told for name in _TOLD if (told := _version(name)) is not None}
+    versions = {name: found for name in BUILT_FOR if (found := _version(name)) is not None}
     if runtime:
         versions[RUNTIME] = runtime
     return PlatformFacts(
         versions=versions,
-        # A cluster brings a Spark and a Delta of its own, which its runtime names.
+        # A cluster has its own Spark and Delta, which its runtime determines.
         locked=BUILT_FOR_RUNTIME if runtime else BUILT_FOR,
         free_disk=_free_disk(checkpoints),
         free_memory=_free_memory(),
@@ -47,11 +45,11 @@ def _version(package: str) -> str | None:
 
 def _free_disk(checkpoints: str) -> int | Unknown:
     folder = Path(tempfile.gettempdir() if checkpoints.startswith("/Volumes/") else checkpoints)
-    there = next((at for at in (folder, *folder.parents) if at.exists()), Path("/"))
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     try:
-        return shutil.disk_usage(there).free
+        return shutil.disk_usage(existing).free
     except OSError as error:
-        return Unknown(f"{there}: {error.strerror}")
+        return Unknown(f"{existing}: {error.strerror}")
 
 
 def _free_memory() -> int | Unknown:

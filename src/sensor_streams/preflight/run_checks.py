@@ -1,26 +1,16 @@
-"""Runs the checks over the facts; what was asked for and got no answer is never a pass."""
+"""Run the checks of each family on the facts. A query without an answer is never a pass."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sensor_streams.preflight.checks.registry import CHECKS, Check, family_of
 from sensor_streams.preflight.facts import Facts
-from sensor_streams.preflight.findings import Finding, Unchecked
-
-Check = Callable[[Facts], Iterable[Finding]]
-
-
-@dataclass(frozen=True)
-class Family:
-    """Checks whose ids begin with one name; objects: on how many things of the facts they look, 0 for none."""
-
-    name: str
-    checks: Sequence[Check]
-    objects: Callable[[Facts], int]
+from sensor_streams.preflight.findings import Finding, Report, Unchecked
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one family has come to."""
+    """Result of one family."""
 
     family: str
     objects: int
@@ -28,43 +18,47 @@ class Outcome:
     unchecked: Sequence[Unchecked]
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What all have come to; families: name → on how many objects it looked."""
+def _sinks(facts: Facts) -> int:
+    return sum(len(stream.sinks) for stream in facts.expected.streams)
 
-    findings: Sequence[Finding]
-    unchecked: Sequence[Unchecked]
-    families: Mapping[str, int]
+
+# In the order of the report: problems that hide others come first.
+OBJECTS: Mapping[str, Callable[[Facts], int]] = {
+    "location": lambda facts: len(facts.entries),
+    "source": lambda facts: sum(len(stream.sources) for stream in facts.expected.streams),
+    "checkpoint": lambda facts: len(facts.checkpoints),
+    "sink": _sinks,
+    "schema": _sinks,
+    "rights": lambda facts: len(facts.rights),
+    "model": lambda facts: len(facts.models),
+    "platform": lambda facts: 0 if facts.platform is None else 1,
+}
 
 
 def run_checks(
     facts: Facts,
-    families: Sequence[Family],
-    lacking: Iterable[Unchecked],
+    unanswered: Iterable[Unchecked],
     on_family: Callable[[Outcome], None] | None = None,
-) -> Checked:
-    """Every family's findings, errors before warnings, else in the order of the families.
+    checks: Mapping[str, Check] = CHECKS,
+) -> Report:
+    """Return each finding once: errors before warnings, then in the order of the families.
 
-    lacking: the questions that got no answer. A family that has nothing to look at is left out, unless an answer is
-    lacking there. What two checks came to is told once.
+    unanswered: queries without an answer. A family without objects is left out, unless it has findings or unanswered
+    queries. on_family: called after each family.
     """
-    unchecked = list(dict.fromkeys(lacking))
+    unchecked = list(dict.fromkeys(unanswered))
     found: list[Finding] = []
-    looked: dict[str, int] = {}
-    for family in families:
-        own = [finding for check in family.checks for finding in check(facts)]
-        new = [finding for finding in dict.fromkeys(own) if finding not in found]
-        missing = [one for one in unchecked if family_of(one.check) == family.name]
-        objects = family.objects(facts)
+    families: dict[str, int] = {}
+    for family, objects in OBJECTS.items():
+        # A function that is registered for several ids runs once.
+        functions = dict.fromkeys(check.run for id, check in checks.items() if family_of(id) == family)
+        own = dict.fromkeys(finding for function in functions for finding in function(facts))
+        new = [finding for finding in own if finding not in found]
+        missing = [one for one in unchecked if family_of(one.check) == family]
         found += new
-        if objects or new or missing:
-            looked[family.name] = objects
+        if objects(facts) or new or missing:
+            families[family] = objects(facts)
             if on_family is not None:
-                on_family(Outcome(family.name, objects, new, missing))
+                on_family(Outcome(family, families[family], new, missing))
     found.sort(key=lambda finding: finding.severity != "error")
-    return Checked(found, unchecked, looked)
-
-
-def family_of(check: str) -> str:
-    """The family of a check's id; a family itself is its own."""
-    return check.partition(".")[0]
+    return Report(found, unchecked, families)

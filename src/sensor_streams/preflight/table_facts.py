@@ -1,4 +1,4 @@
-"""What really lies at a location, read through Delta's own API; nothing is written."""
+"""Read stored tables through Delta's API. Nothing is written."""
 
 import re
 from collections.abc import Mapping
@@ -13,64 +13,55 @@ from pyspark.sql import Row, SparkSession
 from sensor_streams.errors import MachineError
 from sensor_streams.hadoop_files import names_at
 from sensor_streams.incremental.commit_signature import Signature
-from sensor_streams.preflight.facts import Column, Commit, Damaged, Nothing, TableFacts, Unknown
+from sensor_streams.preflight.facts import Column, Commit, Damaged, Nothing, TableFacts, Unknown, split_properties
 
-# How many commits are looked at where no reader is further behind: those of a busy table's last hours.
+# Number of commits to read if every reader is at most this far behind.
 NEWEST = 100
-# Beyond this many it would take longer than a stream's start.
+# Reading more commits would delay the start of a stream too long.
 MOST = 5_000
 
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]+)[.\]]")
-_CONSTRAINT = "delta.constraints."
-# Delta's words for a place without a table.
+# Delta's error conditions for a path without a table, and for a log with missing files.
 _NOTHING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
-# Its words for a log that is there and has lost files.
 _DAMAGED = (
-    "DELTA_VERSIONS_NOT_CONTIGUOUS",
-    "DELTA_TRUNCATED_TRANSACTION_LOG",
-    "DELTA_LOG_FILE_NOT_FOUND",
-    "DELTA_MISSING_PART_FILES",
-    "DELTA_STATE_RECOVER_ERROR",
+    *("DELTA_VERSIONS_NOT_CONTIGUOUS", "DELTA_TRUNCATED_TRANSACTION_LOG", "DELTA_LOG_FILE_NOT_FOUND"),
+    *("DELTA_MISSING_PART_FILES", "DELTA_STATE_RECOVER_ERROR"),
 )
-Place = TableFacts | Nothing | Damaged | Unknown
 
 
 def table_at(
     spark: SparkSession, location: str, unread: Mapping[str, int] | None = None, name: str | None = None
-) -> Place:
-    """The table at a location, as it is there and not as a catalog tells it.
+) -> TableFacts | Nothing | Damaged | Unknown:
+    """Return the table that is stored at a location; Unknown with the cause if it cannot be read.
 
-    unread: table id → the version that the slowest reader has still to read; the history is read back to it. name: the
-    name, checked and quoted, whose entry in the session's catalog leads there: who may read a table may not always
-    read its path. What gives no answer is Unknown, with the cause.
+    unread: table id → version that the slowest reader has to read next; the history is read back to it. name: quoted
+    name of the catalog entry that points to the location. A user may be able to read a table, but not its path.
     """
     try:
         table = DeltaTable.forPath(spark, location) if name is None else DeltaTable.forName(spark, name)
         return _facts(table, unread or {})
     except (PySparkException, Py4JError) as error:
-        condition, cause = _told(error)
+        condition, cause = _condition(error)
     if condition in _NOTHING:
         return _nothing(spark, location)
-    if condition in _DAMAGED:
-        return Damaged(location, cause)
-    return Unknown(cause)
+    return Damaged(location, cause) if condition in _DAMAGED else Unknown(cause)
 
 
 def writable_features(spark: SparkSession) -> frozenset[str] | Unknown:
-    """The table features that this session's Delta knows, in lower case. Open-source Delta only tells them."""
+    """Return the table features that this session's Delta supports, in lower case. Databricks has no such list."""
     try:
         jvm: Any = spark._jvm
         features = getattr(getattr(jvm.org.apache.spark.sql.delta, "TableFeature$"), "MODULE$")
         names = features.allSupportedFeaturesMap().keySet().mkString(",")
     except (PySparkException, Py4JError, AttributeError, TypeError):
-        return Unknown("this session's Delta does not tell which table features it can write")
+        return Unknown("this session's Delta does not list the table features that it can write")
     return frozenset(str(names).split(","))
 
 
 def _facts(table: DeltaTable, unread: Mapping[str, int]) -> TableFacts:
     detail = table.detail().collect()[0]
     commits, earliest = _history(table, unread.get(str(detail["id"])))
-    properties = {name: value for name, value in detail["properties"].items() if not name.startswith(_CONSTRAINT)}
+    properties, constraints = split_properties(detail["properties"])
     transactions: dict[str, int] = {}
     for commit in commits:
         if commit.app is not None and commit.app_version is not None:
@@ -83,32 +74,25 @@ def _facts(table: DeltaTable, unread: Mapping[str, int]) -> TableFacts:
         columns=[Column(f.name, f.dataType.simpleString(), f.nullable) for f in table.toDF().schema.fields],
         partitions=list(detail["partitionColumns"]),
         properties=properties,
-        reader_version=int(detail["minReaderVersion"]),
-        writer_version=int(detail["minWriterVersion"]),
         table_features=frozenset(detail["tableFeatures"] or ()),
-        constraints={
-            name.removeprefix(_CONSTRAINT): value
-            for name, value in detail["properties"].items()
-            if name.startswith(_CONSTRAINT)
-        },
+        constraints=constraints,
         transactions=transactions,
         history=commits,
     )
 
 
 def _history(table: DeltaTable, back_to: int | None) -> tuple[list[Commit], int | Unknown]:
-    """The newest commits, newest first, without one between them missing; and the first version of that row."""
-    read = NEWEST
-    commits = [_commit(row) for row in table.history(read).collect()]
+    """Return the newest consecutive commits, newest first, and the version of the earliest one."""
+    commits = [_commit(row) for row in table.history(NEWEST).collect()]
     newest = commits[0].version
-    if back_to is not None and len(commits) == read and back_to < commits[-1].version:
-        read = newest - back_to + 1
-        if read > MOST:
-            return commits, Unknown(f"a stream is {read} versions behind, and no more than {MOST} are looked at")
-        commits = [_commit(row) for row in table.history(read).collect()]
-    # A file of the log that is gone leaves a hole in the history, and no error.
-    whole = [commit for at, commit in enumerate(commits) if commit.version == newest - at]
-    return whole, whole[-1].version
+    if back_to is not None and len(commits) == NEWEST and back_to < commits[-1].version:
+        number = newest - back_to + 1
+        if number > MOST:
+            return commits, Unknown(f"a stream is {number} versions behind, but only {MOST} are read")
+        commits = [_commit(row) for row in table.history(number).collect()]
+    # A missing log file leaves a gap in the history, without an error.
+    consecutive = [commit for index, commit in enumerate(commits) if commit.version == newest - index]
+    return consecutive, consecutive[-1].version
 
 
 def _commit(row: Row) -> Commit:
@@ -126,11 +110,11 @@ def _commit(row: Row) -> Commit:
 
 
 def _nothing(spark: SparkSession, location: str) -> Nothing:
-    """How much lies at a place of which Delta says that no table does; where nobody may look, nothing is counted."""
+    """Count the names at a path without a table; 0 if the folder cannot be listed."""
     try:
         names = names_at(spark, location)
         if names == ["_delta_log"]:
-            # A log without a commit is what a creation leaves that was killed; the next one clears it away.
+            # A killed CREATE leaves a log without a commit, which the next CREATE removes.
             log = names_at(spark, f"{location}/_delta_log")
             names = [name for name in log if not name.startswith((".", "_staged_commits"))]
     except MachineError:
@@ -138,8 +122,8 @@ def _nothing(spark: SparkSession, location: str) -> Nothing:
     return Nothing(location, len(names))
 
 
-def _told(error: PySparkException | Py4JError) -> tuple[str, str]:
-    """The condition of an error, and one line that says what is wrong."""
+def _condition(error: PySparkException | Py4JError) -> tuple[str, str]:
+    """Return the condition of an error and the first line of its message."""
     text = str(error)
     if not isinstance(error, PySparkException):
         java = getattr(error, "java_exception", None)

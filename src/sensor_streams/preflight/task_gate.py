@@ -1,8 +1,9 @@
-"""The preflight of a task, in its own process before its streams start: on the cluster there is no bundle."""
+"""Preflight of a task, in its own process before its streams start. It needs no bundle, because a cluster has none."""
 
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,70 +13,65 @@ from pyspark.errors import PySparkException
 from sensor_streams.errors import PreflightError, SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
-from sensor_streams.preflight.checks.registry import CHECKS
+from sensor_streams.preflight.checks.registry import CHECKS, family_of
 from sensor_streams.preflight.collect_session import session_facts
-from sensor_streams.preflight.families import FAMILIES
-from sensor_streams.preflight.findings import Finding, Report
-from sensor_streams.preflight.report import described, in_one_line
-from sensor_streams.preflight.run_checks import family_of, run_checks
-from sensor_streams.preflight.unchecked import of_facts
+from sensor_streams.preflight.findings import Finding, Report, described, in_one_line
+from sensor_streams.preflight.run_checks import run_checks
+from sensor_streams.preflight.unchecked import unchecked_facts
 from sensor_streams.preflight.waivers import ACCEPTED_FILE, judge, load_accepted
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.preflight")
 
-# Seconds for the model registry: a start must not wait long for one that is away, scoring goes on without it.
-_PATIENCE = 5.0
+# Seconds for the model registry. A start does not wait long for it, because scoring works without it.
+_REGISTRY_SECONDS = 5.0
 
 
 def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[Stream], fleet: Fleet) -> Report | None:
-    """Look at what the streams of a task are bound to; nothing is changed. None when the setting `preflight` is off.
+    """Check the tables, checkpoints and models of a task; change nothing. None if the setting `preflight` is off.
 
-    Warnings, findings on models, and what could not be checked, are logged in a line each. Raises PreflightError for
-    other errors that nobody has accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted
-    findings.
+    Logs warnings, findings on models and unanswered queries. Raises PreflightError for other errors that are not
+    accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted findings.
     """
     if settings.preflight == "off":
         return None
-    begin = time.monotonic()
+    start = time.monotonic()
     file = Path(settings.sensors).with_name(ACCEPTED_FILE)
-    acceptances = load_accepted(file, CHECKS) if file.exists() else []
+    # The file may name checks of a workspace, which a task does not have.
+    acceptances = [one for one in load_accepted(file, None) if one.check in CHECKS] if file.exists() else []
     try:
-        facts = session_facts(catalog, settings, streams, fleet, _PATIENCE)
+        facts = session_facts(catalog, settings, streams, fleet, _REGISTRY_SECONDS)
     except (SensorStreamsError, PySparkException, Py4JError, OSError) as error:
-        # It is to find what is wrong with the tables. That it cannot look is no reason to stand still.
+        # A failure of preflight itself must not stop the task.
         log.warning("preflight could not be done: %s", " ".join(str(error).split()))
         return None
-    checked = run_checks(facts, FAMILIES, of_facts(facts))
-    judged = judge(checked.findings, checked.unchecked, acceptances, datetime.now(UTC).date(), checked.families)
-    seconds = time.monotonic() - begin
-    report = Report(judged.findings, checked.unchecked, judged.accepted, checked.families, seconds, judged.notes)
-    refuses = settings.preflight == "refuse"
-    # A model that cannot score loses no data: the version before it goes on, or its stream waits. The others go on.
+    report = judge(run_checks(facts, unchecked_facts(facts)), acceptances, datetime.now(UTC).date())
+    report = replace(report, seconds=time.monotonic() - start)
+    # A model that cannot score loses no data: the version before it scores, or its stream waits.
     errors = [finding for finding in report.errors if family_of(finding.check) != "model"]
+    refused = errors if settings.preflight == "refuse" else []
     for finding in report.findings:
-        if not (refuses and finding in errors):
+        if finding not in refused:
             log.warning("preflight: %s", in_one_line(finding))
     for one in report.unchecked:
         log.warning("preflight: could not be checked: %s of %s: %s", one.check, one.subject, one.because)
     for note in report.notes:
         log.warning("preflight: %s", note)
-    if refuses and errors:
-        raise PreflightError(refusal(errors))
-    log.info("preflight: %d findings in %.1f s", len(report.findings), seconds)
+    if refused:
+        raise PreflightError(refusal(refused))
+    log.info("preflight: %d findings in %.1f s", len(report.findings), report.seconds)
     return report
 
 
 def refusal(errors: Sequence[Finding]) -> str:
-    """Why a task does not start: what is wrong with which table, then each finding, then how to start all the same."""
-    first, more = errors[0], len(errors) - 1
-    _, title = CHECKS[first.check]
-    others = f", and {more} more" if more else ""
+    """Return why a task does not start: a summary, each finding, and the setting that lets it start anyway."""
+    first, more = errors[0], f", and {len(errors) - 1} more" if errors[1:] else ""
+    title = CHECKS[first.check].title
     return "\n".join(
         [
-            f"{first.subject}: {title} ({first.check}){others}. Nothing was read or written, no stream was started.",
+            f"{first.subject}: {title} ({first.check}){more}. Nothing was read or written, no stream was started.",
             *(line for finding in errors for line in described(finding)),
-            "To start all the same, knowing that data may be lost: --preflight=warn, a parameter of this task.",
+            "To start anyway, at the risk of losing data: --preflight=warn, a parameter of this task.",
         ]
     )

@@ -1,1 +1,1 @@
-"""The half of preflight that runs on a developer machine: it queries a workspace and prints reports."""
+"""The part of preflight that runs on a developer machine: the command, and queries to a workspace."""

@@ -1,7 +1,7 @@
-"""Answers of a workspace: what stands in them, and why one is none."""
+"""Read the answers of a workspace, and explain failures."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import requests
@@ -11,31 +11,31 @@ Record = Mapping[str, Any]
 
 _LOOKS_SECRET = re.compile(r"\b(dapi[0-9a-f]{8,}\S*|eyJ[\w-]{8,}[\w.-]*|Bearer\s+\S+)", re.IGNORECASE)
 _LONGEST = 200
-# Servers of the open Unity Catalog spell the code `errorCode`, which the SDK does not read. This is left of it.
-_OF_OPEN_SERVERS = "The requested resource does not exist."
+# The open-source Unity Catalog sends the code as `errorCode`, which the SDK ignores. Only this message remains.
+_NOT_FOUND_OPEN_SOURCE = "The requested resource does not exist."
 
 
 class NoAnswerError(Exception):
-    """What came back is no answer to what was asked; the message says in what way."""
+    """A response that does not answer the request. The message says why."""
 
 
-def unless_missing(question: Callable[[], Answer]) -> Answer | None:
-    """What the question gives; None when the workspace answers that there is no such object."""
+def unless_missing(query: Callable[[], Answer]) -> Answer | None:
+    """Return the answer to a query; None if the workspace answers that the object does not exist."""
     from databricks.sdk.errors import NotFound
 
     try:
-        return question()
+        return query()
     except NotFound as error:
-        # A 404 without such a code says that nothing answers at this address, not that there is no such table.
+        # A 404 without such a code comes from a wrong address or a proxy.
         code = str(error.error_code or "")
-        none = code.endswith("_DOES_NOT_EXIST") and code != "METASTORE_DOES_NOT_EXIST"
-        if none or (not code and str(error) == _OF_OPEN_SERVERS):
+        missing = code.endswith("_DOES_NOT_EXIST") and code != "METASTORE_DOES_NOT_EXIST"
+        if missing or (not code and str(error) == _NOT_FOUND_OPEN_SOURCE):
             return None
         raise
 
 
 def reason(error: BaseException) -> str:
-    """Why there was no answer, in one line without addresses and secrets."""
+    """Return the reason of a failure, in one line without addresses and secrets."""
     from databricks.sdk.errors.base import DatabricksError
 
     if isinstance(error, NoAnswerError):
@@ -43,17 +43,16 @@ def reason(error: BaseException) -> str:
     if isinstance(error, DatabricksError):
         return _refusal(error)
     if isinstance(error, TimeoutError):
-        before = error.__cause__ or error.__context__
-        return f"{error}; what it said last: {reason(before)}" if before is not None else str(error)
-    if isinstance(error, requests.Timeout):
-        return "it did not answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "its answer was cut"
-    if isinstance(error, requests.ConnectionError):
-        return "it cannot be reached"
-    if isinstance(error, requests.RequestException):
-        return f"the request failed ({type(error).__name__})"
-    return f"{type(error).__name__}: {_short(str(error))}" if str(error) else type(error).__name__
+        cause = error.__cause__ or error.__context__
+        return f"{error}; its last answer: {reason(cause)}" if cause is not None else str(error)
+    known: Sequence[tuple[type[Exception], str]] = (
+        (requests.Timeout, "it did not answer in time"),
+        (requests.exceptions.ChunkedEncodingError, "its answer was cut off"),
+        (requests.ConnectionError, "it cannot be reached"),
+        (requests.RequestException, f"the request failed ({type(error).__name__})"),
+    )
+    text = f"{type(error).__name__}: {_short(str(error))}" if str(error) else type(error).__name__
+    return next((text for kind, text in known if isinstance(error, kind)), text)
 
 
 def _refusal(error: Exception) -> str:
@@ -62,27 +61,27 @@ def _refusal(error: Exception) -> str:
     kinds: Sequence[tuple[type[Exception], str]] = (
         (errors.Unauthenticated, "401, it does not accept the credentials"),
         (errors.PermissionDenied, "403, not allowed"),
-        (errors.NotFound, "404, nothing answers there"),
+        (errors.NotFound, "404, no such address"),
         (errors.TooManyRequests, "429, too many requests"),
-        (errors.TemporarilyUnavailable, "503, not available at present"),
+        (errors.TemporarilyUnavailable, "503, not available now"),
         (errors.DeadlineExceeded, "504, it took too long"),
-        (errors.InternalError, "500, an error of its own"),
-        (errors.BadRequest, "400, it does not take the request"),
+        (errors.InternalError, "500, internal error"),
+        (errors.BadRequest, "400, it does not accept the request"),
     )
-    told = next((words for kind, words in kinds if isinstance(error, kind)), "it answers with an error")
-    # The SDK adds its configuration to some messages, and the whole exchange to those that it cannot parse.
-    said = re.split(r"\.? Config: |This is likely a bug", str(error))[0].strip()
-    plain = said and not said.startswith("unable to parse response")
-    return f"{told}: {_short(said)}" if plain else told
+    status = next((text for kind, text in kinds if isinstance(error, kind)), "it answers with an error")
+    # The SDK adds its configuration to some messages, and the whole response to those that it cannot parse.
+    message = re.split(r"\.? Config: |This is likely a bug", str(error))[0].strip()
+    plain = message and not message.startswith("unable to parse response")
+    return f"{status}: {_short(message)}" if plain else status
 
 
-def _short(said: str) -> str:
-    line = _LOOKS_SECRET.sub("…", said.splitlines()[0])
+def _short(message: str) -> str:
+    line = _LOOKS_SECRET.sub("…", message.splitlines()[0])
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def text(record: Record, name: str, default: str | None = None) -> str:
-    """A text of a record. Raises NoAnswerError when it is another thing, or is not there and has no default."""
+    """Return a string field. Raises NoAnswerError for another type, or if it is missing and has no default."""
     value = record.get(name)
     if value is None and default is not None:
         return default
@@ -92,20 +91,16 @@ def text(record: Record, name: str, default: str | None = None) -> str:
 
 
 def flag(record: Record, name: str) -> bool:
-    """A truth of a record, False where it is not there. Raises NoAnswerError when it is another thing."""
+    """Return a boolean field; False if it is missing. Raises NoAnswerError for another type."""
     value = record.get(name, False)
     if not isinstance(value, bool):
-        raise NoAnswerError(f"its answer has something else than true or false as {name}")
+        raise NoAnswerError(f"its answer has a value other than true or false as {name}")
     return value
 
 
 def records_of(record: Record, name: str) -> list[Record]:
-    """The records of a list, none where it is not there (an empty one is left out). Raises NoAnswerError."""
-    return list(_records(record.get(name) or []))
-
-
-def _records(value: object) -> Iterator[Record]:
-    for item in value if isinstance(value, list) else [None]:
-        if not isinstance(item, dict):
-            raise NoAnswerError("its answer has something else where a list of objects is")
-        yield item
+    """Return a list of objects; empty if it is missing. Raises NoAnswerError for another type."""
+    value = record.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise NoAnswerError(f"its answer has no list of objects as {name}")
+    return value

@@ -1,93 +1,91 @@
-"""All facts of some streams of a workspace, asked for from a laptop or from CI."""
+"""Collect the facts of streams in a workspace, from a developer machine or from CI."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
 from sensor_streams.locations import canonical
 from sensor_streams.preflight.expected import expected_of
-from sensor_streams.preflight.facts import Entry, Expected, Facts, Nothing, PlatformFacts, TableFacts, Unknown
+from sensor_streams.preflight.facts import Entry, Expected, Nothing, PlatformFacts, TableFacts, Unknown
 from sensor_streams.preflight.model_facts import gather_models
 from sensor_streams.settings import Settings
 from sensor_streams.stores import registry_of
 from sensor_streams_dev.preflight.principal import caller
 from sensor_streams_dev.preflight.warehouse import warehouse
-from sensor_streams_dev.preflight.workspace_client import Patience, connect
+from sensor_streams_dev.preflight.workspace_client import Timeouts, connect
+from sensor_streams_dev.preflight.workspace_facts import FactsInWorkspace
 from sensor_streams_dev.preflight.workspace_objects import WorkspaceRegistered
 
 
 @dataclass(frozen=True)
 class WorkspaceCollector:
-    """How a workspace is asked: a profile of the CLI's configuration, a SQL warehouse that reads the tables, whether
-    credentials are tried by writing."""
+    """How a workspace is queried: a profile, the id of a SQL warehouse that reads the tables, and the write test."""
 
     profile: str | None = None
     warehouse: str | None = None
     probe_write: bool = False
 
     def caller_name(self) -> str | Unknown:
-        """The user's name in the workspace, by which targets in development mode name their things."""
-        workspace = connect(self.profile, Patience())
+        """Return the user's name in the workspace, which is part of the names in development mode."""
+        workspace = connect(self.profile, Timeouts())
         if isinstance(workspace, Unknown):
             return workspace
-        asked = workspace.answer(lambda: caller(workspace))
-        return asked if isinstance(asked, Unknown) else asked[0].name
+        answer = workspace.answer(lambda: caller(workspace))
+        return answer if isinstance(answer, Unknown) else answer[0].name
 
     def facts(
         self, settings: Settings, streams: Sequence[Stream], fleet: Fleet, principal: str, registry_seconds: float
-    ) -> Facts:
-        """What is true for streams that run as that principal; without their checkpoints, which lie in a volume.
+    ) -> FactsInWorkspace:
+        """Return the facts of streams that run as that principal, without checkpoints, which are in a volume.
 
-        registry_seconds: how long the model registry has to answer.
+        registry_seconds: timeout of the model registry.
         """
-        meant = expected_of(settings, streams, fleet, principal=principal)
-        registered = WorkspaceRegistered(self.profile, probe_write=self.probe_write).gather(meant)
-        registry = registry_of(self._as_mlflow_has_it(settings))
-        return Facts(
-            meant=meant,
+        expected = expected_of(settings, streams, fleet, principal=principal)
+        registered = WorkspaceRegistered(self.profile, probe_write=self.probe_write).gather(expected)
+        registry = registry_of(self._with_profile(settings))
+        return FactsInWorkspace(
+            expected=expected,
             entries=registered.entries,
-            tables=self._tables(meant, registered.entries),
+            tables=self._tables(expected, registered.entries),
             checkpoints={},
             others=registered.others,
             workspace=registered.facts,
-            models=gather_models(registry, sorted(meant.models), registry_seconds) if meant.models else {},
-            # Versions, disk and memory are the cluster's, and not those of this machine.
+            models=gather_models(registry, sorted(expected.models), registry_seconds) if expected.models else {},
+            # Versions, disk and memory of this machine are not those of the cluster.
             platform=PlatformFacts({}, {}, None, None, registered.skew),
             now=time.time(),
         )
 
     def _tables(
-        self, meant: Expected, entries: Mapping[str, Entry | Unknown | None]
+        self, expected: Expected, entries: Mapping[str, Entry | Unknown | None]
     ) -> Mapping[str, TableFacts | Nothing | Unknown]:
-        """The tables by place: where an entry leads, and where a table without one would be made."""
-        questions: dict[str, tuple[str, str]] = {}
-        for name in meant.specs:
+        """Return the tables by path: where an entry points to, and where a new table would be created."""
+        named: dict[str, str] = {}
+        unnamed: dict[str, str] = {}
+        for name in expected.specs:
             entry = entries.get(name)
+            path = expected.path(name)
             if isinstance(entry, Entry) and entry.kind != "view" and entry.location is not None:
-                # By its name: the place of a managed table is not to be read.
-                questions[canonical(entry.location)] = ("name", entry.name)
-            elif entry is None and meant.tables is not None:
-                place = f"{meant.tables.rstrip('/')}/{name}"
-                questions.setdefault(canonical(place), ("place", place))
-        if self.warehouse is None:
-            return dict.fromkeys(questions, Unknown("only a SQL warehouse reads tables from outside: give --warehouse"))
-        reader = warehouse(self.warehouse, self.profile)
+                # By name, because nobody may read the path of a managed table.
+                named[canonical(entry.location)] = entry.name
+            elif entry is None and path is not None:
+                unnamed.setdefault(canonical(path), path)
+        reader = (
+            Unknown("only a SQL warehouse reads tables from outside: give --warehouse")
+            if self.warehouse is None
+            else warehouse(self.warehouse, self.profile)
+        )
         if isinstance(reader, Unknown):
-            return dict.fromkeys(questions, reader)
+            return dict.fromkeys([*named, *unnamed], reader)
+        by_path = {key: partial(reader.table_at, path) for key, path in unnamed.items()}
+        by_name = {key: partial(reader.table_named, name) for key, name in named.items()}
+        return reader.workspace.in_parallel(by_path | by_name)
 
-        def ask(kind: str, what: str) -> Callable[[], TableFacts | Nothing | Unknown]:
-            return lambda: reader.table_named(what) if kind == "name" else reader.table_at(what)
-
-        return reader.workspace.side_by_side({place: ask(*asked) for place, asked in questions.items()})
-
-    def _as_mlflow_has_it(self, settings: Settings) -> Settings:
-        """The settings with the profile in MLflow's addresses."""
-        if self.profile is None:
-            return settings
+    def _with_profile(self, settings: Settings) -> Settings:
+        """Return the settings with the profile in MLflow's addresses."""
         uris = {"tracking_uri": settings.tracking_uri, "registry_uri": settings.registry_uri}
-        named = {
-            name: f"{uri}://{self.profile}" for name, uri in uris.items() if uri in ("databricks", "databricks-uc")
-        }
-        return settings.model_copy(update=named)
+        own = {name: f"{uri}://{self.profile}" for name, uri in uris.items() if uri in ("databricks", "databricks-uc")}
+        return settings if self.profile is None else settings.model_copy(update=own)

@@ -1,11 +1,12 @@
-"""What the records of Unity Catalog say: entries of tables, external locations, credentials, aliases of models."""
+"""Convert records of Unity Catalog: tables, external locations, credentials and model aliases."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sensor_streams.inference.registry import ALIAS
-from sensor_streams.preflight.facts import Entry, ExternalLocation
+from sensor_streams.preflight.facts import Entry
 from sensor_streams_dev.preflight.answers import NoAnswerError, Record, flag, records_of, text
+from sensor_streams_dev.preflight.workspace_facts import ExternalLocation
 
 _KINDS: Mapping[str, Literal["external", "managed", "view"]] = {
     "EXTERNAL": "external",
@@ -20,24 +21,23 @@ _KINDS: Mapping[str, Literal["external", "managed", "view"]] = {
 
 
 def entry_of(record: Record) -> Entry:
-    """A table's entry. Its id in Unity Catalog is not the one that Delta gave the table, so that stays empty.
+    """Return a table's entry.
 
-    Raises NoAnswerError for what is neither table nor view, has another format than Delta, or lacks its location.
+    Raises NoAnswerError for an unknown type, a format other than Delta, or a missing location.
     """
-    told = text(record, "table_type")
-    kind = _KINDS.get(told)
+    table_type = text(record, "table_type")
+    kind = _KINDS.get(table_type)
     if kind is None:
-        raise NoAnswerError(f"it is registered as {told}, which preflight does not know")
-    written = text(record, "data_source_format", "DELTA")
-    if kind != "view" and written != "DELTA":
-        raise NoAnswerError(f"it is registered as a table in the format {written}, not Delta")
+        raise NoAnswerError(f"it is registered as {table_type}, which preflight does not know")
+    data_format = text(record, "data_source_format", "DELTA")
+    if kind != "view" and data_format != "DELTA":
+        raise NoAnswerError(f"it is registered as a table in the format {data_format}, not Delta")
     location = text(record, "storage_location") if kind == "external" else text(record, "storage_location", "")
-    credential = text(record, "storage_credential_name", "")
-    return Entry(text(record, "full_name"), kind, location or None, credential=credential or None)
+    return Entry(text(record, "full_name"), kind, location or None)
 
 
 def champion_of(record: Record) -> str:
-    """The version that the alias leads to, empty without it. Raises NoAnswerError."""
+    """Return the version with the alias champion; empty without one. Raises NoAnswerError."""
     for alias in records_of(record, "aliases"):
         if text(alias, "alias_name") == ALIAS:
             version = alias.get("version_num")
@@ -48,14 +48,14 @@ def champion_of(record: Record) -> str:
 
 
 def others_of(records: Sequence[Record], own: Mapping[str, bool]) -> list[Entry]:
-    """The Delta tables of a schema's listing but our own; own: full name in small letters → it is there.
+    """Return the Delta tables of a schema, except our own. own: full name in lower case → True if it exists.
 
-    Raises NoAnswerError when the listing lacks a table that is there, for then it is not whole.
+    Raises NoAnswerError if an existing table is missing, because the list is then incomplete.
     """
     listed = {text(one, "full_name").lower(): one for one in records}
-    lacks = sorted(name for name, there in own.items() if there and name not in listed)
-    if lacks:
-        raise NoAnswerError(f"its listing of the schema lacks {', '.join(lacks)}, which it has")
+    missing = sorted(name for name, exists in own.items() if exists and name not in listed)
+    if missing:
+        raise NoAnswerError(f"its list of the schema is incomplete: {', '.join(missing)} is missing")
     others = [entry_of(one) for name, one in listed.items() if name not in own and _is_delta(one)]
     return [entry for entry in others if entry.kind != "view"]
 
@@ -65,7 +65,7 @@ def _is_delta(record: Record) -> bool:
 
 
 def locations_of(records: Sequence[Record]) -> list[ExternalLocation]:
-    """The external locations of a listing. Raises NoAnswerError."""
+    """Return external locations. Raises NoAnswerError."""
     return [
         ExternalLocation(text(one, "name"), text(one, "url"), text(one, "credential_name", ""), flag(one, "read_only"))
         for one in records
@@ -73,5 +73,5 @@ def locations_of(records: Sequence[Record]) -> list[ExternalLocation]:
 
 
 def credentials_of(records: Sequence[Record]) -> dict[str, bool]:
-    """The credentials of a listing: name → usable for reading only. Raises NoAnswerError."""
+    """Return credentials, name → read-only. Raises NoAnswerError."""
     return {text(one, "name"): flag(one, "read_only") for one in records}

@@ -1,4 +1,4 @@
-"""What one sees of a preflight: a live table while it looks, plain lines, or one JSON object; then what was found."""
+"""Output of the command: a live table, plain lines or one JSON object, then the report."""
 
 import json
 from collections import defaultdict
@@ -13,126 +13,123 @@ from rich.table import Table
 from rich.text import Text
 
 from dabs_lab.runner.console import say
-from sensor_streams.preflight.findings import Finding, Report
-from sensor_streams.preflight.report import described, docs_of
+from sensor_streams.preflight.findings import Finding, Report, described, docs_of
 from sensor_streams.preflight.run_checks import Outcome
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
+_UNCHECKED = "could not be checked"
 
 
-class Shown(Protocol):
-    """What is told while it looks, and at the end."""
+class Output(Protocol):
+    """Output during a preflight and at its end."""
 
-    def showing(self) -> AbstractContextManager[object]:
-        """Open while it looks."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return a context for the whole preflight."""
 
-    def doing(self, text: str) -> None:
-        """What it does now."""
+    def step(self, text: str) -> None:
+        """Show the current step."""
 
     def family(self, outcome: Outcome) -> None:
-        """A family is done."""
+        """Show the result of a family."""
 
     def report(self, report: Report, head: Mapping[str, str]) -> None:
-        """The end. head: job, target and where it looked."""
+        """Show the report. head: job, target and place."""
 
 
 class JsonObject:
-    """One object at the end, for programs."""
+    """One JSON object at the end."""
 
-    def showing(self) -> AbstractContextManager[object]:
-        """Nothing to prepare."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return an empty context."""
         return nullcontext()
 
-    def doing(self, text: str) -> None:
-        """Nothing."""
+    def step(self, text: str) -> None:
+        """Print nothing."""
 
     def family(self, outcome: Outcome) -> None:
-        """Nothing."""
+        """Print nothing."""
 
     def report(self, report: Report, head: Mapping[str, str]) -> None:
-        """Print it."""
+        """Print the object."""
         print(json.dumps(as_object(report, head)), flush=True)
 
 
 class Lines:
-    """A line for each step, where there is no terminal."""
+    """A line for each step, without a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def showing(self) -> AbstractContextManager[object]:
-        """Nothing to prepare."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return an empty context."""
         return nullcontext()
 
-    def doing(self, text: str) -> None:
-        """Tell it."""
+    def step(self, text: str) -> None:
+        """Print a line."""
         say(self.console, text)
 
     def family(self, outcome: Outcome) -> None:
-        """Tell it."""
-        say(self.console, f"{outcome.family:<11} {outcome.objects:>3} looked at: {state(outcome)}")
+        """Print a line."""
+        say(self.console, f"{outcome.family:<11} {outcome.objects:>3} checked: {state(outcome)}")
 
     def report(self, report: Report, head: Mapping[str, str]) -> None:
-        """Tell all."""
+        """Print the report."""
         for line, style in lines(report):
-            # Not wrapped: a command that is broken in two cannot be copied.
+            # Not wrapped, so that a command can be copied.
             self.console.print(Text(line, style), soft_wrap=True)
 
 
 class Screen(Lines):
-    """The table of families, renewed as they are done; it stays above what was found."""
+    """A live table of the families, which stays above the report."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._live = Live(console=console, refresh_per_second=4)
         self._outcomes: list[Outcome] = []
 
-    def showing(self) -> AbstractContextManager[object]:
-        """The table is there while this is open."""
+    def open(self) -> AbstractContextManager[object]:
+        """Return the context of the table."""
         return self._live
 
-    def doing(self, text: str) -> None:
-        """Tell it under the table."""
-        self._renew(text)
-
-    def family(self, outcome: Outcome) -> None:
-        """A line more."""
-        self._outcomes.append(outcome)
-        self._renew("")
-
-    def _renew(self, text: str) -> None:
+    def step(self, text: str) -> None:
+        """Show the step under the table."""
         below = [Text(f"{text} …", "dim")] if text else []
         self._live.update(Group(*([table(self._outcomes)] if self._outcomes else []), *below), refresh=True)
 
+    def family(self, outcome: Outcome) -> None:
+        """Add a row."""
+        self._outcomes.append(outcome)
+        self.step("")
+
 
 def table(outcomes: Sequence[Outcome]) -> Table:
-    """The families that are done: on how many objects each looked, and what came of it."""
+    """Return a table of families with their number of objects and result."""
     found = Table("checks", "objects", "state")
     for one in outcomes:
-        worst = next((finding.severity for finding in one.findings if finding.severity == "error"), "warning")
-        style = _STYLES[worst] if one.findings or one.unchecked else "green"
+        errors = any(finding.severity == "error" for finding in one.findings)
+        style = _STYLES["error" if errors else "warning"] if one.findings or one.unchecked else "green"
         found.add_row(one.family, str(one.objects), Text(state(one), style))
     return found
 
 
 def state(outcome: Outcome) -> str:
-    """What came of a family, in words."""
-    told = [
-        f"{len(outcome.findings)} found" if outcome.findings else "",
-        f"{len(outcome.unchecked)} could not be checked" if outcome.unchecked else "",
-    ]
-    return ", ".join(text for text in told if text) or "healthy"
+    """Return the result of a family in words."""
+    return _counts((len(outcome.findings), "found"), (len(outcome.unchecked), _UNCHECKED))
+
+
+def _counts(*counts: tuple[int, str]) -> str:
+    return ", ".join(f"{number} {what}" for number, what in counts if number) or "healthy"
 
 
 def lines(report: Report) -> Iterator[tuple[str, str]]:
-    """The report as lines, each with its style; the last one says how it ends."""
+    """Yield the lines of the report with their styles; the last one is the summary."""
     for finding in report.findings:
         head, *rest = described(finding)
         yield head, _STYLES[finding.severity]
         yield from ((line, "") for line in rest)
     for one in report.accepted:
         yield f"accepted until {one.until}: {one.finding.check}, {one.finding.subject}: {one.reason}", "dim"
-    # A workspace that is away is one thing to say, and not thirty.
+    # One line for each reason, not for each object.
     because: dict[str, list[str]] = defaultdict(list)
     for unchecked in report.unchecked:
         because[unchecked.because].append(f"{unchecked.check} of {unchecked.subject}")
@@ -144,21 +141,20 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def ending(report: Report) -> str:
-    """How it ends, in one line."""
+    """Return the summary in one line."""
     errors = len(report.errors)
     warnings = len(report.findings) - errors
-    told = [
-        f"{errors} error{'s' if errors != 1 else ''}" if errors else "",
-        f"{warnings} warning{'s' if warnings != 1 else ''}" if warnings else "",
-        f"{len(report.accepted)} accepted" if report.accepted else "",
-        f"{len(report.unchecked)} could not be checked" if report.unchecked else "",
-    ]
-    what = ", ".join(text for text in told if text) or "healthy"
-    return f"{what} ({sum(report.families.values())} objects looked at in {report.seconds:.1f} s)"
+    counts = _counts(
+        (errors, "error" if errors == 1 else "errors"),
+        (warnings, "warning" if warnings == 1 else "warnings"),
+        (len(report.accepted), "accepted"),
+        (len(report.unchecked), _UNCHECKED),
+    )
+    return f"{counts} ({sum(report.families.values())} objects checked in {report.seconds:.1f} s)"
 
 
 def as_object(report: Report, head: Mapping[str, str]) -> dict[str, Any]:
-    """The report for programs, in the form that docs/preflight.md describes."""
+    """Return the fields of --json, as in docs/preflight.md."""
     return {
         **head,
         "exit_code": report.exit_code,

@@ -1,4 +1,4 @@
-"""Tables as they lie, read from a laptop through a SQL warehouse. Its statements only describe."""
+"""Read tables through a SQL warehouse. Its statements only describe."""
 
 import json
 import re
@@ -7,55 +7,57 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sensor_streams.preflight.facts import Column, Commit, Nothing, TableFacts, Unknown
+from sensor_streams.preflight.facts import Column, Commit, Nothing, TableFacts, Unknown, split_properties
+from sensor_streams.sql_names import quoted
 from sensor_streams_dev.preflight.answers import NoAnswerError
-from sensor_streams_dev.preflight.required_privileges import quoted
-from sensor_streams_dev.preflight.workspace_client import Patience, WorkspaceReader, connect
+from sensor_streams_dev.preflight.workspace_client import Timeouts, WorkspaceReader, connect
 
-# What Databricks says of a place without a Delta table, and of a name without an entry.
+# Error conditions of Databricks for a path without a Delta table, and for a name without an entry.
 _NOTHING = re.compile(
     r"DELTA_MISSING_DELTA_TABLE|DELTA_TABLE_NOT_FOUND|DELTA_PATH_DOES_NOT_EXIST|DELTA_MISSING_TRANSACTION_LOG|"
     r"TABLE_OR_VIEW_NOT_FOUND"
 )
-# The longest that the service waits by itself, in seconds; a warehouse that stands still takes minutes to start.
+# Seconds, the most that the service allows. A stopped warehouse takes minutes to start.
 _WAIT = 50
 _NEWEST = 50
-_CONSTRAINT = "delta.constraints."
+
+
+class _NoTableError(Exception):
+    """The path has no Delta table, or the name has no entry."""
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A SQL warehouse of a workspace. It is asked by POST, as nothing else is: a statement is a request."""
+    """A SQL warehouse of a workspace. Its statements are the only requests by POST."""
 
     workspace: WorkspaceReader
     identity: str
 
     def table_named(self, full_name: str) -> TableFacts | Nothing | Unknown:
-        """The table that `catalog.schema.table` leads to, as `table_at` has it; Nothing where there is none."""
+        """Return the table of a catalog entry, as `table_at` does; Nothing without an entry."""
         return self.workspace.answer(lambda: self._table(".".join(map(quoted, full_name.split("."))), full_name))
 
     def table_at(self, location: str) -> TableFacts | Nothing | Unknown:
-        """The Delta table at a place.
+        """Return the Delta table at a path.
 
-        What DESCRIBE does not tell stays empty: `transactions`, which stream wrote up to which batch, and `app` and
-        `app_version` of commits. `nullable` of columns is always True, `files` of Nothing 0. `history` has the newest
-        50 commits; `earliest` is the first one that the history still tells of.
+        DESCRIBE leaves some facts empty: `transactions`, and `app` and `app_version` of commits. `nullable` of columns
+        is always True, `files` of Nothing 0. `history` has the newest 50 commits, `earliest` is that of the whole one.
         """
         return self.workspace.answer(lambda: self._table(f"delta.{quoted(location)}", location))
 
-    def _table(self, table: str, asked: str) -> TableFacts | Nothing:
+    def _table(self, table: str, subject: str) -> TableFacts | Nothing:
         try:
             (detail,) = self._rows(f"DESCRIBE DETAIL {table}")
         except _NoTableError:
-            return Nothing(asked, 0)
+            return Nothing(subject, 0)
         if detail.get("format") != "delta":
-            raise NoAnswerError(f"a table in the format {detail.get('format')} lies there, not Delta")
+            raise NoAnswerError(f"it is a table in the format {detail.get('format')}, not Delta")
         history = self._rows(f"DESCRIBE HISTORY {table} LIMIT {_NEWEST}")
         (first,) = self._rows(f"SELECT min(version) AS version FROM (DESCRIBE HISTORY {table})")
         columns = self._rows(f"DESCRIBE TABLE {table}")
         if not history:
             raise NoAnswerError("its history is empty")
-        properties = _parsed(detail, "properties", dict)
+        properties, constraints = split_properties(_parsed(detail, "properties", dict))
         return TableFacts(
             location=_text(detail, "location"),
             table_id=_text(detail, "id"),
@@ -64,60 +66,46 @@ class Warehouse:
             columns=_columns(columns),
             partitions=_parsed(detail, "partitionColumns", list),
             properties=properties,
-            reader_version=int(_text(detail, "minReaderVersion")),
-            writer_version=int(_text(detail, "minWriterVersion")),
             table_features=frozenset(_parsed(detail, "tableFeatures", list)),
-            constraints={
-                name.removeprefix(_CONSTRAINT): told
-                for name, told in properties.items()
-                if name.startswith(_CONSTRAINT)
-            },
+            constraints=constraints,
             transactions={},
             history=[_commit(row) for row in history],
         )
 
     def _rows(self, statement: str) -> list[Mapping[str, Any]]:
-        """The rows of a statement, each column's text by its name. Raises _NoTableError and NoAnswerError."""
-        body = {
-            "warehouse_id": self.identity,
-            "statement": statement,
-            "wait_timeout": f"{_WAIT}s",
-            # What is not done by then must not run on without anybody who reads it.
-            "on_wait_timeout": "CANCEL",
-            "format": "JSON_ARRAY",
-            "disposition": "INLINE",
-        }
-        told: Any = self.workspace.client.api_client.do("POST", "/api/2.0/sql/statements/", body=body)
-        status = told.get("status") if isinstance(told, dict) else None
-        state = status.get("state") if isinstance(status, dict) else None
-        if state != "SUCCEEDED":
-            raise _refused(status, state)
-        manifest, result = told.get("manifest", {}), told.get("result", {})
-        if manifest.get("truncated") or result.get("next_chunk_index") is not None:
-            raise NoAnswerError("its answer comes in more than one part")
-        names = [column["name"] for column in manifest["schema"]["columns"]]
-        return [dict(zip(names, row, strict=True)) for row in result.get("data_array") or []]
+        """Return the rows of a statement, column → text. Raises _NoTableError and NoAnswerError."""
+        from databricks.sdk.service import sql
 
-
-class _NoTableError(Exception):
-    """There is no Delta table, or no entry."""
+        response = self.workspace.client.statement_execution.execute_statement(
+            statement,
+            self.identity,
+            wait_timeout=f"{_WAIT}s",
+            on_wait_timeout=sql.ExecuteStatementRequestOnWaitTimeout.CANCEL,
+            format=sql.Format.JSON_ARRAY,
+            disposition=sql.Disposition.INLINE,
+        )
+        state = None if response.status is None else response.status.state
+        error = None if response.status is None else response.status.error
+        message = str(error.message or "") if error is not None else ""
+        if state == sql.StatementState.FAILED and _NOTHING.search(message):
+            raise _NoTableError
+        if state == sql.StatementState.CANCELED:
+            raise NoAnswerError(f"the warehouse did not finish within {_WAIT} s: start it, and try again")
+        manifest, result = response.manifest, response.result
+        if state != sql.StatementState.SUCCEEDED or manifest is None or manifest.schema is None or result is None:
+            name = "no state" if state is None else state.value
+            raise NoAnswerError(f"the warehouse answers {name}: {message.partition(chr(10))[0][:200]}")
+        if manifest.truncated or result.next_chunk_index is not None:
+            raise NoAnswerError("its answer has more than one part")
+        names = [str(column.name) for column in manifest.schema.columns or []]
+        return [dict(zip(names, row, strict=True)) for row in result.data_array or []]
 
 
 def warehouse(identity: str, profile: str | None = None, seconds: float = 180.0) -> Warehouse | Unknown:
-    """A warehouse by its id. Raises ConfigurationError when the profile is not there."""
-    # An answer takes as long as the statement may.
-    workspace = connect(profile, Patience(call=_WAIT + 10, total=seconds))
+    """Return a warehouse by its id. Raises ConfigurationError for an unknown profile."""
+    # An answer takes as long as its statement.
+    workspace = connect(profile, Timeouts(call=_WAIT + 10, total=seconds))
     return workspace if isinstance(workspace, Unknown) else Warehouse(workspace, identity)
-
-
-def _refused(status: Any, state: object) -> Exception:
-    error = status.get("error") if isinstance(status, dict) else None
-    said = str(error.get("message", "")) if isinstance(error, dict) else ""
-    if state == "FAILED" and _NOTHING.search(said):
-        return _NoTableError()
-    if state == "CANCELED":
-        return NoAnswerError(f"the warehouse did not finish within {_WAIT} s: start it, and ask again")
-    return NoAnswerError(f"the warehouse says {state}: {said.partition(chr(10))[0][:200]}")
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -128,18 +116,18 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _parsed(row: Mapping[str, Any], name: str, kind: type) -> Any:
-    """A list or map, which comes as JSON text; empty where the column is null."""
+    """Return a list or map from its JSON text; empty for null."""
     value = row.get(name)
     parsed = json.loads(value) if isinstance(value, str) else value
     if parsed is None:
         return kind()
     if not isinstance(parsed, kind):
-        raise NoAnswerError(f"its answer has something else as {name}")
+        raise NoAnswerError(f"its answer has another type as {name}")
     return parsed
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """The columns; what follows them, after an empty name or one with `#`, is of partitions."""
+    """Return the columns. Rows after an empty name or one with `#` describe partitions."""
     columns = []
     for row in rows:
         name = row.get("col_name")
@@ -151,6 +139,6 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 
 def _commit(row: Mapping[str, Any]) -> Commit:
     at = datetime.fromisoformat(_text(row, "timestamp").replace("Z", "+00:00"))
-    parameters = {str(name): str(told) for name, told in _parsed(row, "operationParameters", dict).items()}
+    parameters = {str(name): str(value) for name, value in _parsed(row, "operationParameters", dict).items()}
     engine = row.get("engineInfo") or ""
     return Commit(int(_text(row, "version")), at.timestamp(), _text(row, "operation"), parameters, str(engine))

@@ -1,4 +1,8 @@
-"""Questions to a workspace: within a deadline, side by side, each with an answer or the reason why there is none."""
+"""Query a workspace within a deadline and in parallel. Each query returns an answer or the reason of its failure.
+
+The listings of the SDK's typed clients read pages without limit, and its records accept fields of any type. So records
+and listings are read here by GET; typed clients run statements and the test of a credential.
+"""
 
 import logging
 import threading
@@ -20,17 +24,17 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key", bound=Hashable)
 
-# No listing of one schema or metastore that people keep by hand is longer; one that is does not end.
+# More pages than any schema or metastore that people maintain has.
 MOST_PAGES = 200
 _SECRETS = ("token", "password", "client_secret", "azure_client_secret", "google_credentials")
-# Who waits until the deadline tells in a moment what it waited for.
+# Seconds after the deadline in which a waiting query can still report its reason.
 _GRACE = 0.1
 
 
 @dataclass(frozen=True)
-class Patience:
-    """call: seconds that a part of one answer may take; total: seconds for all, the waits that the workspace asks for
-    included; at_once: how many questions are under way together."""
+class Timeouts:
+    """call: seconds for a part of one answer; total: seconds for all queries with their retries; at_once: number of
+    parallel queries."""
 
     call: float = 10.0
     total: float = 30.0
@@ -39,26 +43,26 @@ class Patience:
 
 @dataclass
 class Deadline:
-    """The clock that the SDK waits by: it refuses what would end after the deadline (its own would sleep for as long as
-    a Retry-After says). Raises TimeoutError."""
+    """Clock for the SDK's retries. It raises TimeoutError for a wait beyond the deadline; the SDK's own clock would
+    sleep for as long as a Retry-After header says."""
 
     seconds: float
     end: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.begin()
+        self.start()
 
-    def begin(self) -> None:
-        """Count from now."""
+    def start(self) -> None:
+        """Start the time from now."""
         self.end = time.monotonic() + self.seconds
 
     @property
     def left(self) -> float:
-        """Seconds until the deadline, 0 when it has passed."""
+        """Seconds until the deadline, 0 after it."""
         return max(0.0, self.end - time.monotonic())
 
     def time(self) -> float:
-        """Seconds since the epoch, while there is time left."""
+        """Return the seconds since 1970, before the deadline."""
         if not self.left:
             raise TimeoutError(f"not done within {self.seconds:.0f} s")
         return time.time()
@@ -66,24 +70,22 @@ class Deadline:
     def sleep(self, seconds: float) -> None:
         """Wait, if that ends before the deadline."""
         if seconds >= self.left:
-            raise TimeoutError(
-                f"to ask once more takes {seconds:.0f} s of waiting, and {self.seconds:.0f} s are for all"
-            )
+            raise TimeoutError(f"a retry waits {seconds:.0f} s, but {self.seconds:.0f} s is the limit for all")
         time.sleep(seconds)
 
 
 @dataclass(frozen=True)
 class WorkspaceReader:
-    """A workspace that is asked by GET alone, until a deadline."""
+    """A workspace that is queried by GET until a deadline."""
 
     client: "WorkspaceClient"
     deadline: Deadline
     at_once: int
 
     def get(self, path: str, *parts: str, **query: str | int) -> dict[str, Any]:
-        """The answer to a GET; `parts` are put behind the path, escaped. With it `date`, the header.
+        """Return the answer to a GET, and the header `date` in it. parts: escaped and appended to the path.
 
-        Raises the SDK's errors, requests', and NoAnswerError when the answer is no JSON object.
+        Raises the errors of the SDK and of requests, and NoAnswerError if the answer is not a JSON object.
         """
         headers = {"Accept": "application/json"}
         if self.client.config.workspace_id:
@@ -92,20 +94,15 @@ class WorkspaceReader:
         try:
             found = self.client.api_client.do("GET", url, query=query, headers=headers, response_headers=["date"])
         except (requests.exceptions.JSONDecodeError, UnicodeDecodeError):
-            raise NoAnswerError(
-                "its answer is not JSON: it was cut, or something else than the workspace answered"
-            ) from None
+            raise NoAnswerError("its answer is not JSON: it was cut off, or a proxy answered") from None
         except TypeError:
-            raise NoAnswerError("its answer is JSON, and no object") from None
+            found = None
         if not isinstance(found, dict):
-            raise NoAnswerError("its answer is JSON, and no object")
+            raise NoAnswerError("its answer is not a JSON object")
         return found
 
     def listed(self, path: str, key: str, **query: str | int) -> list[Record]:
-        """All records of a listing, over all its pages.
-
-        Raises as `get`, and NoAnswerError when the pages do not end.
-        """
+        """Return the records of all pages of a list. Raises as `get`, and NoAnswerError for endless pages."""
         records: list[Record] = []
         token, known = "", set[str]()
         for _ in range(MOST_PAGES):
@@ -115,26 +112,26 @@ class WorkspaceReader:
             if not token:
                 return records
             if token in known:
-                raise NoAnswerError("its pages lead in a circle")
+                raise NoAnswerError("its pages repeat without end")
             known.add(token)
-        raise NoAnswerError(f"its pages do not end: {MOST_PAGES} were read")
+        raise NoAnswerError(f"its list has more than {MOST_PAGES} pages")
 
-    def answer(self, question: Callable[[], Answer]) -> Answer | Unknown:
-        """What the question gives, or why it gave nothing; no secret of the client is in that."""
+    def answer(self, query: Callable[[], Answer]) -> Answer | Unknown:
+        """Return the answer to a query, or the reason of its failure without secrets of the client."""
         try:
-            return question()
+            return query()
         except Exception as error:
-            told = reason(error)
+            because = reason(error)
             for name in _SECRETS:
                 if secret := getattr(self.client.config, name, None):
-                    told = told.replace(str(secret), "…")
-            return Unknown(told)
+                    because = because.replace(str(secret), "…")
+            return Unknown(because)
 
-    def side_by_side(self, questions: Mapping[Key, Callable[[], Answer]]) -> dict[Key, Answer | Unknown]:
-        """The answer to each question; Unknown to those that are open at the deadline."""
+    def in_parallel(self, queries: Mapping[Key, Callable[[], Answer]]) -> dict[Key, Answer | Unknown]:
+        """Return the answer to each query; Unknown for those that are open at the deadline."""
         waiting: SimpleQueue[Key] = SimpleQueue()
-        told: SimpleQueue[tuple[Key, Answer | Unknown]] = SimpleQueue()
-        for key in questions:
+        answered: SimpleQueue[tuple[Key, Answer | Unknown]] = SimpleQueue()
+        for key in queries:
             waiting.put(key)
 
         def work() -> None:
@@ -143,53 +140,53 @@ class WorkspaceReader:
                     key = waiting.get_nowait()
                 except Empty:
                     return
-                told.put((key, self.answer(questions[key])))
+                answered.put((key, self.answer(queries[key])))
 
-        # Daemons: an answer that comes a byte a second must not keep the process from ending.
-        for number in range(min(self.at_once, len(questions))):
+        # Daemon threads: a very slow answer must not keep the process alive.
+        for number in range(min(self.at_once, len(queries))):
             threading.Thread(target=work, name=f"preflight-{number}", daemon=True).start()
-        answers: dict[Key, Answer | Unknown] = {}
-        while len(answers) < len(questions):
+        late = Unknown(f"no complete answer within {self.deadline.seconds:.0f} s")
+        answers: dict[Key, Answer | Unknown] = dict.fromkeys(queries, late)
+        for _ in queries:
             try:
-                key, answer = told.get(timeout=self.deadline.left + _GRACE)
+                key, answer = answered.get(timeout=self.deadline.left + _GRACE)
             except Empty:
                 break
             answers[key] = answer
-        late = Unknown(f"no whole answer within {self.deadline.seconds:.0f} s")
-        return {key: answers.get(key, late) for key in questions}
+        return answers
 
 
-def connect(profile: str | None, patience: Patience) -> WorkspaceReader | Unknown:
-    """The workspace of the SDK's usual chain of credentials; Unknown where there are none, or they are not complete.
+def connect(profile: str | None, timeouts: Timeouts) -> WorkspaceReader | Unknown:
+    """Return the workspace of the SDK's default credentials; Unknown if they are missing or incomplete.
 
-    Raises ConfigurationError when the profile is not there.
+    Raises ConfigurationError for an unknown profile.
     """
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
-    # What goes wrong is told by the answer; its warnings would stand between the lines of the report.
+    # The answer has the reason of a failure; warnings would appear between the lines of the report.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
-    deadline = Deadline(patience.total)
+    deadline = Deadline(timeouts.total)
     clock: Any = deadline
     try:
         config = Config(
             profile=profile,
-            http_timeout_seconds=patience.call,
-            # The SDK looks at the host first, by a clock of its own: one that does not answer takes this long twice.
+            http_timeout_seconds=timeouts.call,
+            # The SDK first reads the host's metadata, with a clock of its own: twice this long without an answer.
             retry_timeout_seconds=1,
             clock=clock,
         )
-        config.retry_timeout_seconds = max(1, int(patience.total))
-        deadline.begin()
-        return WorkspaceReader(WorkspaceClient(config=config), deadline, patience.at_once)
+        config.retry_timeout_seconds = max(1, int(timeouts.total))
+        deadline.start()
+        return WorkspaceReader(WorkspaceClient(config=config), deadline, timeouts.at_once)
     except ValueError as error:
         if profile is not None and "profile" in str(error):
             raise ConfigurationError(
-                f"there is no complete profile {profile} in the Databricks configuration file: "
+                f"the Databricks configuration file has no complete profile {profile}: "
                 f"run `databricks auth login --profile {profile}`"
             ) from None
         return Unknown(
-            "there are no credentials for a workspace here: run `databricks auth login --host https://<workspace>`, "
+            "no credentials for a workspace were found: run `databricks auth login --host https://<workspace>`, "
             "or set DATABRICKS_CONFIG_PROFILE"
         )
     except Exception as error:

@@ -1,35 +1,36 @@
-"""What a workspace has registered: tables, volumes, external locations, rights, models. It is asked, not changed.
+"""Read what a workspace has registered: tables, volumes, external locations, privileges, models.
 
-All by GET; the one exception, asked for by name, is the credential's own test, which writes a file and deletes it.
+All by GET. Only the write test of a credential, which the user requests with an option, writes and deletes a file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sensor_streams.preflight.facts import Entry, Expected, ExternalLocation, Unknown, WorkspaceFacts
+from sensor_streams.preflight.facts import Entry, Expected, Unknown
 from sensor_streams_dev.preflight.answers import Answer, NoAnswerError, Record, text, unless_missing
-from sensor_streams_dev.preflight.principal import UNITY, Principal, caller, named, privileges, with_groups
+from sensor_streams_dev.preflight.principal import UNITY, Principal, caller, principal_named, privileges, with_groups
 from sensor_streams_dev.preflight.records import champion_of, credentials_of, entry_of, locations_of, others_of
 from sensor_streams_dev.preflight.required_privileges import (
     Securable,
     covering,
-    lacking,
+    missing_privileges,
     models_of,
-    needed,
+    required,
     tables_of,
     volumes_of,
 )
-from sensor_streams_dev.preflight.workspace_client import Patience, WorkspaceReader, connect
+from sensor_streams_dev.preflight.workspace_client import Timeouts, WorkspaceReader, connect
+from sensor_streams_dev.preflight.workspace_facts import ExternalLocation, WorkspaceFacts
 
 _PATHS = {"catalog": "catalogs", "schema": "schemas", "table": "tables", "volume": "volumes", "function": "models"}
 _LISTS = ("external_locations", "credentials", "tables")
-WriteTests = Mapping[str, Sequence[tuple[str, str, str]] | Unknown]
+WriteTest = Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What a workspace says: entries by short name (None: there is none), the schema's other entries, the rest, and by
-    how many seconds this machine's clock is ahead of its clock."""
+    """Answers of a workspace. entries: by short name, None if missing; others: other tables of the schema; skew:
+    seconds that this clock is ahead of the workspace's."""
 
     entries: Mapping[str, Entry | Unknown | None]
     others: Sequence[Entry] | Unknown
@@ -39,34 +40,32 @@ class Registered:
 
 @dataclass(frozen=True)
 class WorkspaceRegistered:
-    """A workspace, by the SDK's usual credentials or a profile of its configuration file.
-
-    probe_write: let the workspace test the credential of the tables' external location by writing and deleting a file.
-    """
+    """A workspace with the SDK's default credentials or a profile. probe_write: run the write test of the credential of
+    the tables' external location."""
 
     profile: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     probe_write: bool = False
 
-    def gather(self, meant: Expected) -> Registered:
-        """Ask for each object that the job touches, once, side by side.
+    def gather(self, expected: Expected) -> Registered:
+        """Query each object of the job once, in parallel; what gives no answer is Unknown.
 
-        What gets no answer is Unknown, for whatever reason. Raises ConfigurationError when the profile is not there.
+        Raises ConfigurationError for an unknown profile.
         """
-        workspace = connect(self.profile, self.patience)
+        workspace = connect(self.profile, self.timeouts)
         if isinstance(workspace, Unknown):
-            return _nothing_known(meant, workspace)
-        return _Gathering(workspace, meant, self.probe_write).gather()
+            return _nothing_known(expected, workspace)
+        return _Queries(workspace, expected, self.probe_write).gather()
 
 
-def _nothing_known(meant: Expected, because: Unknown) -> Registered:
-    entries = dict.fromkeys(tables_of(meant), because)
+def _nothing_known(expected: Expected, because: Unknown) -> Registered:
+    entries = dict.fromkeys(tables_of(expected), because)
     facts = WorkspaceFacts(
         external_locations=because,
-        rights=dict.fromkeys(needed(meant, entries, because), because),
-        volumes=dict.fromkeys(volumes_of(meant), because),
-        models=dict.fromkeys(models_of(meant), because),
-        principal=meant.principal or because,
+        rights=dict.fromkeys(required(expected, entries, because), because),
+        volumes=dict.fromkeys(volumes_of(expected), because),
+        models=dict.fromkeys(models_of(expected), because),
+        principal=expected.principal or because,
         credentials=because,
     )
     return Registered(entries, because, facts, because)
@@ -74,60 +73,56 @@ def _nothing_known(meant: Expected, because: Unknown) -> Registered:
 
 @dataclass(frozen=True)
 class _Found:
-    """An object (None: there is none) and what the principal itself may do with it; or the records of a listing."""
+    """Answer to one query. record: None if the object does not exist; held: the principal's own privileges on it;
+    records: the records of a list."""
 
     record: Record | None = None
     held: frozenset[str] | Unknown | None = None
     records: Sequence[Record] = ()
 
-    @property
-    def owner(self) -> str:
-        return "" if self.record is None else text(self.record, "owner", "")
-
 
 @dataclass(frozen=True)
-class _Gathering:
-    """Three rounds of questions: who asks; the objects; then what depends on them."""
+class _Queries:
+    """Three rounds of queries: the caller, the objects, and what depends on them."""
 
     workspace: WorkspaceReader
-    meant: Expected
+    expected: Expected
     probe_write: bool
 
     def gather(self) -> Registered:
-        asked = self.workspace.answer(lambda: caller(self.workspace))
-        asker, skew = (asked, asked) if isinstance(asked, Unknown) else asked
-        name = self.meant.principal
-        principal = asker if name is None else named(self.workspace, name, asker)
+        answer = self.workspace.answer(lambda: caller(self.workspace))
+        user, skew = (answer, answer) if isinstance(answer, Unknown) else answer
+        name = self.expected.principal
+        principal = user if name is None else principal_named(self.workspace, name, user)
 
-        questions = {what: self._object(what, principal) for what in self._named()}
-        found = self.workspace.side_by_side(questions | {("", name): self._list(name) for name in _LISTS})
+        queries = {what: self._object(what, principal) for what in self._objects()}
+        found = self.workspace.in_parallel(queries | {("", name): self._list(name) for name in _LISTS})
 
-        full = {table: self.meant.full(table) for table in tables_of(self.meant)}
-        entries = {table: self._told(found, "table", name, entry_of) for table, name in full.items()}
-        models = {name: self._told(found, "function", name, champion_of) for name in models_of(self.meant)}
-        locations = self._listed(found, "external_locations", locations_of)
-        missing = [what for what in questions if what[0] != "table" and _is_missing(found[what])]
-        wanted = needed(self.meant, entries, locations, missing)
-        there = {full[table].lower(): isinstance(entry, Entry) for table, entry in entries.items()}
+        full = {table: self.expected.full(table) for table in tables_of(self.expected)}
+        entries = {table: self._one(found["table", name], entry_of) for table, name in full.items()}
+        locations = self._all(found["", "external_locations"], locations_of)
+        missing = [what for what in queries if what[0] != "table" and found[what] == _Found()]
+        wanted = required(self.expected, entries, locations, missing)
         facts = WorkspaceFacts(
             external_locations=locations,
             rights=self._rights(wanted, found, principal),
-            volumes={name: self._told(found, "volume", name, _storage) for name in volumes_of(self.meant)},
-            models=models,
+            volumes={name: self._one(found["volume", name], _storage) for name in volumes_of(self.expected)},
+            models={name: self._one(found["function", name], champion_of) for name in models_of(self.expected)},
             write_tests=self._write_tests(locations),
             principal=principal if isinstance(principal, Unknown) else principal.name,
             missing=missing,
-            credentials=self._listed(found, "credentials", credentials_of),
+            credentials=self._all(found["", "credentials"], credentials_of),
         )
-        others = self._listed(found, "tables", lambda records: others_of(records, there))
+        own = {full[table].lower(): isinstance(entry, Entry) for table, entry in entries.items()}
+        others = self._all(found["", "tables"], lambda records: others_of(records, own))
         return Registered(entries, others, facts, skew)
 
-    def _named(self) -> list[Securable]:
-        """The objects that the job names, their parents among them."""
+    def _objects(self) -> list[Securable]:
+        """Return the objects of the job and their parents."""
         objects = [
-            *(("table", self.meant.full(table)) for table in tables_of(self.meant)),
-            *(("volume", name) for name in volumes_of(self.meant)),
-            *(("function", name) for name in models_of(self.meant)),
+            *(("table", self.expected.full(table)) for table in tables_of(self.expected)),
+            *(("volume", name) for name in volumes_of(self.expected)),
+            *(("function", name) for name in models_of(self.expected)),
         ]
         schemas = {name.rpartition(".")[0] for _, name in objects}
         catalogs = {name.partition(".")[0] for name in schemas}
@@ -135,34 +130,33 @@ class _Gathering:
 
     def _object(self, what: Securable, principal: Principal | Unknown) -> Callable[[], _Found]:
         kind, name = what
-        query = {"include_aliases": "true"} if kind == "function" else {}
+        options = {"include_aliases": "true"} if kind == "function" else {}
 
-        def ask() -> _Found:
-            record = unless_missing(lambda: self.workspace.get(f"{UNITY}/{_PATHS[kind]}", name, **query))
+        def query() -> _Found:
+            record = unless_missing(lambda: self.workspace.get(f"{UNITY}/{_PATHS[kind]}", name, **options))
             if record is None:
                 return _Found()
-            # Names of Unity Catalog have no case, and come back in small letters.
-            told = text(record, "name" if kind == "catalog" else "full_name")
-            if told.lower() != name.lower():
-                raise NoAnswerError(f"it was asked for {name} and answers of {told}")
+            # Unity Catalog returns names in lower case.
+            found = text(record, "name" if kind == "catalog" else "full_name")
+            if found.lower() != name.lower():
+                raise NoAnswerError(f"it was queried for {name} and answers with {found}")
             if isinstance(principal, Unknown):
                 return _Found(record, principal)
             owner = text(record, "owner", "")
-            # A right that is not told is one thing, an object that is not told another.
-            return _Found(
-                record, self.workspace.answer(lambda: privileges(self.workspace, what, principal.name, owner))
-            )
+            # Unknown privileges do not make the object unknown.
+            held = self.workspace.answer(lambda: privileges(self.workspace, what, principal.name, owner))
+            return _Found(record, held)
 
-        return ask
+        return query
 
     def _list(self, name: str) -> Callable[[], _Found]:
-        query: dict[str, str | int] = {"max_results": 0}
+        options: dict[str, str | int] = {"max_results": 0}
         if name == "tables":
-            query |= {"catalog_name": self.meant.catalog, "schema_name": self.meant.schema}
-            query |= {"omit_columns": "true", "omit_properties": "true"}
+            options |= {"catalog_name": self.expected.catalog, "schema_name": self.expected.schema}
+            options |= {"omit_columns": "true", "omit_properties": "true"}
         path = f"{UNITY}/{name.replace('_', '-')}"
-        # A schema that is not there has no tables.
-        return lambda: _Found(records=unless_missing(lambda: self.workspace.listed(path, name, **query)) or ())
+        # A missing schema has no tables.
+        return lambda: _Found(records=unless_missing(lambda: self.workspace.listed(path, name, **options)) or ())
 
     def _rights(
         self,
@@ -170,76 +164,68 @@ class _Gathering:
         found: Mapping[Securable, _Found | Unknown],
         principal: Principal | Unknown,
     ) -> dict[Securable, frozenset[str] | Unknown]:
-        """What the principal may do: of itself where that is enough, else with its groups."""
+        """Return the principal's own privileges if they are enough, else those with its groups."""
         rights: dict[Securable, frozenset[str] | Unknown] = {}
-        questions: dict[Securable, Callable[[], frozenset[str]]] = {}
-        for what, wants in wanted.items():
+        queries: dict[Securable, Callable[[], frozenset[str]]] = {}
+        for what, needs in wanted.items():
             one = found.get(what, _Found())
             held = one if isinstance(one, Unknown) else one.held
             if isinstance(principal, Unknown):
                 rights[what] = principal
-            elif isinstance(held, Unknown) or (held is not None and not lacking(wants, held)):
+            elif isinstance(held, Unknown) or (held is not None and not missing_privileges(needs, held)):
                 rights[what] = held
             else:
-                owner = one.owner if isinstance(one, _Found) else ""
-                questions[what] = self._more_rights(what, principal, owner, held, wants)
-        return rights | self.workspace.side_by_side(questions)
+                record = None if isinstance(one, Unknown) else one.record
+                queries[what] = self._more_rights(what, principal, text(record or {}, "owner", ""), held, needs)
+        return rights | self.workspace.in_parallel(queries)
 
     def _more_rights(
-        self, what: Securable, principal: Principal, owner: str, held: frozenset[str] | None, wants: frozenset[str]
+        self, what: Securable, principal: Principal, owner: str, held: frozenset[str] | None, needs: frozenset[str]
     ) -> Callable[[], frozenset[str]]:
-        def ask() -> frozenset[str]:
+        def query() -> frozenset[str]:
             own = privileges(self.workspace, what, principal.name, owner) if held is None else held
-            return with_groups(self.workspace, what, principal, owner, own, wants) if lacking(wants, own) else own
+            if not missing_privileges(needs, own):
+                return own
+            return with_groups(self.workspace, what, principal, owner, own, needs)
 
-        return ask
+        return query
 
-    def _write_tests(self, locations: Sequence[ExternalLocation] | Unknown) -> WriteTests:
-        """The test of the location that the tables lie in, where it was asked for."""
-        if not self.probe_write or self.meant.tables is None or isinstance(locations, Unknown):
+    def _write_tests(self, locations: Sequence[ExternalLocation] | Unknown) -> Mapping[str, WriteTest | Unknown]:
+        """Run the test for the location of the tables, if it was requested."""
+        if not self.probe_write or self.expected.tables is None or isinstance(locations, Unknown):
             return {}
-        at = covering(locations, self.meant.tables)
+        at = covering(locations, self.expected.tables)
         return {} if at is None else {at.name: self.workspace.answer(lambda: write_test(self.workspace, at))}
 
-    def _told(
-        self, found: Mapping[Securable, _Found | Unknown], kind: str, name: str, read: Callable[[Record], Answer]
-    ) -> Answer | Unknown | None:
-        """What a record says; None where there is none."""
-        one = found[kind, name]
-        if isinstance(one, Unknown) or one.record is None:
-            return one if isinstance(one, Unknown) else None
-        record = one.record
-        return self.workspace.answer(lambda: read(record))
+    def _one(self, found: _Found | Unknown, convert: Callable[[Record], Answer]) -> Answer | Unknown | None:
+        """Convert the record of an object; None if it does not exist."""
+        if isinstance(found, Unknown):
+            return found
+        record = found.record
+        return None if record is None else self.workspace.answer(lambda: convert(record))
 
-    def _listed(
-        self, found: Mapping[Securable, _Found | Unknown], name: str, read: Callable[[Sequence[Record]], Answer]
-    ) -> Answer | Unknown:
-        """What the records of a listing say."""
-        one = found["", name]
-        return one if isinstance(one, Unknown) else self.workspace.answer(lambda: read(one.records))
-
-
-def _is_missing(one: _Found | Unknown) -> bool:
-    return isinstance(one, _Found) and one.record is None
+    def _all(self, found: _Found | Unknown, convert: Callable[[Sequence[Record]], Answer]) -> Answer | Unknown:
+        """Convert the records of a list."""
+        return found if isinstance(found, Unknown) else self.workspace.answer(lambda: convert(found.records))
 
 
 def _storage(record: Record) -> str:
     return text(record, "storage_location", "")
 
 
-def write_test(workspace: WorkspaceReader, at: ExternalLocation) -> list[tuple[str, str, str]]:
-    """The workspace's own test of an external location's credential, which writes a file there and deletes it.
+def write_test(workspace: WorkspaceReader, at: ExternalLocation) -> WriteTest:
+    """Run the workspace's own test of a credential, which writes and deletes a file in the external location.
 
-    (operation, PASS | FAIL | SKIP, message) each. The only thing that is no GET. Raises as `WorkspaceReader.get`.
+    Returns (operation, PASS | FAIL | SKIP, message). Raises as `WorkspaceReader.get`.
     """
-    told = workspace.client.storage_credentials.validate(
+    answer = workspace.client.storage_credentials.validate(
         storage_credential_name=at.credential, external_location_name=at.name
     )
     results = [
         (one.operation.value, one.result.value, one.message or "")
-        for one in told.results or []
+        for one in answer.results or []
         if one.operation is not None and one.result is not None
     ]
     if not any(operation == "WRITE" for operation, _, _ in results):
-        raise NoAnswerError("its test of the credential says nothing of writing")
+        raise NoAnswerError("its test of the credential has no result for writing")
     return results

@@ -1,1 +1,5 @@
-"""The checks: each a function of what was found out, without a question of its own to anyone."""
+"""Checks: functions of the collected facts. To add one, write a function with `@check` and a section in the docs."""
+
+from sensor_streams.preflight.checks.registry import load_checks
+
+load_checks(__name__)

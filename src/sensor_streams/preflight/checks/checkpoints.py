@@ -1,159 +1,139 @@
-"""Check 3: are the checkpoints whole, each its own stream's, and young enough?"""
+"""Find checkpoints that are incomplete, in use, temporary, too old, or not the stream's own."""
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from sensor_streams.durations import parse_duration
 from sensor_streams.locations import inside, same_place
-from sensor_streams.preflight.checks.queries import anew, begun, moment, others, positions, told, unread
-from sensor_streams.preflight.checks.registry import finding
-from sensor_streams.preflight.facts import CheckpointFacts, Facts, TableFacts
+from sensor_streams.preflight.checks.queries import (
+    commit_text,
+    other_owner,
+    remove_command,
+    source_offsets,
+    started,
+    unread_commits,
+    utc,
+)
+from sensor_streams.preflight.checks.registry import check, finding
+from sensor_streams.preflight.facts import CheckpointFacts, Facts
 from sensor_streams.preflight.findings import Finding
+from sensor_streams.retention import FILES, LOG, retention
 
-# Folders of a machine or a cluster that go with it. DBFS's own is emptied by whoever likes.
+# Folders that are deleted with the machine or cluster. Everybody can delete files in `dbfs:/tmp`.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/local_disk0", "/databricks/driver", "dbfs:/tmp", "file:/tmp")
-# What Delta keeps unless a table says otherwise.
-_KEPT = {"delta.deletedFileRetentionDuration": 7 * 86400.0, "delta.logRetentionDuration": 30 * 86400.0}
-_ANEW = "stop the stream and remove its checkpoint: it reads its source anew, and loses nothing"
+_START_OVER = "stop the stream and remove its checkpoint: it reads its source from scratch and loses nothing"
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What is wrong with the checkpoints of the streams."""
-    yield from _temporary(facts)
-    for stream in facts.meant.streams:
+@check("checkpoint.in-use", "error", "another run is using the checkpoint")
+@check("checkpoint.half-written", "error", "a file of the checkpoint is empty or incomplete")
+@check("checkpoint.missing", "error", "the checkpoint has batches but no metadata file")
+@check("checkpoint.unbound", "error", "the checkpoint has no readable binding.json")
+@check("checkpoint.gap", "error", "batch numbers in the checkpoint are not consecutive")
+def checkpoint_files(facts: Facts) -> Iterator[Finding]:
+    """Find checkpoints that another run uses, or whose files are missing or incomplete."""
+    for stream in facts.expected.streams:
         checkpoint = facts.checkpoints.get(stream.name)
         if isinstance(checkpoint, CheckpointFacts):
-            yield from _in_itself(stream.name, checkpoint)
-    yield from _of_others(facts)
-    yield from _old(facts)
+            yield from _files(stream.name, checkpoint)
 
 
-def _in_itself(stream: str, checkpoint: CheckpointFacts) -> Iterator[Finding]:
+def _files(stream: str, checkpoint: CheckpointFacts) -> Iterator[Finding]:
+    def restore(check: str, found: str, expected: str) -> Finding:
+        remedy = f"restore the folder from a copy, or {_START_OVER}"
+        return finding(check, stream, found, expected, remedy, remove_command(checkpoint.folder))
+
     if checkpoint.holder is not None:
         yield finding(
             "checkpoint.in-use",
             stream,
             f"{checkpoint.folder} is held by {checkpoint.holder}",
-            "no run at work: two on one checkpoint would write the same batches twice",
-            "stop that run, or wait for its end",
+            "no other run: two runs on one checkpoint write the same batches twice",
+            "stop that run, or wait until it ends",
         )
     if checkpoint.problems:
-        yield finding(
-            "checkpoint.half-written",
-            stream,
-            "; ".join(checkpoint.problems),
-            "files that are whole",
-            f"bring them back from a copy, or {_ANEW}",
-            anew(checkpoint.folder),
-        )
+        yield restore("checkpoint.half-written", "; ".join(checkpoint.problems), "complete files")
     elif checkpoint.query is None and (checkpoint.offsets or checkpoint.commits):
-        yield finding(
-            "checkpoint.missing",
-            stream,
-            f"{checkpoint.folder} holds {len(checkpoint.offsets)} batches and no file metadata",
-            "the query's id, by which the tables know what this checkpoint wrote; or no checkpoint at all",
-            f"bring the folder back from a copy, or {_ANEW}",
-            anew(checkpoint.folder),
-        )
+        found = f"{checkpoint.folder} has {len(checkpoint.offsets)} batches but no file metadata"
+        yield restore("checkpoint.missing", found, "the file metadata with the query's id, or no checkpoint at all")
     if checkpoint.query is not None and checkpoint.bound is None:
-        yield finding(
-            "checkpoint.unbound",
-            stream,
-            f"beside the checkpoint in {checkpoint.folder} is no binding.json that can be read",
-            "name, place and id of the tables that it belongs to",
-            f"bring binding.json back from a copy, or {_ANEW}",
-            anew(checkpoint.folder),
-        )
+        found = f"{checkpoint.folder} has no readable binding.json"
+        yield restore("checkpoint.unbound", found, "name, path and id of the tables that the checkpoint belongs to")
     gap = _gap(checkpoint.offsets, checkpoint.commits)
     if gap is not None:
-        yield finding(
-            "checkpoint.gap",
-            stream,
-            f"{checkpoint.folder}: {gap}",
-            "batches without a gap, all but the last one ended",
-            f"bring the files back from a copy, or {_ANEW}",
-            anew(checkpoint.folder),
-        )
+        expected = "consecutive batches, all committed except the last one"
+        yield restore("checkpoint.gap", f"{checkpoint.folder}: {gap}", expected)
 
 
 def _gap(offsets: Sequence[int], commits: Sequence[int]) -> str | None:
-    """What of the batches is missing; None when nothing is. A kill leaves the last one without its end."""
-    for what, batches in (("offsets", offsets), ("commits", commits)):
+    """Return which batches are missing, or None. After a kill the last batch has no commit; that is not a gap."""
+    for log, batches in (("offsets", offsets), ("commits", commits)):
         lost = sorted({*range(batches[0], batches[-1] + 1)} - {*batches}) if batches else []
         if lost:
-            return f"{what} of batch {', '.join(map(str, lost[:5]))}{' …' if lost[5:] else ''} are missing"
-    planned, ended = (max(batches, default=-1) for batches in (offsets, commits))
-    if ended > planned:
-        return f"batch {ended} has ended, and of the planned ones the last is {planned if offsets else 'none'}"
-    if ended < planned - 1 and (commits or len(offsets) > 1):
-        return f"batch {planned} is planned, and of the ended ones the last is {ended if commits else 'none'}"
+            return f"the {log} of batch {', '.join(map(str, lost[:5]))}{' …' if lost[5:] else ''} are missing"
+    planned, committed = (max(batches, default=-1) for batches in (offsets, commits))
+    if committed > planned or (committed < planned - 1 and (commits or len(offsets) > 1)):
+        last = [str(number) if number >= 0 else "missing" for number in (planned, committed)]
+        return f"the last planned batch is {last[0]}, the last committed batch is {last[1]}"
     return None
 
 
-def _of_others(facts: Facts) -> Iterator[Finding]:
-    """Checkpoints that were copied from another stream or another target."""
+@check("checkpoint.other-stream", "error", "the checkpoint belongs to another stream or target")
+def other_stream(facts: Facts) -> Iterator[Finding]:
+    """Find checkpoints that were copied from another stream or target."""
     by_query: dict[str, list[str]] = {}
-    for stream, checkpoint in begun(facts):
+    for stream, checkpoint in started(facts):
         by_query.setdefault(str(checkpoint.query), []).append(stream.name)
-    for stream in facts.meant.streams:
-        there = facts.checkpoints.get(stream.name)
-        if not isinstance(there, CheckpointFacts):
+    for stream in facts.expected.streams:
+        own = facts.checkpoints.get(stream.name)
+        if not isinstance(own, CheckpointFacts):
             continue
-        why = None if there.query is None or there.bound is None else others(facts, stream, there.bound)
-        same = by_query.get(str(there.query), [])
+        owner = None if own.query is None or own.bound is None else other_owner(facts, stream, own.bound)
+        same = by_query.get(str(own.query), [])
         if stream.name in same and same[1:]:
-            twins = ", ".join(name for name in same if name != stream.name)
-            why = f"it has the query id of the checkpoint of {twins}: one is a copy of the other"
-        if why is not None:
+            others = ", ".join(name for name in same if name != stream.name)
+            owner = f"it has the same query id as the checkpoint of {others}: one is a copy of the other"
+        if owner is not None:
             yield finding(
                 "checkpoint.other-stream",
                 stream.name,
-                f"{there.folder}: {why}",
-                f"a checkpoint that {stream.name} has made in {facts.meant.catalog}.{facts.meant.schema}",
-                f"bring this stream's own one back; or {_ANEW}",
-                anew(there.folder),
+                f"{own.folder}: {owner}",
+                f"a checkpoint of {stream.name} in {facts.expected.catalog}.{facts.expected.schema}",
+                f"restore the stream's own checkpoint, or {_START_OVER}",
+                remove_command(own.folder),
             )
 
 
-def _temporary(facts: Facts) -> Iterator[Finding]:
-    place, tables = facts.meant.checkpoints, facts.meant.tables
-    # A trial that lies there as a whole goes as a whole.
-    if _is_temporary(place) and not (tables is not None and _is_temporary(tables)):
+@check("checkpoint.temporary", "warning", "the checkpoints are in temporary storage")
+def temporary(facts: Facts) -> Iterator[Finding]:
+    """Find checkpoints in temporary storage while the tables are in permanent storage."""
+    path, tables = facts.expected.checkpoints, facts.expected.tables
+    if _is_temporary(path) and not (tables is not None and _is_temporary(tables)):
         yield finding(
             "checkpoint.temporary",
-            facts.meant.checkpoints,
-            f"{place} goes with the machine or cluster, and the tables do not",
-            "a folder that lasts as long as the tables, on Databricks one of a volume",
-            "give another folder in the setting checkpoints; the streams begin anew there and lose nothing",
+            path,
+            f"{path} is deleted with the machine or cluster, but the tables are not",
+            "a permanent folder, on Databricks in a volume",
+            "set another folder in the setting checkpoints: the streams start from scratch there and lose nothing",
         )
 
 
-def _is_temporary(place: str) -> bool:
-    return any(same_place(place, t) or inside(place, t) for t in (*_TEMPORARY, tempfile.gettempdir()))
+def _is_temporary(path: str) -> bool:
+    return any(same_place(path, other) or inside(path, other) for other in (*_TEMPORARY, tempfile.gettempdir()))
 
 
-def _old(facts: Facts) -> Iterator[Finding]:
-    for stream, _, source, table, offset in positions(facts):
-        waiting = unread(table, offset)
-        kept, which = min((_kept(table, name), name) for name in _KEPT)
-        if waiting and facts.now - waiting[0].at > kept:
+@check("checkpoint.older-than-history", "warning", "the stream lags longer than its source keeps old files")
+def older_than_history(facts: Facts) -> Iterator[Finding]:
+    """Compare the age of the oldest unread commit with the retention of its source."""
+    for stream, _, source, table, offset in source_offsets(facts):
+        unread = unread_commits(table, offset)
+        # Delta's default, where only Delta understands the text.
+        kept, name = min((retention(table.properties, n) or retention({}, n) or timedelta.max, n) for n in (FILES, LOG))
+        if unread and facts.now - unread[0].at > kept.total_seconds():
             yield finding(
                 "checkpoint.older-than-history",
                 stream.name,
-                f"it has still to read {source}, {told(waiting[0])}; now it is {moment(facts.now)}",
-                f"to have read it within {kept / 86400:.3g} days, for which {source} keeps it ({which})",
-                "run the stream before anything vacuums that table (predictive optimization does so by itself); "
-                "`sensor-streams maintain` waits for it",
+                f"it has not read {source}, {commit_text(unread[0])}; the time is {utc(facts.now)}",
+                f"to read it within {kept / timedelta(days=1):.3g} days, the retention of {source} ({name})",
+                "run the stream before VACUUM runs on that table (predictive optimization runs it automatically); "
+                "`sensor-streams maintain` waits for the stream",
             )
-
-
-def _kept(table: TableFacts, name: str) -> float:
-    """How long a table keeps something, in seconds; Delta's own default where that is not told in plain units."""
-    text = re.sub(r"^interval\s+", "", table.properties.get(name, "").strip(), flags=re.IGNORECASE)
-    try:
-        kept = parse_duration(text)
-    except ValueError:
-        return _KEPT[name]
-    return kept.total_seconds() if isinstance(kept, timedelta) else _KEPT[name]

@@ -1,19 +1,30 @@
-"""Check 1: is the data where the catalog says, and where the streams left it?"""
+"""Compare catalog entries with the stored data and with the checkpoints."""
 
 from collections.abc import Iterator, Mapping
 
 from sensor_streams.locations import canonical, same_place
-from sensor_streams.preflight.checks.queries import bound_to, layout, told
-from sensor_streams.preflight.checks.registry import finding
+from sensor_streams.preflight.checks.queries import bound_to, commit_text
+from sensor_streams.preflight.checks.registry import check, finding
 from sensor_streams.preflight.facts import Commit, Damaged, Entry, Facts, Nothing, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.sql_names import sql_name, sql_text
 from sensor_streams.table_spec import TableIdentity
 
+_START_OVER = "stop the streams that read or write this table and remove their checkpoints, so they start from scratch"
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What is wrong with the places of the tables, by the local facts alone."""
-    for name in facts.meant.specs:
+
+@check("location.nothing-there", "error", "the catalog entry points to a path without a table")
+@check("location.moved", "error", "the catalog entry points to a different path than the stream's checkpoint")
+@check("location.recreated", "error", "the table was replaced by another table at the same path")
+@check("location.stale-copy", "error", "the catalog entry points to an old copy of the table")
+@check("location.fork", "error", "a table and its copy both have new commits")
+@check("location.no-entry", "error", "the table's data exists, but its catalog entry is missing")
+@check("location.occupied", "error", "the path of a new table contains other files")
+@check("location.damaged", "error", "the table's log is incomplete and cannot be read")
+@check("location.not-a-table", "error", "a view has the name of a stream's table")
+def table_locations(facts: Facts) -> Iterator[Finding]:
+    """Compare each table's catalog entry with the data and with the checkpoints."""
+    for name in facts.expected.specs:
         entry = facts.entries.get(name)
         if entry is None:
             yield from _without_entry(facts, name)
@@ -22,42 +33,42 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
-    subject = facts.meant.full(name)
-    for stream, was in bound_to(facts, name).items():
-        yield finding(
-            "location.no-entry",
-            subject,
-            f"the catalog has no entry of this name; stream {stream} has its data at {was.location}",
-            f"an entry that leads to {was.location}",
-            "register the table again where its data is",
-            f"CREATE TABLE {sql_name(subject)} USING delta LOCATION {sql_text(was.location)}",
+    subject, path = facts.expected.full(name), facts.expected.path(name)
+
+    def no_entry(found: str, expected: str, remedy: str, path: str) -> Finding:
+        command = f"CREATE TABLE {sql_name(subject)} USING delta LOCATION {sql_text(path)}"
+        return finding("location.no-entry", subject, found, expected, remedy, command)
+
+    for stream, table in bound_to(facts, name).items():
+        yield no_entry(
+            f"the catalog has no entry of this name; the data of stream {stream} is stored at {table.location}",
+            f"an entry that points to {table.location}",
+            "register the table again",
+            table.location,
         )
         return
-    place = layout(facts, name)
-    there = None if place is None else facts.tables.get(canonical(place))
-    if isinstance(there, TableFacts) and there.version > 0:
-        yield finding(
-            "location.no-entry",
-            subject,
-            f"the catalog has no entry of this name, and a table lies at {place} ({told(there.history[0])})",
-            "an entry for that table, or nothing at its place: no stream writes to a table that it has not made",
+    stored = None if path is None else facts.tables.get(canonical(path))
+    if path is not None and isinstance(stored, TableFacts) and stored.version > 0:
+        yield no_entry(
+            f"the catalog has no entry of this name, but {path} contains a table ({commit_text(stored.history[0])})",
+            "an entry for that table, or an empty path: a stream never writes to a table that it did not create",
             "register the table if it is the right one, or move its folder away",
-            f"CREATE TABLE {sql_name(subject)} USING delta LOCATION {sql_text(str(place))}",
+            path,
         )
-    elif isinstance(there, Nothing) and there.files:
+    elif isinstance(stored, Nothing) and stored.files:
         yield finding(
             "location.occupied",
             subject,
-            f"{place} is where this table would be made, and holds other files ({there.files} names)",
-            "an empty place",
-            "move those files away, or give another folder in the setting tables or tables_root",
+            f"{path} is the path of this new table, but contains other files ({stored.files} names)",
+            "an empty path",
+            "move the files away, or set another folder in the setting tables or tables_root",
         )
-    elif isinstance(there, Damaged):
-        yield _damaged(subject, there)
+    elif isinstance(stored, Damaged):
+        yield _damaged(subject, stored)
 
 
 def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
-    subject = facts.meant.full(name)
+    subject = facts.expected.full(name)
     if entry.kind == "view":
         yield finding(
             "location.not-a-table",
@@ -69,153 +80,132 @@ def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
         )
     if entry.kind == "view" or entry.location is None:
         return
-    there = facts.tables.get(canonical(entry.location))
+    stored = facts.tables.get(canonical(entry.location))
     bound = bound_to(facts, name)
-    if isinstance(there, Nothing):
-        yield _nothing_there(facts, name, entry.location, bound, there.files)
-    elif isinstance(there, Damaged):
-        yield _damaged(subject, there)
+    if isinstance(stored, Nothing):
+        yield _nothing_there(facts, name, entry.location, bound, stored.files)
+    elif isinstance(stored, Damaged):
+        yield _damaged(subject, stored)
     else:
-        yield from _another(facts, name, entry.location, there, bound)
+        yield from _other_paths(facts, name, entry.location, stored, bound)
 
 
 def _nothing_there(facts: Facts, name: str, location: str, bound: Mapping[str, TableIdentity], files: int) -> Finding:
-    subject = facts.meant.full(name)
-    elsewhere = [was.location for was in bound.values()] + [p for p in (layout(facts, name),) if p is not None]
-    data = next((p for p in elsewhere if isinstance(facts.tables.get(canonical(p)), TableFacts)), None)
-    found = f"the catalog says {location}, and there is no table there"
-    if files:
-        found += f" but other files ({files} names)"
+    paths = [*(table.location for table in bound.values()), facts.expected.path(name)]
+    data = next((p for p in paths if p is not None and isinstance(facts.tables.get(canonical(p)), TableFacts)), None)
+    found = f"the entry points to {location}, which has no table{f' but other files ({files} names)' if files else ''}"
+    expected = "a table at the path of the entry" if data is None else f"an entry that points to {data}"
+    remedy = "correct the entry before anything writes: a plain stream would create a second, empty table there"
     if data is None:
-        return finding(
-            "location.nothing-there",
-            subject,
-            f"{found}; nor is its data at any other place that is known",
-            "a table at the place that the catalog names",
-            # Advice to drop an entry is never given while something is stored there.
-            "find where the data is and correct the entry"
-            + ("" if files else "; drop the entry only if the data is gone for good"),
-        )
-    return finding(
-        "location.nothing-there",
-        subject,
-        f"{found}; the data is at {data}",
-        f"the catalog says {data}",
-        "correct the entry before anything writes: a plain stream would make a second, empty table at the wrong place",
-        _set_location(facts, name, data),
-    )
+        # Never advise to drop an entry while files are stored at its path.
+        drop = "" if files else "; drop the entry only if the data is lost for good"
+        remedy = f"find the data and correct the entry{drop}"
+    found += "; no other known path has its data" if data is None else f"; the data is at {data}"
+    command = None if data is None else _set_location(facts, name, data)
+    return finding("location.nothing-there", facts.expected.full(name), found, expected, remedy, command)
 
 
-def _another(
-    facts: Facts, name: str, location: str, there: TableFacts | Unknown | None, bound: Mapping[str, TableIdentity]
+def _other_paths(
+    facts: Facts, name: str, location: str, stored: TableFacts | Unknown | None, bound: Mapping[str, TableIdentity]
 ) -> Iterator[Finding]:
-    """What is wrong with a place, next to those where the table was and where it would be made."""
-    subject = facts.meant.full(name)
-    for stream, was in bound.items():
-        if not same_place(was.location, location):
-            yield _elsewhere(facts, name, location, there, stream, was)
+    """Compare the table at the entry's path with the bindings and with the configured path."""
+    for stream, table in bound.items():
+        if not same_place(table.location, location):
+            yield _moved(facts, name, location, stored, stream, table)
             return
-        if isinstance(there, TableFacts) and was.table_id != there.table_id:
+        if isinstance(stored, TableFacts) and table.table_id != stored.table_id:
             yield finding(
                 "location.recreated",
-                subject,
-                f"at {location} lies table {there.table_id}, made {_made(there)}",
-                f"table {was.table_id}, to which stream {stream} wrote or from which it read",
-                "bring the table back (UNDROP, or a copy of its folder); if the new one is right, stop the streams "
-                "that read or write it and remove their checkpoints: they begin anew from what their sources hold",
+                facts.expected.full(name),
+                f"{location} contains table {stored.table_id}, created {_created(stored)}",
+                f"table {table.table_id}, which stream {stream} has read or written",
+                f"restore the table (UNDROP, or a copy of its folder); if the new one is right, {_START_OVER}",
             )
             return
-    place = layout(facts, name)
-    if isinstance(there, TableFacts) and place is not None and not same_place(place, location):
-        other = facts.tables.get(canonical(place))
-        if isinstance(other, TableFacts) and other.table_id == there.table_id and _only_in(other, there):
-            yield _copies(facts, name, location, there, other, place)
+    path = facts.expected.path(name)
+    if isinstance(stored, TableFacts) and path is not None and not same_place(path, location):
+        other = facts.tables.get(canonical(path))
+        if isinstance(other, TableFacts) and other.table_id == stored.table_id and _commits_only_in(other, stored):
+            yield _copies(facts, name, location, stored, other, path)
 
 
-def _elsewhere(
-    facts: Facts, name: str, location: str, there: TableFacts | Unknown | None, stream: str, was: TableIdentity
+def _moved(
+    facts: Facts, name: str, location: str, stored: TableFacts | Unknown | None, stream: str, table: TableIdentity
 ) -> Finding:
-    """The entry leads to another place than a stream is bound to."""
-    other = facts.tables.get(canonical(was.location))
-    if isinstance(there, TableFacts) and isinstance(other, TableFacts) and other.table_id == there.table_id:
-        return _copies(facts, name, location, there, other, was.location)
-    if isinstance(there, TableFacts):
-        what = "the same table lies" if there.table_id == was.table_id else f"another table lies ({there.table_id})"
-    else:
-        what = "nobody could look"
-    old = "what nobody could look at"
-    if isinstance(other, TableFacts | Nothing):
-        old = "a table" if isinstance(other, TableFacts) else "no table"
+    other = facts.tables.get(canonical(table.location))
+    if isinstance(stored, TableFacts) and isinstance(other, TableFacts) and other.table_id == stored.table_id:
+        return _copies(facts, name, location, stored, other, table.location)
+    new = "a table that could not be read"
+    if isinstance(stored, TableFacts):
+        new = "the same table" if stored.table_id == table.table_id else f"another table ({stored.table_id})"
+    old = "a table" if isinstance(other, TableFacts) else "no table" if isinstance(other, Nothing) else "unknown data"
     return finding(
         "location.moved",
-        facts.meant.full(name),
-        f"the catalog says {location}, where {what}; at {was.location} lies {old}",
-        f"{was.location}, table {was.table_id}: what stream {stream} is bound to",
-        "correct the entry; or, if the new place is right, stop the streams that read or write this table and "
-        "remove their checkpoints: they begin anew from what their sources hold",
-        _set_location(facts, name, was.location) if isinstance(other, TableFacts) else None,
+        facts.expected.full(name),
+        f"the entry points to {location}, which contains {new}; {table.location} contains {old}",
+        f"{table.location}, table {table.table_id}, as in the binding of stream {stream}",
+        f"correct the entry; if the new path is right, {_START_OVER}",
+        _set_location(facts, name, table.location) if isinstance(other, TableFacts) else None,
     )
 
 
-def _copies(facts: Facts, name: str, location: str, there: TableFacts, other: TableFacts, place: str) -> Finding:
-    """Two tables of one origin: an old copy at the entry's place, or both with commits of their own."""
-    subject = facts.meant.full(name)
-    here_only, there_only = _only_in(there, other), _only_in(other, there)
-    if not here_only:
-        newer = f" ({len(there_only)} commits more, the last: {told(there_only[0])})" if there_only else ""
+def _copies(facts: Facts, name: str, location: str, stored: TableFacts, other: TableFacts, path: str) -> Finding:
+    """Return the finding for two tables with the same id: an old copy, or a fork with commits on both sides."""
+    subject, command = facts.expected.full(name), _set_location(facts, name, path)
+    new_here, new_there = _commits_only_in(stored, other), _commits_only_in(other, stored)
+    more = f"{len(new_there)} more commits, the last: {commit_text(new_there[0])}" if new_there else ""
+    if not new_here:
         return finding(
             "location.stale-copy",
             subject,
-            f"the catalog says {location}, where a copy lies (version {there.version})",
-            f"{place}, where the table itself lies at version {other.version}{newer}",
+            f"the entry points to {location}, which contains a copy (version {stored.version})",
+            f"{path}, which contains the table itself at version {other.version}{f' ({more})' if more else ''}",
             "correct the entry before anything writes to the copy",
-            _set_location(facts, name, place),
+            command,
         )
-    since = f"; at {place} {len(there_only)} commits since, the last: {told(there_only[0])}" if there_only else ""
     return finding(
         "location.fork",
         subject,
-        f"the catalog says {location}, where {len(here_only)} commits follow the copy, the last: "
-        f"{told(here_only[0])}{since}",
-        f"one table, at {place}",
-        "stop what writes to either, keep one, copy from the other what is missing (rows of readings: land their files "
-        "again), and move the other's folder away",
-        _set_location(facts, name, place),
+        f"the entry points to {location}, where {len(new_here)} commits follow the copy, the last: "
+        f"{commit_text(new_here[0])}{f'; {path} has {more}' if more else ''}",
+        f"one table, at {path}",
+        "stop all writers, keep one table, copy the missing rows from the other one (for readings: land their files "
+        "again), and move the other folder away",
+        command,
     )
 
 
-def _only_in(one: TableFacts, other: TableFacts) -> list[Commit]:
-    """The commits of one table that the other does not have, newest first, as far back as both are known.
+def _commits_only_in(one: TableFacts, other: TableFacts) -> list[Commit]:
+    """Return the commits that only one table has, newest first, as far back as both histories are known.
 
-    The times of commits are those of files, which a copy does not keep; figures and parameters it does.
+    Commit times are not compared: they are file times, which a copy does not keep.
     """
-    known = {c.version: (c.operation, c.parameters, c.metrics, c.app, c.app_version) for c in other.history}
-    first = min(known)
-    return [
-        c
-        for c in one.history
-        if c.version >= first and known.get(c.version) != (c.operation, c.parameters, c.metrics, c.app, c.app_version)
-    ]
+
+    def content(commit: Commit) -> tuple[object, ...]:
+        return (commit.operation, commit.parameters, commit.metrics, commit.app, commit.app_version)
+
+    known = {commit.version: content(commit) for commit in other.history}
+    return [c for c in one.history if c.version >= min(known) and known.get(c.version) != content(c)]
 
 
-def _damaged(subject: str, place: Damaged) -> Finding:
+def _damaged(subject: str, stored: Damaged) -> Finding:
     return finding(
         "location.damaged",
         subject,
-        f"{place.location}: {place.because}",
-        "a log without a gap",
-        "bring the missing files of _delta_log back from a copy; no stream can read or write this table as it is",
+        f"{stored.location}: {stored.because}",
+        "a complete log",
+        "restore the missing files of _delta_log from a copy; no stream can read or write this table now",
     )
 
 
-def _made(table: TableFacts) -> str:
+def _created(table: TableFacts) -> str:
     first = table.history[-1]
-    return told(first) if first.version == 0 else f"before version {first.version}"
+    return commit_text(first) if first.version == 0 else f"before version {first.version}"
 
 
 def _set_location(facts: Facts, name: str, location: str) -> str:
-    """What corrects an entry: a statement, or on this machine the line of the file of entries."""
-    subject = facts.meant.full(name)
-    if facts.meant.catalog_file is not None:
-        return f'in {facts.meant.catalog_file}, entry "{subject}": "location": "{location}"'
+    """Return what corrects an entry: a statement, or on this machine the line of the file of entries."""
+    subject = facts.expected.full(name)
+    if facts.expected.catalog_file is not None:
+        return f'in {facts.expected.catalog_file}, entry "{subject}": "location": "{location}"'
     return f"ALTER TABLE {sql_name(subject)} SET LOCATION {sql_text(location)}"

@@ -1,14 +1,14 @@
-"""Models: a champion, inputs that the features have, a flavour and a Python that load here."""
+"""Check the champions: do they exist, match the features, and load in this environment?"""
 
 from collections.abc import Iterator, Mapping
 
 from sensor_streams.preflight.checks.queries import printed
-from sensor_streams.preflight.checks.registry import finding
-from sensor_streams.preflight.facts import ExpectedStream, Facts, ModelFacts, Unknown
+from sensor_streams.preflight.checks.registry import check, finding
+from sensor_streams.preflight.facts import ExpectedStream, Facts, ModelFacts
 from sensor_streams.preflight.findings import Finding, Severity
 
-# MLflow's type → Spark's types that reach it without loss; see MLflow's "schema enforcement": integers go into longs
-# and doubles, floats into doubles.
+_TRAIN = "sensor-streams train"
+# MLflow type → Spark types that MLflow converts to it without loss; see "schema enforcement" in MLflow's docs.
 _FITS: Mapping[str, frozenset[str]] = {
     "double": frozenset(("double", "float", "int", "smallint", "tinyint")),
     "float": frozenset(("float",)),
@@ -21,38 +21,42 @@ _FITS: Mapping[str, frozenset[str]] = {
 }
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What is wrong with the champions that the job's streams score with."""
-    python = "" if facts.platform is None else facts.platform.python
-    seen = set[str]()
-    for stream in facts.meant.streams:
-        model = None if stream.model is None or stream.model in seen else facts.models.get(stream.model)
-        if stream.model is None or model is None or isinstance(model, Unknown):
+@check("model.no-champion", "warning", "no version of the model has the alias champion, so its stream waits")
+@check("model.version-gone", "error", "the champion version of the model is missing or incomplete")
+@check("model.signature", "error", "the model's inputs do not match the columns of the features")
+@check("model.flavour", "error", "the model has no pyfunc flavour, or its loader module is not installed")
+@check("model.python", "warning", "the model was logged with a different Python version")
+@check("model.refused", "error", "the model cannot score the features")
+def champions(facts: Facts) -> Iterator[Finding]:
+    """Check each champion once, for the first stream that scores with it."""
+    checked = set[str]()
+    for stream in facts.expected.streams:
+        model = None if stream.model is None or stream.model in checked else facts.models.get(stream.model)
+        if stream.model is None or not isinstance(model, ModelFacts):
             continue
-        seen.add(stream.model)
+        checked.add(stream.model)
         if model.version is None:
             yield _finding(
                 "model.no-champion",
                 model,
                 "no version has the alias champion",
-                f"a champion, by which {stream.name} scores",
-                f"train one; until then {stream.name} waits and writes nothing",
-                "sensor-streams train",
+                f"a champion for the stream {stream.name}",
+                f"train a model; until then {stream.name} waits and writes nothing",
+                _TRAIN,
             )
         elif model.gone is not None:
             yield _finding(
                 "model.version-gone",
                 model,
                 model.gone,
-                "the version that the alias champion names, whole",
-                "give the alias to a version that is there, or train anew",
-                "sensor-streams train",
+                "a complete version with the alias champion",
+                "set the alias to a version that exists, or train again",
+                _TRAIN,
             )
         else:
-            yield from _signature(model, stream, facts)
-            yield from _loading(model, python)
-            if model.refused is not None:
-                yield _refused(model, stream.name)
+            yield from _signature(facts, stream, model)
+            yield from _loading(facts, model)
+            yield from _refused(stream, model)
 
 
 def _finding(
@@ -62,84 +66,85 @@ def _finding(
     expected: str,
     remedy: str,
     command: str | None = None,
-    *,
     severity: Severity | None = None,
 ) -> Finding:
-    named = model.name if model.version is None else f"{model.name} version {model.version}"
-    return finding(check, f"model {named}", found, expected, remedy, command, severity=severity)
+    name = model.name if model.version is None else f"{model.name} version {model.version}"
+    return finding(check, f"model {name}", found, expected, remedy, command, severity=severity)
 
 
-def _refused(model: ModelFacts, stream: str) -> Finding:
-    instead = f"{stream} waits and keeps its input" if model.in_place is None else f"version {model.in_place} scores"
-    return _finding(
-        "model.refused",
-        model,
-        f"{model.refused}; {instead}",
-        f"a model that scores rows of device_features for {stream}",
-        "mend and log the model again, or give the alias champion to a version that works (docs/models.md)",
-    )
-
-
-def _signature(model: ModelFacts, stream: ExpectedStream, facts: Facts) -> Iterator[Finding]:
-    """Inputs against the columns that the stream's sources declare."""
-    specs = [facts.meant.specs[source] for source in stream.sources if source in facts.meant.specs]
+def _signature(facts: Facts, stream: ExpectedStream, model: ModelFacts) -> Iterator[Finding]:
+    """Compare the model's inputs with the columns of the stream's sources."""
+    specs = [facts.expected.specs[source] for source in stream.sources if source in facts.expected.specs]
     if not specs:
         return
-    columns = {name: kind.lower() for spec in specs for name, kind in spec.columns}
-    where = ", ".join(stream.sources)
+    columns = {name: printed(kind.lower()) for spec in specs for name, kind in spec.columns}
+    source = ", ".join(stream.sources)
     if not model.inputs:
         yield _finding(
             "model.signature",
             model,
-            "it has no signature, so nobody knows which columns it reads",
-            f"a signature with columns of {where}",
+            "it has no signature, so the columns that it reads are unknown",
+            f"a signature with columns of {source}",
             "log the model with a signature",
         )
         return
     wrong = [
-        f"{name}: {told} in the model, {columns[name]} in {where}"
-        for name, told in sorted(model.inputs.items())
-        if name in columns and printed(columns[name]) not in _FITS.get(told, frozenset())
+        f"{name}: {kind} in the model, {columns[name]} in {source}"
+        for name, kind in sorted(model.inputs.items())
+        if name in columns and columns[name] not in _FITS.get(kind, frozenset())
     ]
     absent = sorted(model.inputs.keys() - columns.keys())
-    needed = [name for name in absent if name not in model.optional]
-    if wrong or needed:
+    wrong += [f"{name}: not in {source}" for name in absent if name not in model.optional]
+    if wrong:
         yield _finding(
             "model.signature",
             model,
-            "; ".join([*wrong, *(f"{name}: not in {where}" for name in needed)]),
-            f"inputs that {where} has, of the same types",
-            "train on the features as they are now, or give the alias to a version that fits them",
-            "sensor-streams train",
+            "; ".join(wrong),
+            f"inputs that {source} has, with the same types",
+            "train on the current features, or set the alias to a version that matches them",
+            _TRAIN,
         )
-    silent = [name for name in absent if name in model.optional]
-    if silent:
+    optional = [name for name in absent if name in model.optional]
+    if optional:
         yield _finding(
             "model.signature",
             model,
-            f"reads {', '.join(silent)}, which {where} does not have: scored as sensors that are silent",
-            f"inputs that {where} has",
-            "train on the features as they are now, if these sensors are gone for good",
-            "sensor-streams train",
-            severity="warning",
+            f"it reads {', '.join(optional)}, which {source} does not have: scored as sensors without readings",
+            f"inputs that {source} has",
+            "train on the current features, if these sensors were removed for good",
+            _TRAIN,
+            "warning",
         )
 
 
-def _loading(model: ModelFacts, python: str) -> Iterator[Finding]:
+def _loading(facts: Facts, model: ModelFacts) -> Iterator[Finding]:
     if model.problems:
         yield _finding(
             "model.flavour",
             model,
             "; ".join(model.problems),
             "a pyfunc flavour that loads here",
-            "log the model as a pyfunc, or bring what it imports into the environment of the task",
+            "log the model as a pyfunc, or install what it imports in the environment of the task",
         )
+    python = "" if facts.platform is None else facts.platform.python
     if python and model.python and python.split(".")[:2] != model.python.split(".")[:2]:
         yield _finding(
             "model.python",
             model,
             f"logged with Python {model.python}",
-            f"Python {python}, which runs here: a pickled model may not load in another one",
-            "train with the Python that scores",
-            "sensor-streams train",
+            f"Python {python}, which runs here: a pickled model may not load in another version",
+            "train with the Python version that scores",
+            _TRAIN,
+        )
+
+
+def _refused(stream: ExpectedStream, model: ModelFacts) -> Iterator[Finding]:
+    if model.refused is not None:
+        waits = f"{stream.name} waits and keeps its input"
+        yield _finding(
+            "model.refused",
+            model,
+            f"{model.refused}; {waits if model.in_place is None else f'version {model.in_place} scores'}",
+            f"a model that scores rows of device_features for {stream.name}",
+            "fix and log the model again, or set the alias champion to a version that works (docs/models.md)",
         )

@@ -1,21 +1,23 @@
-"""Platform: versions against those that the project is built for, free disk and memory, the clock."""
+"""Check versions, free disk and memory, and the clock of this machine or of the cluster's driver."""
 
 from collections.abc import Iterator
 
-from sensor_streams.preflight.checks.registry import finding
+from sensor_streams.preflight.checks.registry import check, finding
 from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 
 GIB = 2**30
-LEAST_DISK = GIB
-LEAST_MEMORY = GIB
-# Object stores refuse requests of a clock that is 15 minutes off, and signed tokens are minutes long at best; a minute
-# is far from what a synchronised clock shows.
+LEAST_FREE = GIB
+# Seconds. Object stores reject requests of a clock that is 15 minutes wrong, and signed tokens last minutes at best.
 MOST_SKEW = 60.0
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What of this machine, or of the cluster's driver when that asks, does not fit."""
+@check("platform.version", "error", "the version of Spark, Delta or the runtime is not supported")
+@check("platform.disk", "error", "the disk is nearly full")
+@check("platform.memory", "warning", "little memory is free")
+@check("platform.clock", "warning", "this machine's clock is wrong")
+def machine(facts: Facts) -> Iterator[Finding]:
+    """Compare versions, free space and clock with their limits."""
     platform = facts.platform
     if platform is None:
         return
@@ -26,39 +28,29 @@ def check(facts: Facts) -> Iterator[Finding]:
                 "platform.version",
                 package,
                 version,
-                f"{wanted}.x, which the project is built for and tested with",
-                "take the versions of requirements.lock (`make setup`); on a cluster, the runtime that databricks.yml "
-                "names: other pairs of Spark and Delta were seen to fail after some dozens of commits",
+                f"{wanted}.x, with which the project is tested",
+                "install the versions of requirements.lock (`make setup`); on a cluster, use the runtime in "
+                "databricks.yml: other pairs of Spark and Delta failed after dozens of commits",
             )
-    if isinstance(platform.free_disk, int) and platform.free_disk < LEAST_DISK:
-        yield finding(
-            "platform.disk",
-            "disk of the checkpoints",
-            f"{platform.free_disk / GIB:.1f} GiB free",
-            f"at least {LEAST_DISK / GIB:.0f} GiB",
-            "make room: a batch that finds the disk full fails, and so does each one after it",
-        )
-    if isinstance(platform.free_memory, int) and platform.free_memory < LEAST_MEMORY:
-        yield finding(
-            "platform.memory",
-            "memory",
-            f"{platform.free_memory / GIB:.1f} GiB free",
-            f"at least {LEAST_MEMORY / GIB:.0f} GiB",
-            "end what else runs here, or take a larger machine",
-        )
+    for name, subject, free, remedy in (
+        ("disk", "disk of the checkpoints", platform.free_disk, "free some space: batches fail on a full disk"),
+        ("memory", "memory", platform.free_memory, "stop other processes, or use a larger machine"),
+    ):
+        if isinstance(free, int) and free < LEAST_FREE:
+            found, expected = (f"{size / GIB:.1f} GiB" for size in (free, LEAST_FREE))
+            yield finding(f"platform.{name}", subject, f"{found} free", f"at least {expected}", remedy)
     if isinstance(platform.skew, float) and abs(platform.skew) > MOST_SKEW:
-        way = "ahead of" if platform.skew > 0 else "behind"
         yield finding(
             "platform.clock",
             "clock of this machine",
-            f"{abs(platform.skew):.0f} s {way} the workspace's",
+            f"{abs(platform.skew):.0f} s {'ahead of' if platform.skew > 0 else 'behind'} the workspace's",
             f"at most {MOST_SKEW:.0f} s",
-            "let the machine synchronise its clock: object stores refuse requests of one that is 15 minutes off",
+            "turn on time synchronisation: object stores reject requests of a clock that is 15 minutes wrong",
             severity="error" if abs(platform.skew) > 15 * MOST_SKEW else "warning",
         )
 
 
 def fits(version: str, wanted: str) -> bool:
-    """True when the version begins with the parts that are wanted: 4.1.4 fits 4.1, and 4.10.0 does not."""
+    """Return True if a version begins with the wanted parts: 4.1.4 fits 4.1, 4.10.0 does not."""
     parts = wanted.split(".")
     return version.split(".")[: len(parts)] == parts

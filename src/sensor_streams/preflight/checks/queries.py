@@ -1,4 +1,4 @@
-"""What several checks ask of the facts."""
+"""Queries on the facts that several checks use."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,70 +9,62 @@ from sensor_streams.locations import canonical
 from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, ExpectedStream, Facts, TableFacts
 from sensor_streams.table_spec import TableIdentity
 
-# Operations that change a table's rows. Others, such as OPTIMIZE, VACUUM or ADD COLUMNS, are nothing to a reader, and
-# an unknown one is no ground for an alarm.
+# Operations that change rows. Others, such as OPTIMIZE or ADD COLUMNS, do not; an unknown one raises no alarm.
 WRITES = frozenset(
-    {
-        "WRITE",
-        "STREAMING UPDATE",
-        "MERGE",
-        "UPDATE",
-        "DELETE",
-        "TRUNCATE",
-        "COPY INTO",
-        "CREATE TABLE AS SELECT",
-        "REPLACE TABLE",
-        "REPLACE TABLE AS SELECT",
-        "CREATE OR REPLACE TABLE",
-        "CREATE OR REPLACE TABLE AS SELECT",
-        "CLONE",
-        "RESTORE",
-    }
+    (
+        *("WRITE", "STREAMING UPDATE", "MERGE", "UPDATE", "DELETE", "TRUNCATE", "COPY INTO", "CLONE", "RESTORE"),
+        *("CREATE TABLE AS SELECT", "CREATE OR REPLACE TABLE", "CREATE OR REPLACE TABLE AS SELECT"),
+        *("REPLACE TABLE", "REPLACE TABLE AS SELECT"),
+    )
 )
-# Types that declarations and Spark call by two names.
+FEED = "delta.enableChangeDataFeed"
+# Types with a second name in declarations.
 _PRINTED = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint", "real": "float"}
 
 
-def layout(facts: Facts, name: str) -> str | None:
-    """Where a table of this name would be made."""
-    return None if facts.meant.tables is None else f"{facts.meant.tables.rstrip('/')}/{name}"
-
-
 def table_of(facts: Facts, name: str) -> TableFacts | None:
-    """The table that a name leads to; None when there is none, or nobody could tell."""
+    """Return the table that a catalog entry points to; None if it is missing or unknown."""
     entry = facts.entries.get(name)
     if not isinstance(entry, Entry) or entry.location is None:
         return None
-    there = facts.tables.get(canonical(entry.location))
-    return there if isinstance(there, TableFacts) else None
+    table = facts.tables.get(canonical(entry.location))
+    return table if isinstance(table, TableFacts) else None
 
 
-def begun(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts]]:
-    """The streams whose checkpoint has begun and is their own: another one tells nothing of them."""
-    for stream in facts.meant.streams:
+def known_tables(facts: Facts) -> Iterator[tuple[str, TableFacts]]:
+    """Yield the short name and facts of each table that a stream reads or writes, if they are known."""
+    for name in facts.expected.specs:
+        table = table_of(facts, name)
+        if table is not None:
+            yield name, table
+
+
+def started(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts]]:
+    """Yield the streams with a checkpoint that has batches and belongs to them."""
+    for stream in facts.expected.streams:
         checkpoint = facts.checkpoints.get(stream.name)
         if not isinstance(checkpoint, CheckpointFacts) or checkpoint.query is None:
             continue
-        if checkpoint.bound is None or others(facts, stream, checkpoint.bound) is None:
+        if checkpoint.bound is None or other_owner(facts, stream, checkpoint.bound) is None:
             yield stream, checkpoint
 
 
-def others(facts: Facts, stream: ExpectedStream, bound: BoundTo) -> str | None:
-    """Whose a checkpoint is that is bound to such tables, in words; None when it is the stream's own."""
-    # A stream may come to write one more table; to read another one would be another stream.
+def other_owner(facts: Facts, stream: ExpectedStream, bound: BoundTo) -> str | None:
+    """Return the owner of a checkpoint that belongs to another stream or target, or None."""
+    # A new version of a stream may write one more table, but it never reads another one.
     if stream.name not in bound.sinks or not {*bound.sinks} <= {spec.name for spec in stream.sinks}:
-        return f"it was made by a stream that writes {', '.join(sorted(bound.sinks)) or 'nothing'}"
+        return f"its stream writes {', '.join(sorted(bound.sinks)) or 'nothing'}"
     if {*bound.sources} != {*stream.sources}:
-        return f"it was made by a stream that reads {', '.join(sorted(bound.sources)) or 'no table'}"
+        return f"its stream reads {', '.join(sorted(bound.sources)) or 'no table'}"
     tables = {**bound.sinks, **bound.sources}
-    strange = sorted(table.name for name, table in tables.items() if table.name != facts.meant.full(name))
-    return f"it belongs to {', '.join(strange)}" if strange else None
+    foreign = sorted(table.name for name, table in tables.items() if table.name != facts.expected.full(name))
+    return f"it belongs to {', '.join(foreign)}" if foreign else None
 
 
 def bound_to(facts: Facts, table: str) -> Mapping[str, TableIdentity]:
-    """Stream → what its checkpoint is bound to as this table."""
+    """Return stream → identity of this table in the stream's binding."""
     found = {}
-    for stream, checkpoint in begun(facts):
+    for stream, checkpoint in started(facts):
         if checkpoint.bound is not None:
             identity = {**checkpoint.bound.sources, **checkpoint.bound.sinks}.get(table)
             if identity is not None:
@@ -80,9 +72,9 @@ def bound_to(facts: Facts, table: str) -> Mapping[str, TableIdentity]:
     return found
 
 
-def positions(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts, str, TableFacts, SourceOffset]]:
-    """Each source of each stream that has read of it: the table as it is, and how far the stream has come."""
-    for stream, checkpoint in begun(facts):
+def source_offsets(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts, str, TableFacts, SourceOffset]]:
+    """Yield each source that a stream has read: its short name, its table and the stream's offset."""
+    for stream, checkpoint in started(facts):
         offsets = {offset.table_id: offset for offset in checkpoint.sources}
         for source in stream.sources:
             table = table_of(facts, source)
@@ -90,26 +82,26 @@ def positions(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts, s
                 yield stream, checkpoint, source, table, offsets[table.table_id]
 
 
-def unread(table: TableFacts, offset: SourceOffset) -> list[Commit]:
-    """The commits that a stream has still to read and that change rows, oldest first."""
+def unread_commits(table: TableFacts, offset: SourceOffset) -> list[Commit]:
+    """Return the commits that change rows and that a stream has not read yet, oldest first."""
     return [c for c in reversed(table.history) if c.version >= offset.unread and c.operation in WRITES]
 
 
-def told(commit: Commit) -> str:
-    """A commit in a few words."""
-    return f"version {commit.version}, {commit.operation}, {moment(commit.at)}"
+def commit_text(commit: Commit) -> str:
+    """Return version, operation and time of a commit."""
+    return f"version {commit.version}, {commit.operation}, {utc(commit.at)}"
 
 
-def moment(seconds: float) -> str:
-    """A time as people read it, in UTC."""
+def utc(seconds: float) -> str:
+    """Return a time (seconds since 1970) as text in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def anew(checkpoint: str) -> str:
-    """The command that lets a stream begin anew."""
+def remove_command(checkpoint: str) -> str:
+    """Return the command that removes a checkpoint, so that its stream starts from scratch."""
     return f"rm -r {shlex.quote(checkpoint)}"
 
 
 def printed(kind: str) -> str:
-    """The type of a declared column as Spark prints it."""
+    """Return a declared type as Spark prints it."""
     return _PRINTED.get(kind, kind)

@@ -1,175 +1,195 @@
-"""Check 4: will the tables take what the streams write, and has nobody else written there?"""
+"""Find tables that reject a stream's writes, and tables that other writers have changed."""
 
 from collections.abc import Iterator
 
 from sensor_streams.incremental.commit_signature import ERASE, of_rebuild
-from sensor_streams.preflight.checks.queries import WRITES, anew, begun, table_of, told
-from sensor_streams.preflight.checks.registry import finding
+from sensor_streams.preflight.checks.queries import (
+    FEED,
+    WRITES,
+    commit_text,
+    known_tables,
+    remove_command,
+    started,
+    table_of,
+)
+from sensor_streams.preflight.checks.registry import check, finding
 from sensor_streams.preflight.facts import CheckpointFacts, Commit, ExpectedStream, Facts, TableFacts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.retention import LEAST, missing_retention
 from sensor_streams.sql_names import sql_name
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What is wrong with the tables that the streams write."""
-    checkpoints = {stream.name: checkpoint for stream, checkpoint in begun(facts)}
-    for stream in facts.meant.streams:
+def _tables(facts: Facts) -> Iterator[tuple[ExpectedStream, str, TableFacts]]:
+    """Yield each stream with the full name and facts of each table that it writes."""
+    for stream in facts.expected.streams:
         for spec in stream.sinks:
             table = table_of(facts, spec.name)
-            if table is None:
-                continue
-            checkpoint = checkpoints.get(stream.name)
-            if checkpoint is not None:
-                yield from _ahead(facts.meant.full(spec.name), stream, checkpoint, table)
-                yield from _others(facts.meant.full(spec.name), stream, checkpoint, table)
-            yield from _refused(facts, facts.meant.full(spec.name), table)
-    yield from _feeds(facts)
-    yield from _retentions(facts)
+            if table is not None:
+                yield stream, facts.expected.full(spec.name), table
 
 
-def _own(stream: ExpectedStream, checkpoint: CheckpointFacts) -> str:
-    """How the transactions of this checkpoint begin, see `runtime.worker`."""
-    return f"{checkpoint.query}:{stream.name}:"
+def _set_properties(subject: str, properties: dict[str, str]) -> str:
+    pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+    return f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ({pairs})"
 
 
-def _ahead(subject: str, stream: ExpectedStream, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
-    own = _own(stream, checkpoint)
+@check("sink.transaction-ahead", "error", "the table has batches that the checkpoint does not have")
+@check("sink.restored", "error", "the stream's table was restored to an earlier version")
+@check("sink.second-writer", "error", "another writer has changed the stream's table")
+def commits(facts: Facts) -> Iterator[Finding]:
+    """Compare the commits of each table with the checkpoint of the stream that writes it."""
+    checkpoints = {stream.name: checkpoint for stream, checkpoint in started(facts)}
+    for stream, subject, table in _tables(facts):
+        checkpoint = checkpoints.get(stream.name)
+        if checkpoint is not None:
+            # Start of the app ids of this checkpoint's transactions, see `runtime.worker`.
+            own = f"{checkpoint.query}:{stream.name}:"
+            yield from _ahead(subject, stream.name, own, checkpoint, table)
+            yield from _other_commits(subject, stream.name, own, table)
+
+
+def _ahead(subject: str, stream: str, own: str, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
     last = max((batch for app, batch in table.transactions.items() if app.startswith(own)), default=-1)
     planned = max(checkpoint.offsets, default=-1)
     if last > planned:
+        end = f"ends at batch {planned}" if planned >= 0 else "has no batch"
         yield finding(
             "sink.transaction-ahead",
             subject,
-            f"it holds batch {last} of stream {stream.name}, whose checkpoint ends at "
-            f"{f'batch {planned}' if planned >= 0 else 'none'}",
-            "a checkpoint that knows every batch that it wrote",
-            "an older copy of the checkpoint was brought back. Delta leaves out batches of a number that it knows: "
-            "remove the checkpoint, so that the stream begins anew under another id, and loses nothing",
-            anew(checkpoint.folder),
+            f"it has batch {last} of stream {stream}, whose checkpoint {end}",
+            "a checkpoint with every batch that the table has",
+            "an older copy of the checkpoint was restored, and Delta skips batch numbers that it already has: remove "
+            "the checkpoint, so that the stream starts from scratch with a new id and loses nothing",
+            remove_command(checkpoint.folder),
         )
 
 
-def _others(subject: str, stream: ExpectedStream, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
-    """What others did to the table's rows since this stream's last commit."""
-    strange: list[Commit] = []
-    for commit in _since(table, stream, checkpoint):
+def _other_commits(subject: str, stream: str, own: str, table: TableFacts) -> Iterator[Finding]:
+    """Find commits of other writers since this stream's last commit."""
+    foreign: list[Commit] = []
+    for commit in _since(table, stream, own):
         if commit.operation == "RESTORE":
+            version, time = commit.parameters.get("version"), commit.parameters.get("timestamp")
+            target = f"version {version}" if version is not None else f"its state of {time}"
             yield finding(
                 "sink.restored",
                 subject,
-                f"{told(commit)}, to {_target(commit)}",
-                f"the rows that stream {stream.name} has written: it will not write again what it has done",
-                f"RESTORE TABLE {subject} to the version before; or, if it was meant, stop the stream and remove its "
-                "checkpoint: it reads its source anew and brings the table up to date",
+                f"{commit_text(commit)}, to {target}",
+                f"the rows that stream {stream} has written: it does not write a committed batch again",
+                "restore the version before; if the restore was intended, stop the stream and remove its checkpoint: "
+                "it reads its source from scratch and updates the table",
                 f"RESTORE TABLE {sql_name(subject)} TO VERSION AS OF {commit.version - 1}",
             )
             return
-        if commit.operation in WRITES and commit.app not in (of_rebuild(stream.name).writer, ERASE.writer):
-            strange.append(commit)
-    if strange:
-        more = f", and {len(strange) - 1} more" if strange[1:] else ""
+        if commit.operation in WRITES and commit.app not in (of_rebuild(stream).writer, ERASE.writer):
+            foreign.append(commit)
+    if foreign:
+        more = f", and {len(foreign) - 1} more" if foreign[1:] else ""
         yield finding(
             "sink.second-writer",
             subject,
-            f"{told(strange[0])}{more}: written by {_who(strange[0])}",
-            f"stream {stream.name} as the only writer of this table",
+            f"{commit_text(foreign[0])}{more}: written by {_writer(foreign[0])}",
+            f"stream {stream} as the only writer of this table",
             "find and stop the other writer, then see with `sensor-streams verify` what it changed",
             f"DESCRIBE HISTORY {sql_name(subject)}",
         )
 
 
-def _since(table: TableFacts, stream: ExpectedStream, checkpoint: CheckpointFacts) -> list[Commit]:
-    """The commits since the checkpoint's last one, newest first; since an earlier checkpoint's if it has none yet.
+def _since(table: TableFacts, stream: str, own: str) -> list[Commit]:
+    """Return the commits since the last one of this checkpoint, or of an earlier one of the stream, newest first.
 
-    Where none of a table's whole history is this stream's, it has not begun to write; where none of the newest is, all
-    those are others'.
+    Without such a commit: none if the whole history is known, because the stream has not written yet; else all.
     """
-    own = [c.version for c in table.history if c.app is not None and c.app.startswith(_own(stream, checkpoint))]
-    earlier = [c.version for c in table.history if c.app is not None and c.app.split(":")[1:2] == [stream.name]]
-    last = max(own or earlier, default=table.version if table.history[-1].version == 0 else -1)
-    return [commit for commit in table.history if commit.version > last]
+    last = [c.version for c in table.history if c.app is not None and c.app.startswith(own)]
+    earlier = [c.version for c in table.history if c.app is not None and c.app.split(":")[1:2] == [stream]]
+    since = max(last or earlier, default=table.version if table.history[-1].version == 0 else -1)
+    return [commit for commit in table.history if commit.version > since]
 
 
-def _who(commit: Commit) -> str:
+def _writer(commit: Commit) -> str:
     if commit.app is None:
-        return f"somebody who is no stream of this project ({commit.engine or 'unknown engine'})"
+        return f"another program ({commit.engine or 'unknown engine'})"
     return f"{commit.app.split(':')[1]} with another checkpoint" if ":" in commit.app else commit.app
 
 
-def _target(commit: Commit) -> str:
-    version, time = commit.parameters.get("version"), commit.parameters.get("timestamp")
-    return f"version {version}" if version is not None else f"its state of {time}"
-
-
-def _refused(facts: Facts, subject: str, table: TableFacts) -> Iterator[Finding]:
-    """What of the table would refuse a batch."""
-    if isinstance(facts.writable, frozenset):
-        unknown = sorted(f for f in table.table_features if f.lower() not in facts.writable)
+@check("sink.protocol", "error", "the table needs a feature that this runtime cannot write")
+def protocol(facts: Facts) -> Iterator[Finding]:
+    """Compare each table's features with those that this session's Delta can write."""
+    writable = facts.writable
+    if not isinstance(writable, frozenset):
+        return
+    for _, subject, table in _tables(facts):
+        unknown = sorted(f for f in table.table_features if f.lower() not in writable)
         if unknown:
             yield finding(
                 "sink.protocol",
                 subject,
                 f"it needs the table features {', '.join(unknown)}",
                 "features that this runtime's Delta can write",
-                "run with a newer runtime, or take the feature off where that is allowed",
+                "use a newer runtime, or drop the feature where that is possible",
                 f"ALTER TABLE {sql_name(subject)} DROP FEATURE {unknown[0]}",
             )
-    for name, condition in table.constraints.items():
-        yield finding(
-            "sink.constraint",
-            subject,
-            f"constraint {name}: {condition}",
-            "none: a row that breaks it stops the stream, and all rows of its batch wait",
-            "drop the constraint; what is to be refused is said in sensors.yml, where the reason is kept",
-            f"ALTER TABLE {sql_name(subject)} DROP CONSTRAINT {name}",
-        )
-    if table.properties.get("delta.appendOnly") == "true":
-        yield finding(
-            "sink.append-only",
-            subject,
-            "delta.appendOnly is true",
-            "a table that takes updates: a late reading changes rows that are there",
-            "take the property off",
-            f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ('delta.appendOnly' = 'false')",
-        )
 
 
-def _feeds(facts: Facts) -> Iterator[Finding]:
-    for name in facts.meant.specs:
-        table = table_of(facts, name)
-        if table is not None and table.properties.get("delta.enableChangeDataFeed") != "true":
-            subject = facts.meant.full(name)
+@check("sink.constraint", "warning", "a constraint may reject the stream's rows")
+def constraint(facts: Facts) -> Iterator[Finding]:
+    """Find CHECK constraints on the tables that the streams write."""
+    for _, subject, table in _tables(facts):
+        for name, condition in table.constraints.items():
             yield finding(
-                "sink.change-feed-off",
+                "sink.constraint",
                 subject,
-                "delta.enableChangeDataFeed is not true",
-                "on: the streams behind this table read it, and what is written while it is off is in no feed",
-                "turn it on before the next batch; if batches were written meanwhile, remove the checkpoints of the "
-                "streams that read this table: they begin anew and lose nothing",
-                f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
+                f"constraint {name}: {condition}",
+                "none: a row that violates it stops the stream, and its whole batch waits",
+                "drop the constraint; declare limits in sensors.yml, where rejected rows are kept with the reason",
+                f"ALTER TABLE {sql_name(subject)} DROP CONSTRAINT {name}",
             )
 
 
-def _retentions(facts: Facts) -> Iterator[Finding]:
-    """Files that VACUUM may remove before a stream has read them; predictive optimization runs it by itself."""
-    for name in facts.meant.specs:
-        table = table_of(facts, name)
-        # Where the change feed is off, the table is not one that our streams have made: that is told already.
-        if table is None or table.properties.get("delta.enableChangeDataFeed") != "true":
-            continue
-        wanted = missing_retention(table.properties)
-        if not wanted:
-            continue
-        subject = facts.meant.full(name)
-        now = ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted)
-        told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-        yield finding(
-            "sink.retention",
-            subject,
-            now,
-            f"{LEAST.days} days: VACUUM knows of no stream that is behind, and predictive optimization runs it by "
-            "itself on managed tables",
-            "set it; the stream that writes this table does so when it starts",
-            f"ALTER TABLE {sql_name(subject)} SET TBLPROPERTIES ({told})",
-        )
+@check("sink.append-only", "error", "the table does not allow updates")
+def append_only(facts: Facts) -> Iterator[Finding]:
+    """Find tables with the property delta.appendOnly."""
+    for _, subject, table in _tables(facts):
+        if table.properties.get("delta.appendOnly") == "true":
+            yield finding(
+                "sink.append-only",
+                subject,
+                "delta.appendOnly is true",
+                "a table that allows updates: a late reading changes existing rows",
+                "remove the property",
+                _set_properties(subject, {"delta.appendOnly": "false"}),
+            )
+
+
+@check("sink.change-feed-off", "error", "the table's change data feed is off, and the next stream reads it")
+def change_feed_off(facts: Facts) -> Iterator[Finding]:
+    """Find tables whose change data feed is off."""
+    for name, table in known_tables(facts):
+        if table.properties.get(FEED) != "true":
+            yield finding(
+                "sink.change-feed-off",
+                facts.expected.full(name),
+                f"{FEED} is not true",
+                "true: the next streams read the feed, and rows written while it is off are missing from it",
+                "turn it on before the next batch; if batches were written without it, remove the checkpoints of the "
+                "streams that read this table: they start from scratch and lose nothing",
+                _set_properties(facts.expected.full(name), {FEED: "true"}),
+            )
+
+
+@check("sink.retention", "warning", "the table keeps old files for too short a time for a slow stream")
+def retention(facts: Facts) -> Iterator[Finding]:
+    """Find tables whose old files VACUUM may remove before a stream has read them."""
+    for name, table in known_tables(facts):
+        # A table without a change data feed was not created by our streams: see sink.change-feed-off.
+        wanted = missing_retention(table.properties) if table.properties.get(FEED) == "true" else {}
+        if wanted:
+            yield finding(
+                "sink.retention",
+                facts.expected.full(name),
+                ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted),
+                f"{LEAST.days} days: VACUUM does not wait for a slow stream, and predictive optimization runs it "
+                "automatically on managed tables",
+                "set it; the stream that writes this table does so when it starts",
+                _set_properties(facts.expected.full(name), wanted),
+            )

@@ -1,106 +1,111 @@
-"""Check 2: is what a stream reads still the table whose history its checkpoint knows?"""
+"""Compare the offsets in the checkpoints with the history of the source tables."""
 
 from collections.abc import Iterator
 
 from sensor_streams.checkpoint.offsets import SourceOffset
-from sensor_streams.preflight.checks.queries import anew, begun, positions, table_of, told, unread
-from sensor_streams.preflight.checks.registry import finding
+from sensor_streams.preflight.checks.queries import (
+    FEED,
+    commit_text,
+    remove_command,
+    source_offsets,
+    started,
+    table_of,
+    unread_commits,
+)
+from sensor_streams.preflight.checks.registry import check, finding
 from sensor_streams.preflight.facts import Commit, Facts, TableFacts, Unknown
 from sensor_streams.preflight.findings import Finding
 
-_FEED = "delta.enableChangeDataFeed"
-_ANEW = "remove the stream's checkpoint: it reads its source anew, and loses nothing"
+_START_OVER = "remove the stream's checkpoint: it reads its source from scratch and loses nothing"
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """What is wrong between the checkpoints' offsets and the source tables."""
-    yield from _other_tables(facts)
-    for stream, checkpoint, source, table, offset in positions(facts):
-        subject, reader = facts.meant.full(source), f"stream {stream.name}"
+@check("source.restored", "error", "the checkpoint is ahead of the source's newest version")
+@check("source.history-gone", "error", "changes that the stream has not read yet are no longer available")
+@check("source.vacuumed", "warning", "VACUUM may have removed files that the stream has not read yet")
+def history(facts: Facts) -> Iterator[Finding]:
+    """Compare each offset with the history of its source. The first problem of a source hides the others."""
+    for stream, checkpoint, source, table, offset in source_offsets(facts):
+        subject, command = facts.expected.full(source), remove_command(checkpoint.folder)
         if offset.unread > table.version + 1:
             yield finding(
                 "source.restored",
                 subject,
-                f"its newest version is {table.version}, and {reader} has read to version {offset.unread - 1}",
+                f"its newest version is {table.version}, but stream {stream.name} has read version {offset.unread - 1}",
                 f"version {offset.unread - 1} or a later one",
-                "an older copy of the table took its place, or its newest log files are gone: bring them back. If they "
-                f"are lost, {_ANEW}",
-                anew(checkpoint.folder),
+                "an older copy replaced the table, or its newest log files are missing: restore them. If they are "
+                f"lost, {_START_OVER}",
+                command,
             )
-            continue
-        why = _gone(table, offset)
-        if why is not None:
+        elif reason := _unavailable(table, offset):
             yield finding(
                 "source.history-gone",
                 subject,
-                f"{reader} reads on from version {offset.unread}; {why}",
+                f"stream {stream.name} continues at version {offset.unread}; {reason}",
                 f"the changes of every version from {offset.unread} to {table.version}",
-                _ANEW,
-                anew(checkpoint.folder),
+                _START_OVER,
+                command,
             )
-            continue
-        cut = _vacuumed(table, unread(table, offset))
-        if cut is not None:
+        elif vacuumed := _vacuumed(table, unread_commits(table, offset)):
+            unread, vacuum = vacuumed
             yield finding(
                 "source.vacuumed",
                 subject,
-                f"{reader} has still to read version {cut[0].version}; {told(cut[1])} may have removed its files",
-                "VACUUM keeps what the slowest stream has still to read, as `sensor-streams maintain` does",
-                f"if the stream fails with a missing file, {_ANEW}",
-                anew(checkpoint.folder),
+                f"stream {stream.name} has not read version {unread.version}; {commit_text(vacuum)} may have removed "
+                "its files",
+                "VACUUM keeps what the slowest stream has not read, as `sensor-streams maintain` does",
+                f"if the stream fails with a missing file, {_START_OVER}",
+                command,
             )
 
 
-def _other_tables(facts: Facts) -> Iterator[Finding]:
-    for stream, checkpoint in begun(facts):
+@check("source.other-table", "error", "the source is not the table that the checkpoint has read")
+def other_table(facts: Facts) -> Iterator[Finding]:
+    """Find sources with another table id than the one in the checkpoint."""
+    for stream, checkpoint in started(facts):
         tables = {source: table_of(facts, source) for source in stream.sources}
         ids = {table.table_id for table in tables.values() if table is not None}
         read = {offset.table_id for offset in checkpoint.sources}
-        strange = read - ids
-        # A table that gives no answer may be the one that was read.
-        if not strange or any(table is None for table in tables.values()):
+        # An unknown table may be the one that was read.
+        if read <= ids or any(table is None for table in tables.values()):
             continue
         for source, table in tables.items():
             if table is not None and table.table_id not in read:
                 yield finding(
                     "source.other-table",
-                    facts.meant.full(source),
-                    f"today the name leads to table {table.table_id}",
-                    f"table {', '.join(sorted(strange))}, which stream {stream.name} has read",
-                    f"correct the entry, or bring the old table back; if the new one is right, {_ANEW}",
-                    anew(checkpoint.folder),
+                    facts.expected.full(source),
+                    f"the name points to table {table.table_id}",
+                    f"table {', '.join(sorted(read - ids))}, which stream {stream.name} has read",
+                    f"correct the entry, or restore the old table; if the new one is right, {_START_OVER}",
+                    remove_command(checkpoint.folder),
                 )
 
 
-def _gone(table: TableFacts, offset: SourceOffset) -> str | None:
-    """Why changes that are still to be read cannot be; None when nothing says so."""
+def _unavailable(table: TableFacts, offset: SourceOffset) -> str | None:
+    """Return why unread changes cannot be read, or None."""
     if offset.unread > table.version or isinstance(table.earliest, Unknown):
         return None
     if table.earliest > offset.unread:
         return f"the table's log begins at version {table.earliest}"
-    if table.properties.get(_FEED) != "true":
-        # That is a finding of its own, of the table and not of each reader.
+    # A feed that is off now is one finding of the table (sink.change-feed-off), not one for each reader.
+    if table.properties.get(FEED) != "true":
         return None
-    off = next((c for c in table.history if c.version >= offset.unread and _feed_off(c)), None)
-    if off is None:
-        return None
-    return f"its change feed was turned off ({told(off)}), and what was written without it is in no feed"
+    off = next((c for c in table.history if c.version >= offset.unread and _turns_feed_off(c)), None)
+    return None if off is None else f"its change data feed was off for some time ({commit_text(off)})"
 
 
-def _feed_off(commit: Commit) -> bool:
+def _turns_feed_off(commit: Commit) -> bool:
     text = commit.parameters.get("properties", "")
-    return f'"{_FEED}":"false"' in text.replace(" ", "") or (
-        commit.operation == "UNSET TBLPROPERTIES" and f'"{_FEED}"' in text
-    )
+    unset = commit.operation == "UNSET TBLPROPERTIES" and f'"{FEED}"' in text
+    return unset or f'"{FEED}":"false"' in text.replace(" ", "")
 
 
-def _vacuumed(table: TableFacts, waiting: list[Commit]) -> tuple[Commit, Commit] | None:
-    """The first commit that is still to be read and was replaced long enough ago for a VACUUM since to take it."""
+def _vacuumed(table: TableFacts, unread: list[Commit]) -> tuple[Commit, Commit] | None:
+    """Return an unread commit that was old enough for a later VACUUM to remove its files, and that VACUUM."""
     for commit in table.history:
         if commit.operation == "VACUUM START":
             kept = commit.parameters.get("specifiedRetentionMillis") or commit.parameters.get("defaultRetentionMillis")
             until = commit.at - int(kept or 0) / 1000
-            taken = next((c for c in waiting if c.version < commit.version and c.at < until), None)
-            if taken is not None:
-                return taken, commit
+            removed = next((c for c in unread if c.version < commit.version and c.at < until), None)
+            if removed is not None:
+                return removed, commit
     return None

@@ -1,1 +1,6 @@
-"""Checks that need answers of a workspace."""
+"""Checks that need a workspace. Importing this package registers them."""
+
+from sensor_streams.preflight.checks.registry import CHECKS as CHECKS
+from sensor_streams.preflight.checks.registry import load_checks
+
+load_checks(__name__)

@@ -1,84 +1,85 @@
-"""What a workspace reaches: external locations, which of them only reads, the credential's own test, what lacks."""
+"""Find missing objects, paths outside of external locations, and locations or credentials that cannot write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from sensor_streams.preflight.checks.registry import finding
-from sensor_streams.preflight.facts import Entry, ExternalLocation, Facts, Unknown, WorkspaceFacts
+from sensor_streams.preflight.checks.registry import check, finding
+from sensor_streams.preflight.facts import Entry, Facts, Unknown
 from sensor_streams.preflight.findings import Finding
 from sensor_streams_dev.preflight.required_privileges import covering, tables_of
+from sensor_streams_dev.preflight.workspace_facts import ExternalLocation, workspace_of
 
 
-def check(facts: Facts) -> Iterator[Finding]:
-    """NameMapping of tables outside of every external location or under a read-only one; credentials that cannot write;
-    catalogs and volumes that are not there."""
-    workspace = facts.workspace
-    if workspace is None:
-        return
-    for kind, name in workspace.missing:
+@check("location.no-object", "error", "a catalog or volume that the job uses does not exist")
+def no_object(facts: Facts) -> Iterator[Finding]:
+    """Find catalogs and volumes of the job that the workspace does not have."""
+    workspace = workspace_of(facts)
+    for kind, name in () if workspace is None else workspace.missing:
         if kind in ("catalog", "volume"):
             yield finding(
                 "location.no-object",
                 f"{kind} {name}",
-                "it is not there, or nobody has let the asker see it",
+                "it does not exist, or the caller may not see it",
                 f"a {kind} of that name",
-                "deploy the bundle, which makes it, or correct the name in the job's parameters",
+                "deploy the bundle, which creates it, or correct the name in the job's parameters",
                 "databricks bundle deploy --target <target>" if kind == "volume" else None,
             )
-    locations = workspace.external_locations
-    # Who may see none learns nothing from an empty list: see `unanswered`.
-    if isinstance(locations, Unknown) or not locations:
+
+
+def _visible(facts: Facts) -> Sequence[ExternalLocation]:
+    """Return the external locations that the caller may see. `unchecked` reports it if it may see none."""
+    workspace = workspace_of(facts)
+    locations = () if workspace is None else workspace.external_locations
+    return () if isinstance(locations, Unknown) else locations
+
+
+@check("location.outside-external-location", "error", "a table's path is in no external location of the workspace")
+@check("location.read-only", "error", "a table's path is in a read-only external location")
+def external_location(facts: Facts) -> Iterator[Finding]:
+    """Find tables outside of every external location, or in a read-only one."""
+    workspace, locations = workspace_of(facts), _visible(facts)
+    if workspace is None or not locations:
         return
-    for subject, place, written in _places(facts):
-        at = covering(locations, place)
+    credentials = {} if isinstance(workspace.credentials, Unknown) else workspace.credentials
+    for subject, path, written in _paths(facts):
+        at = covering(locations, path)
         if at is None:
-            yield _outside(subject, place, locations)
-        elif written and _read_only(at, workspace):
-            yield _no_writes(subject, place, at, workspace)
-    yield from _write_tests(workspace.write_tests, locations)
+            yield finding(
+                "location.outside-external-location",
+                subject,
+                path,
+                "a path within one of " + ", ".join(f"{at.name} ({at.url})" for at in locations),
+                "correct the path, or ask an administrator for an external location that contains it",
+            )
+        elif written and (at.read_only or credentials.get(at.credential, False)):
+            reason = "is read-only" if at.read_only else f"has the read-only credential {at.credential}"
+            command = f"databricks external-locations update {at.name} --json '{{\"read_only\": false}}'"
+            yield finding(
+                "location.read-only",
+                subject,
+                f"{path}, in external location {at.name}, which {reason}",
+                "an external location that may be written",
+                "ask its owner to remove the flag, or store the tables elsewhere",
+                command if at.read_only else None,
+            )
 
 
-def _places(facts: Facts) -> Iterator[tuple[str, str, bool]]:
-    """(subject, place, written by the job) of each external table, and of the folder in which new ones are made."""
-    does = tables_of(facts.meant)
+def _paths(facts: Facts) -> Iterator[tuple[str, str, bool]]:
+    """Yield subject, path and whether the job writes there: for external tables, and for the folder of new ones."""
+    written = {table for table, privileges in tables_of(facts.expected).items() if "MODIFY" in privileges}
     for table, entry in facts.entries.items():
         if isinstance(entry, Entry) and entry.kind == "external" and entry.location:
-            yield f"table {facts.meant.full(table)}", entry.location, "MODIFY" in does.get(table, ())
-    to_make = [table for table, entry in facts.entries.items() if entry is None and "MODIFY" in does.get(table, ())]
-    if facts.meant.tables is not None and to_make:
-        yield f"tables that are still to be made ({', '.join(sorted(to_make))})", facts.meant.tables, True
+            yield f"table {facts.expected.full(table)}", entry.location, table in written
+    new = sorted(table for table, entry in facts.entries.items() if entry is None and table in written)
+    if facts.expected.tables is not None and new:
+        yield f"tables that are still to be made ({', '.join(new)})", facts.expected.tables, True
 
 
-def _read_only(at: ExternalLocation, workspace: WorkspaceFacts) -> bool:
-    known = {} if isinstance(workspace.credentials, Unknown) else workspace.credentials
-    return at.read_only or known.get(at.credential, False)
-
-
-def _outside(subject: str, place: str, locations: Sequence[ExternalLocation]) -> Finding:
-    return finding(
-        "location.outside-external-location",
-        subject,
-        place,
-        "a place within one of " + ", ".join(f"{at.name} ({at.url})" for at in locations),
-        "correct the place, or let an administrator make an external location that holds it",
-    )
-
-
-def _no_writes(subject: str, place: str, at: ExternalLocation, workspace: WorkspaceFacts) -> Finding:
-    by = "is read-only" if at.read_only else f"has the credential {at.credential}, which only reads"
-    return finding(
-        "location.read-only",
-        subject,
-        f"{place}, in external location {at.name}, which {by}",
-        "an external location that may be written",
-        "let its owner take the flag off, or put the tables elsewhere",
-        f"databricks external-locations update {at.name} --json '{{\"read_only\": false}}'" if at.read_only else None,
-    )
-
-
-def _write_tests(
-    tests: Mapping[str, Sequence[tuple[str, str, str]] | Unknown], locations: Sequence[ExternalLocation]
-) -> Iterator[Finding]:
-    urls = {at.name: at.url for at in locations}
+@check("location.no-write", "error", "the credential of an external location cannot write or delete")
+def no_write(facts: Facts) -> Iterator[Finding]:
+    """Report credentials that failed their own write test (option --probe-write)."""
+    workspace = workspace_of(facts)
+    urls = {at.name: at.url for at in _visible(facts)}
+    tests = {} if workspace is None or not urls else workspace.write_tests
     for name, results in tests.items():
         failed = [] if isinstance(results, Unknown) else [one for one in results if one[1] == "FAIL"]
         if failed:
@@ -87,5 +88,5 @@ def _write_tests(
                 f"external location {name}",
                 "; ".join(f"{operation} fails{f' ({message})' if message else ''}" for operation, _, message in failed),
                 f"the credential reads, lists, writes and deletes at {urls.get(name, 'its address')}",
-                "give the credential's identity these rights in the cloud's own account, on that bucket or container",
+                "grant the credential's identity these rights on the bucket or container, in the cloud account",
             )

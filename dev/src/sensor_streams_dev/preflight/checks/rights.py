@@ -1,47 +1,47 @@
-"""Rights: what the principal of the job lacks, object by object."""
+"""Find privileges that the principal of the job is missing."""
 
 from collections.abc import Iterator
 
-from sensor_streams.preflight.checks.registry import finding
+from sensor_streams.preflight.checks.registry import check, finding
 from sensor_streams.preflight.facts import Facts, Unknown
 from sensor_streams.preflight.findings import Finding
-from sensor_streams_dev.preflight.required_privileges import lacking, needed, quoted
+from sensor_streams.sql_names import quoted
+from sensor_streams_dev.preflight.required_privileges import missing_privileges, required
+from sensor_streams_dev.preflight.workspace_facts import workspace_of
 
-# How SQL calls what the permissions API calls by one word. A registered model is granted on as a function.
-_KINDS = {"external_location": "EXTERNAL LOCATION"}
 
-
-def check(facts: Facts) -> Iterator[Finding]:
-    """A finding per object on which the principal, its groups included, lacks a privilege that the job needs."""
-    workspace = facts.workspace
+@check("rights.missing", "error", "the principal is missing a privilege on an object that the job uses")
+def missing(facts: Facts) -> Iterator[Finding]:
+    """Find objects on which the principal and its groups are missing a privilege that the job needs."""
+    workspace = workspace_of(facts)
     if workspace is None or isinstance(workspace.principal, Unknown):
         return
     principal = workspace.principal
-    for what, wanted in needed(facts.meant, facts.entries, workspace.external_locations, workspace.missing).items():
-        held = workspace.rights.get(what)
+    needs = required(facts.expected, facts.entries, workspace.external_locations, workspace.missing)
+    for (kind, name), wanted in needs.items():
+        held = workspace.rights.get((kind, name))
         if held is None or isinstance(held, Unknown):
             continue
-        lacks = sorted(_spoken(privilege) for privilege in lacking(wanted, held))
-        if lacks:
-            kind, name = _KINDS.get(what[0], what[0].upper()), what[1]
+        privileges = _in_sql(missing_privileges(wanted, held))
+        if privileges:
             yield finding(
                 "rights.missing",
-                subject=f"{principal} on {kind.lower()} {name}",
-                found=f"{', '.join(sorted(map(_spoken, held))) or 'no privilege'}",
-                expected=", ".join(sorted(map(_spoken, wanted))),
-                remedy="let the owner of the object grant what is missing, or run the job as somebody who has it",
-                command=grant(lacks, kind, name, principal, dotted=what[0] != "external_location"),
+                f"{principal} on {kind.replace('_', ' ')} {name}",
+                ", ".join(_in_sql(held)) or "no privilege",
+                ", ".join(_in_sql(wanted)),
+                "ask the owner of the object to grant what is missing, or run the job as another principal",
+                _grant(privileges, kind, name, principal),
             )
 
 
-def _spoken(privilege: str) -> str:
-    return privilege.replace("_", " ")
+def _in_sql(privileges: frozenset[str]) -> list[str]:
+    return sorted(privilege.replace("_", " ") for privilege in privileges)
 
 
-def grant(privileges: list[str], kind: str, name: str, principal: str, *, dotted: bool = True) -> str | None:
-    """The statement that grants; dotted: the name has parts. None where a name has what cannot stand in a statement."""
-    names = name.split(".") if dotted else [name]
+def _grant(privileges: list[str], kind: str, name: str, principal: str) -> str | None:
+    """Return the GRANT statement; None if a name cannot be written in a statement."""
+    names = [name] if kind == "external_location" else name.split(".")
     if not all(part.isprintable() and part for part in (*names, principal)):
         return None
-    told = ".".join(map(quoted, names))
-    return f"GRANT {', '.join(privileges)} ON {kind} {told} TO {quoted(principal)}"
+    on = f"{kind.upper().replace('_', ' ')} {'.'.join(map(quoted, names))}"
+    return f"GRANT {', '.join(privileges)} ON {on} TO {quoted(principal)}"
