@@ -43,13 +43,10 @@ def _files(stream: str, checkpoint: CheckpointFacts) -> Iterator[Finding]:
         return finding(check, stream, found, expected, remedy, remove_command(checkpoint.folder))
 
     if checkpoint.holder is not None:
-        yield finding(
-            "checkpoint.in-use",
-            stream,
-            f"{checkpoint.folder} is held by {checkpoint.holder}",
-            "no other run: two runs on one checkpoint write the same batches twice",
-            "stop that run, or wait until it ends",
-        )
+        found = f"{checkpoint.folder} is held by {checkpoint.holder}"
+        expected = "no other run: two runs on one checkpoint write the same batches twice"
+        remedy = "stop that run, or wait until it ends"
+        yield finding("checkpoint.in-use", stream, found, expected, remedy)
     if checkpoint.problems:
         yield restore("checkpoint.half-written", "; ".join(checkpoint.problems), "complete files")
     elif checkpoint.query is None and (checkpoint.offsets or checkpoint.commits):
@@ -93,14 +90,10 @@ def other_stream(facts: Facts) -> Iterator[Finding]:
             others = ", ".join(name for name in same if name != stream.name)
             owner = f"it has the same query id as the checkpoint of {others}: one is a copy of the other"
         if owner is not None:
-            yield finding(
-                "checkpoint.other-stream",
-                stream.name,
-                f"{own.folder}: {owner}",
-                f"a checkpoint of {stream.name} in {facts.expected.catalog}.{facts.expected.schema}",
-                f"restore the stream's own checkpoint, or {_START_OVER}",
-                remove_command(own.folder),
-            )
+            found = f"{own.folder}: {owner}"
+            expected = f"a checkpoint of {stream.name} in {facts.expected.catalog}.{facts.expected.schema}"
+            remedy = f"restore the stream's own checkpoint, or {_START_OVER}"
+            yield finding("checkpoint.other-stream", stream.name, found, expected, remedy, remove_command(own.folder))
 
 
 @check("checkpoint.temporary", "warning", "the checkpoints are in temporary storage")
@@ -108,13 +101,10 @@ def temporary(facts: Facts) -> Iterator[Finding]:
     """Find checkpoints in temporary storage while the tables are in permanent storage."""
     path, tables = facts.expected.checkpoints, facts.expected.tables
     if _is_temporary(path) and not (tables is not None and _is_temporary(tables)):
-        yield finding(
-            "checkpoint.temporary",
-            path,
-            f"{path} is deleted with the machine or cluster, but the tables are not",
-            "a permanent folder, on Databricks in a volume",
-            "set another folder in the setting checkpoints: the streams start from scratch there and lose nothing",
-        )
+        found = f"{path} is deleted with the machine or cluster, but the tables are not"
+        expected = "a permanent folder, on Databricks in a volume"
+        remedy = "set another folder in the setting checkpoints: the streams start from scratch there and lose nothing"
+        yield finding("checkpoint.temporary", path, found, expected, remedy)
 
 
 def _is_temporary(path: str) -> bool:
@@ -129,11 +119,7 @@ def older_than_history(facts: Facts) -> Iterator[Finding]:
         # Delta's default, where only Delta understands the text.
         kept, name = min((retention(table.properties, n) or retention({}, n) or timedelta.max, n) for n in (FILES, LOG))
         if unread and facts.now - unread[0].at > kept.total_seconds():
-            yield finding(
-                "checkpoint.older-than-history",
-                stream.name,
-                f"it has not read {source}, {commit_text(unread[0])}; the time is {utc(facts.now)}",
-                f"to read it within {kept / timedelta(days=1):.3g} days, the retention of {source} ({name})",
-                "run the stream before VACUUM runs on that table (predictive optimization runs it automatically); "
-                "`sensor-streams maintain` waits for the stream",
-            )
+            found = f"it has not read {source}, {commit_text(unread[0])}; the time is {utc(facts.now)}"
+            expected = f"to read it within {kept / timedelta(days=1):.3g} days, the retention of {source} ({name})"
+            remedy = "run the stream before VACUUM runs on that table; `sensor-streams maintain` waits for the stream"
+            yield finding("checkpoint.older-than-history", stream.name, found, expected, remedy)

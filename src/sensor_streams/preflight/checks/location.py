@@ -56,13 +56,9 @@ def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
             path,
         )
     elif isinstance(stored, Nothing) and stored.files:
-        yield finding(
-            "location.occupied",
-            subject,
-            f"{path} is the path of this new table, but contains other files ({stored.files} names)",
-            "an empty path",
-            "move the files away, or set another folder in the setting tables or tables_root",
-        )
+        found = f"{path} is the path of this new table, but contains other files ({stored.files} names)"
+        remedy = "move the files away, or set another folder in the setting tables or tables_root"
+        yield finding("location.occupied", subject, found, "an empty path", remedy)
     elif isinstance(stored, Damaged):
         yield _damaged(subject, stored)
 
@@ -70,14 +66,10 @@ def _without_entry(facts: Facts, name: str) -> Iterator[Finding]:
 def _with_entry(facts: Facts, name: str, entry: Entry) -> Iterator[Finding]:
     subject = facts.expected.full(name)
     if entry.kind == "view":
-        yield finding(
-            "location.not-a-table",
-            subject,
-            "a view has this name",
-            "the table of the stream",
-            "give the view another name",
-            f"DROP VIEW {sql_name(subject)}",
-        )
+        expected = "the table of the stream"
+        remedy = "give the view another name"
+        command = f"DROP VIEW {sql_name(subject)}"
+        yield finding("location.not-a-table", subject, "a view has this name", expected, remedy, command)
     if entry.kind == "view" or entry.location is None:
         return
     stored = facts.tables.get(canonical(entry.location))
@@ -114,13 +106,10 @@ def _other_paths(
             yield _moved(facts, name, location, stored, stream, table)
             return
         if isinstance(stored, TableFacts) and table.table_id != stored.table_id:
-            yield finding(
-                "location.recreated",
-                facts.expected.full(name),
-                f"{location} contains table {stored.table_id}, created {_created(stored)}",
-                f"table {table.table_id}, which stream {stream} has read or written",
-                f"restore the table (UNDROP, or a copy of its folder); if the new one is right, {_START_OVER}",
-            )
+            found = f"{location} contains table {stored.table_id}, created {_created(stored)}"
+            expected = f"table {table.table_id}, which stream {stream} has read or written"
+            remedy = f"restore the table (UNDROP, or a copy of its folder); if the new one is right, {_START_OVER}"
+            yield finding("location.recreated", facts.expected.full(name), found, expected, remedy)
             return
     path = facts.expected.path(name)
     if isinstance(stored, TableFacts) and path is not None and not same_place(path, location):
@@ -139,14 +128,11 @@ def _moved(
     if isinstance(stored, TableFacts):
         new = "the same table" if stored.table_id == table.table_id else f"another table ({stored.table_id})"
     old = "a table" if isinstance(other, TableFacts) else "no table" if isinstance(other, Nothing) else "unknown data"
-    return finding(
-        "location.moved",
-        facts.expected.full(name),
-        f"the entry points to {location}, which contains {new}; {table.location} contains {old}",
-        f"{table.location}, table {table.table_id}, as in the binding of stream {stream}",
-        f"correct the entry; if the new path is right, {_START_OVER}",
-        _set_location(facts, name, table.location) if isinstance(other, TableFacts) else None,
-    )
+    found = f"the entry points to {location}, which contains {new}; {table.location} contains {old}"
+    expected = f"{table.location}, table {table.table_id}, as in the binding of stream {stream}"
+    remedy = f"correct the entry; if the new path is right, {_START_OVER}"
+    command = _set_location(facts, name, table.location) if isinstance(other, TableFacts) else None
+    return finding("location.moved", facts.expected.full(name), found, expected, remedy, command)
 
 
 def _copies(facts: Facts, name: str, location: str, stored: TableFacts, other: TableFacts, path: str) -> Finding:
@@ -155,24 +141,20 @@ def _copies(facts: Facts, name: str, location: str, stored: TableFacts, other: T
     new_here, new_there = _commits_only_in(stored, other), _commits_only_in(other, stored)
     more = f"{len(new_there)} more commits, the last: {commit_text(new_there[0])}" if new_there else ""
     if not new_here:
-        return finding(
-            "location.stale-copy",
-            subject,
-            f"the entry points to {location}, which contains a copy (version {stored.version})",
-            f"{path}, which contains the table itself at version {other.version}{f' ({more})' if more else ''}",
-            "correct the entry before anything writes to the copy",
-            command,
-        )
-    return finding(
-        "location.fork",
-        subject,
+        found = f"the entry points to {location}, which contains a copy (version {stored.version})"
+        expected = f"{path}, which contains the table itself at version {other.version}{f' ({more})' if more else ''}"
+        remedy = "correct the entry before anything writes to the copy"
+        return finding("location.stale-copy", subject, found, expected, remedy, command)
+    found = (
         f"the entry points to {location}, where {len(new_here)} commits follow the copy, the last: "
-        f"{commit_text(new_here[0])}{f'; {path} has {more}' if more else ''}",
-        f"one table, at {path}",
-        "stop all writers, keep one table, copy the missing rows from the other one (for readings: land their files "
-        "again), and move the other folder away",
-        command,
+        f"{commit_text(new_here[0])}{f'; {path} has {more}' if more else ''}"
     )
+    expected = f"one table, at {path}"
+    remedy = (
+        "stop all writers, keep one table, copy the missing rows from the other one (for readings: land their files "
+        "again), and move the other folder away"
+    )
+    return finding("location.fork", subject, found, expected, remedy, command)
 
 
 def _commits_only_in(one: TableFacts, other: TableFacts) -> list[Commit]:
@@ -189,13 +171,9 @@ def _commits_only_in(one: TableFacts, other: TableFacts) -> list[Commit]:
 
 
 def _damaged(subject: str, stored: Damaged) -> Finding:
-    return finding(
-        "location.damaged",
-        subject,
-        f"{stored.location}: {stored.because}",
-        "a complete log",
-        "restore the missing files of _delta_log from a copy; no stream can read or write this table now",
-    )
+    found = f"{stored.location}: {stored.because}"
+    remedy = "restore the missing files of _delta_log from a copy; no stream can read or write this table now"
+    return finding("location.damaged", subject, found, "a complete log", remedy)
 
 
 def _created(table: TableFacts) -> str:

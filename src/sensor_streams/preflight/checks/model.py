@@ -36,23 +36,15 @@ def champions(facts: Facts) -> Iterator[Finding]:
             continue
         checked.add(stream.model)
         if model.version is None:
-            yield _finding(
-                "model.no-champion",
-                model,
-                "no version has the alias champion",
-                f"a champion for the stream {stream.name}",
-                f"train a model; until then {stream.name} waits and writes nothing",
-                _TRAIN,
-            )
+            found = "no version has the alias champion"
+            expected = f"a champion for the stream {stream.name}"
+            remedy = f"train a model; until then {stream.name} waits and writes nothing"
+            yield _finding("model.no-champion", model, found, expected, remedy, _TRAIN)
         elif model.gone is not None:
-            yield _finding(
-                "model.version-gone",
-                model,
-                model.gone,
-                "a complete version with the alias champion",
-                "set the alias to a version that exists, or train again",
-                _TRAIN,
-            )
+            found = model.gone
+            expected = "a complete version with the alias champion"
+            remedy = "set the alias to a version that exists, or train again"
+            yield _finding("model.version-gone", model, found, expected, remedy, _TRAIN)
         else:
             yield from _signature(facts, stream, model)
             yield from _loading(facts, model)
@@ -80,13 +72,10 @@ def _signature(facts: Facts, stream: ExpectedStream, model: ModelFacts) -> Itera
     columns = {name: printed(kind.lower()) for spec in specs for name, kind in spec.columns}
     source = ", ".join(stream.sources)
     if not model.inputs:
-        yield _finding(
-            "model.signature",
-            model,
-            "it has no signature, so the columns that it reads are unknown",
-            f"a signature with columns of {source}",
-            "log the model with a signature",
-        )
+        found = "it has no signature, so the columns that it reads are unknown"
+        expected = f"a signature with columns of {source}"
+        remedy = "log the model with a signature"
+        yield _finding("model.signature", model, found, expected, remedy)
         return
     wrong = [
         f"{name}: {kind} in the model, {columns[name]} in {source}"
@@ -96,55 +85,36 @@ def _signature(facts: Facts, stream: ExpectedStream, model: ModelFacts) -> Itera
     absent = sorted(model.inputs.keys() - columns.keys())
     wrong += [f"{name}: not in {source}" for name in absent if name not in model.optional]
     if wrong:
-        yield _finding(
-            "model.signature",
-            model,
-            "; ".join(wrong),
-            f"inputs that {source} has, with the same types",
-            "train on the current features, or set the alias to a version that matches them",
-            _TRAIN,
-        )
+        found = "; ".join(wrong)
+        expected = f"inputs that {source} has, with the same types"
+        remedy = "train on the current features, or set the alias to a version that matches them"
+        yield _finding("model.signature", model, found, expected, remedy, _TRAIN)
     optional = [name for name in absent if name in model.optional]
     if optional:
-        yield _finding(
-            "model.signature",
-            model,
-            f"it reads {', '.join(optional)}, which {source} does not have: scored as sensors without readings",
-            f"inputs that {source} has",
-            "train on the current features, if these sensors were removed for good",
-            _TRAIN,
-            "warning",
-        )
+        found = f"it reads {', '.join(optional)}, which {source} does not have: scored as sensors without readings"
+        expected = f"inputs that {source} has"
+        remedy = "train on the current features, if these sensors were removed for good"
+        yield _finding("model.signature", model, found, expected, remedy, _TRAIN, "warning")
 
 
 def _loading(facts: Facts, model: ModelFacts) -> Iterator[Finding]:
     if model.problems:
-        yield _finding(
-            "model.flavour",
-            model,
-            "; ".join(model.problems),
-            "a pyfunc flavour that loads here",
-            "log the model as a pyfunc, or install what it imports in the environment of the task",
-        )
+        found = "; ".join(model.problems)
+        expected = "a pyfunc flavour that loads here"
+        remedy = "log the model as a pyfunc, or install what it imports in the environment of the task"
+        yield _finding("model.flavour", model, found, expected, remedy)
     python = "" if facts.platform is None else facts.platform.python
     if python and model.python and python.split(".")[:2] != model.python.split(".")[:2]:
-        yield _finding(
-            "model.python",
-            model,
-            f"logged with Python {model.python}",
-            f"Python {python}, which runs here: a pickled model may not load in another version",
-            "train with the Python version that scores",
-            _TRAIN,
-        )
+        found = f"logged with Python {model.python}"
+        expected = f"Python {python}, which runs here: a pickled model may not load in another version"
+        remedy = "train with the Python version that scores"
+        yield _finding("model.python", model, found, expected, remedy, _TRAIN)
 
 
 def _refused(stream: ExpectedStream, model: ModelFacts) -> Iterator[Finding]:
     if model.refused is not None:
         waits = f"{stream.name} waits and keeps its input"
-        yield _finding(
-            "model.refused",
-            model,
-            f"{model.refused}; {waits if model.in_place is None else f'version {model.in_place} scores'}",
-            f"a model that scores rows of device_features for {stream.name}",
-            "fix and log the model again, or set the alias champion to a version that works (docs/models.md)",
-        )
+        found = f"{model.refused}; {waits if model.in_place is None else f'version {model.in_place} scores'}"
+        expected = f"a model that scores rows of device_features for {stream.name}"
+        remedy = "fix and log the model again, or set the alias champion to a version that works (docs/models.md)"
+        yield _finding("model.refused", model, found, expected, remedy)

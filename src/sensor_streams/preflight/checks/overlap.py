@@ -20,13 +20,10 @@ def shared(facts: Facts) -> Iterator[Finding]:
     own = {facts.expected.full(name) for name in facts.expected.specs}
     for path, entries in names.items():
         if len(entries) > 1 and own.intersection(entries):
-            yield finding(
-                "location.shared",
-                " and ".join(sorted(entries)),
-                f"all point to {path}",
-                "a path for each: otherwise two writers would change one table",
-                "correct the wrong entry, or drop it if it is only a second name (the data stays)",
-            )
+            found = f"all point to {path}"
+            expected = "a path for each: otherwise two writers would change one table"
+            remedy = "correct the wrong entry, or drop it if it is only a second name (the data stays)"
+            yield finding("location.shared", " and ".join(sorted(entries)), found, expected, remedy)
 
 
 @check("location.nested", "error", "a path is inside another path where it must not be")
@@ -44,14 +41,10 @@ def nested(facts: Facts) -> Iterator[Finding]:
             if name == parent or not {name, parent} & own:
                 continue
             if inside(path, parent_path) or (parent == _LANDING and same_place(path, parent_path)):
-                yield finding(
-                    "location.nested",
-                    name,
-                    f"{path} is inside {parent_path}, the path of {parent}",
-                    "separate paths: VACUUM deletes unknown files below a table, and every file below the landing "
-                    "folder is read as readings",
-                    "move one of them, and correct its entry or setting",
-                )
+                found = f"{path} is inside {parent_path}, the path of {parent}"
+                expected = "separate paths: VACUUM deletes unknown files in a table, and all files in landing are read"
+                remedy = "move one of them, and correct its entry or setting"
+                yield finding("location.nested", name, found, expected, remedy)
 
 
 @check("location.landing-moved", "error", "the landing folder is not the one that the checkpoint was made for")
@@ -60,14 +53,10 @@ def landing_moved(facts: Facts) -> Iterator[Finding]:
     for stream, checkpoint in started(facts):
         bound = None if checkpoint.bound is None else checkpoint.bound.landing
         if bound is not None and not same_place(bound, facts.expected.landing):
-            yield finding(
-                "location.landing-moved",
-                stream.name,
-                f"the setting landing is {facts.expected.landing}",
-                f"{bound}, as in the binding of {checkpoint.folder}",
-                "correct the setting; if the files moved, stop the stream and remove its checkpoint: it reads the "
-                "folder from scratch, and lines that it has read before change nothing",
-            )
+            found = f"the setting landing is {facts.expected.landing}"
+            expected = f"{bound}, as in the binding of {checkpoint.folder}"
+            remedy = "correct the setting; if the files moved, remove the stream's checkpoint, which loses nothing"
+            yield finding("location.landing-moved", stream.name, found, expected, remedy)
 
 
 def _locations(facts: Facts) -> dict[str, str]:

@@ -24,14 +24,9 @@ def machine(facts: Facts) -> Iterator[Finding]:
     for package, wanted in platform.locked.items():
         version = platform.versions.get(package)
         if version is not None and not fits(version, wanted):
-            yield finding(
-                "platform.version",
-                package,
-                version,
-                f"{wanted}.x, with which the project is tested",
-                "install the versions of requirements.lock (`make setup`); on a cluster, use the runtime in "
-                "databricks.yml: other pairs of Spark and Delta failed after dozens of commits",
-            )
+            expected = f"{wanted}.x, with which the project is tested"
+            remedy = "run `make setup` to install requirements.lock; on a cluster, use the runtime in databricks.yml"
+            yield finding("platform.version", package, version, expected, remedy)
     for name, subject, free, remedy in (
         ("disk", "disk of the checkpoints", platform.free_disk, "free some space: batches fail on a full disk"),
         ("memory", "memory", platform.free_memory, "stop other processes, or use a larger machine"),
@@ -40,12 +35,15 @@ def machine(facts: Facts) -> Iterator[Finding]:
             found, expected = (f"{size / GIB:.1f} GiB" for size in (free, LEAST_FREE))
             yield finding(f"platform.{name}", subject, f"{found} free", f"at least {expected}", remedy)
     if isinstance(platform.skew, float) and abs(platform.skew) > MOST_SKEW:
+        found = f"{abs(platform.skew):.0f} s {'ahead of' if platform.skew > 0 else 'behind'} the workspace's"
+        expected = f"at most {MOST_SKEW:.0f} s"
+        remedy = "turn on time synchronisation: object stores reject requests of a clock that is 15 minutes wrong"
         yield finding(
             "platform.clock",
             "clock of this machine",
-            f"{abs(platform.skew):.0f} s {'ahead of' if platform.skew > 0 else 'behind'} the workspace's",
-            f"at most {MOST_SKEW:.0f} s",
-            "turn on time synchronisation: object stores reject requests of a clock that is 15 minutes wrong",
+            found,
+            expected,
+            remedy,
             severity="error" if abs(platform.skew) > 15 * MOST_SKEW else "warning",
         )
 

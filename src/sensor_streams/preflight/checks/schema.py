@@ -49,53 +49,37 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
         return "\n".join(lines)
 
     if lost:
-        yield finding(
-            "schema.missing",
-            subject,
-            difference(lost),
-            "every column of the key, and every column that the table had before",
-            "restore the column under its name; the stream would add it again, empty in all existing rows",
-        )
+        found = difference(lost)
+        expected = "every column of the key, and every column that the table had before"
+        remedy = "restore the column under its name; the stream would add it again, empty in all existing rows"
+        yield finding("schema.missing", subject, found, expected, remedy)
     if case:
         name, now = case[0], by_lower_case[case[0].lower()]
-        yield finding(
-            "schema.case",
-            subject,
-            difference(case),
-            "the declared names: Spark ignores case, so it cannot add the declared column",
-            "rename the column by way of another name; this needs column mapping",
+        found = difference(case)
+        expected = "the declared names: Spark ignores case, so it cannot add the declared column"
+        remedy = "rename the column by way of another name; this needs column mapping"
+        command = (
             f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{now}` TO `{name}_`; "
-            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{name}_` TO `{name}`",
+            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{name}_` TO `{name}`"
         )
+        yield finding("schema.case", subject, found, expected, remedy, command)
     if types:
-        yield finding(
-            "schema.type",
-            subject,
-            difference(types),
-            "the declared types",
-            "keep the type in sensors.yml or rename the field there; if the table was changed by hand, restore the "
-            "version before",
-            f"DESCRIBE HISTORY {sql_name(subject)}",
-        )
+        found = difference(types)
+        remedy = "keep the type in sensors.yml, or rename the field there; undo a change by hand with RESTORE"
+        command = f"DESCRIBE HISTORY {sql_name(subject)}"
+        yield finding("schema.type", subject, found, "the declared types", remedy, command)
     if not_null:
-        yield finding(
-            "schema.nullable",
-            subject,
-            difference(not_null),
-            "columns that allow nulls: a row without that value would stop the stream",
-            "allow nulls in the column",
-            f"ALTER TABLE {sql_name(subject)} ALTER COLUMN `{not_null[0]}` DROP NOT NULL",
-        )
+        found = difference(not_null)
+        expected = "columns that allow nulls: a row without that value would stop the stream"
+        remedy = "allow nulls in the column"
+        command = f"ALTER TABLE {sql_name(subject)} ALTER COLUMN `{not_null[0]}` DROP NOT NULL"
+        yield finding("schema.nullable", subject, found, expected, remedy, command)
     partitions = [] if spec.partition is None else [spec.partition]
     if [*table.partitions] != partitions:
-        yield finding(
-            "schema.partition",
-            subject,
-            f"partitioned by {', '.join(table.partitions) or 'nothing'}",
-            f"partitioned by {', '.join(partitions) or 'nothing'}: maintenance skips the newest partitions, which the "
-            "streams write",
-            "let the stream create the table again: move it away, drop its entry, remove the stream's checkpoint",
-        )
+        found = f"partitioned by {', '.join(table.partitions) or 'nothing'}"
+        expected = f"partitioned by {', '.join(partitions) or 'nothing'}, because maintenance skips new partitions"
+        remedy = "let the stream create the table again: move it away, drop its entry, remove the stream's checkpoint"
+        yield finding("schema.partition", subject, found, expected, remedy)
 
 
 def _dropped(table: TableFacts) -> set[str]:

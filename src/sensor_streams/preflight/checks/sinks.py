@@ -53,15 +53,14 @@ def _ahead(subject: str, stream: str, own: str, checkpoint: CheckpointFacts, tab
     planned = max(checkpoint.offsets, default=-1)
     if last > planned:
         end = f"ends at batch {planned}" if planned >= 0 else "has no batch"
-        yield finding(
-            "sink.transaction-ahead",
-            subject,
-            f"it has batch {last} of stream {stream}, whose checkpoint {end}",
-            "a checkpoint with every batch that the table has",
+        found = f"it has batch {last} of stream {stream}, whose checkpoint {end}"
+        expected = "a checkpoint with every batch that the table has"
+        remedy = (
             "an older copy of the checkpoint was restored, and Delta skips batch numbers that it already has: remove "
-            "the checkpoint, so that the stream starts from scratch with a new id and loses nothing",
-            remove_command(checkpoint.folder),
+            "the checkpoint, so that the stream starts from scratch with a new id and loses nothing"
         )
+        command = remove_command(checkpoint.folder)
+        yield finding("sink.transaction-ahead", subject, found, expected, remedy, command)
 
 
 def _other_commits(subject: str, stream: str, own: str, table: TableFacts) -> Iterator[Finding]:
@@ -71,28 +70,24 @@ def _other_commits(subject: str, stream: str, own: str, table: TableFacts) -> It
         if commit.operation == "RESTORE":
             version, time = commit.parameters.get("version"), commit.parameters.get("timestamp")
             target = f"version {version}" if version is not None else f"its state of {time}"
-            yield finding(
-                "sink.restored",
-                subject,
-                f"{commit_text(commit)}, to {target}",
-                f"the rows that stream {stream} has written: it does not write a committed batch again",
+            found = f"{commit_text(commit)}, to {target}"
+            expected = f"the rows that stream {stream} has written: it does not write a committed batch again"
+            remedy = (
                 "restore the version before; if the restore was intended, stop the stream and remove its checkpoint: "
-                "it reads its source from scratch and updates the table",
-                f"RESTORE TABLE {sql_name(subject)} TO VERSION AS OF {commit.version - 1}",
+                "it reads its source from scratch and updates the table"
             )
+            command = f"RESTORE TABLE {sql_name(subject)} TO VERSION AS OF {commit.version - 1}"
+            yield finding("sink.restored", subject, found, expected, remedy, command)
             return
         if commit.operation in WRITES and commit.app not in (of_rebuild(stream).writer, ERASE.writer):
             foreign.append(commit)
     if foreign:
         more = f", and {len(foreign) - 1} more" if foreign[1:] else ""
-        yield finding(
-            "sink.second-writer",
-            subject,
-            f"{commit_text(foreign[0])}{more}: written by {_writer(foreign[0])}",
-            f"stream {stream} as the only writer of this table",
-            "find and stop the other writer, then see with `sensor-streams verify` what it changed",
-            f"DESCRIBE HISTORY {sql_name(subject)}",
-        )
+        found = f"{commit_text(foreign[0])}{more}: written by {_writer(foreign[0])}"
+        expected = f"stream {stream} as the only writer of this table"
+        remedy = "find and stop the other writer, then see with `sensor-streams verify` what it changed"
+        command = f"DESCRIBE HISTORY {sql_name(subject)}"
+        yield finding("sink.second-writer", subject, found, expected, remedy, command)
 
 
 def _since(table: TableFacts, stream: str, own: str) -> list[Commit]:
@@ -121,14 +116,11 @@ def protocol(facts: Facts) -> Iterator[Finding]:
     for _, subject, table in _tables(facts):
         unknown = sorted(f for f in table.table_features if f.lower() not in writable)
         if unknown:
-            yield finding(
-                "sink.protocol",
-                subject,
-                f"it needs the table features {', '.join(unknown)}",
-                "features that this runtime's Delta can write",
-                "use a newer runtime, or drop the feature where that is possible",
-                f"ALTER TABLE {sql_name(subject)} DROP FEATURE {unknown[0]}",
-            )
+            found = f"it needs the table features {', '.join(unknown)}"
+            expected = "features that this runtime's Delta can write"
+            remedy = "use a newer runtime, or drop the feature where that is possible"
+            command = f"ALTER TABLE {sql_name(subject)} DROP FEATURE {unknown[0]}"
+            yield finding("sink.protocol", subject, found, expected, remedy, command)
 
 
 @check("sink.constraint", "warning", "a constraint may reject the stream's rows")
@@ -136,14 +128,11 @@ def constraint(facts: Facts) -> Iterator[Finding]:
     """Find CHECK constraints on the tables that the streams write."""
     for _, subject, table in _tables(facts):
         for name, condition in table.constraints.items():
-            yield finding(
-                "sink.constraint",
-                subject,
-                f"constraint {name}: {condition}",
-                "none: a row that violates it stops the stream, and its whole batch waits",
-                "drop the constraint; declare limits in sensors.yml, where rejected rows are kept with the reason",
-                f"ALTER TABLE {sql_name(subject)} DROP CONSTRAINT {name}",
-            )
+            found = f"constraint {name}: {condition}"
+            expected = "none: a row that violates it stops the stream, and its whole batch waits"
+            remedy = "drop the constraint; declare limits in sensors.yml, where rejected rows are kept with the reason"
+            command = f"ALTER TABLE {sql_name(subject)} DROP CONSTRAINT {name}"
+            yield finding("sink.constraint", subject, found, expected, remedy, command)
 
 
 @check("sink.append-only", "error", "the table does not allow updates")
@@ -151,14 +140,10 @@ def append_only(facts: Facts) -> Iterator[Finding]:
     """Find tables with the property delta.appendOnly."""
     for _, subject, table in _tables(facts):
         if table.properties.get("delta.appendOnly") == "true":
-            yield finding(
-                "sink.append-only",
-                subject,
-                "delta.appendOnly is true",
-                "a table that allows updates: a late reading changes existing rows",
-                "remove the property",
-                _set_properties(subject, {"delta.appendOnly": "false"}),
-            )
+            found = "delta.appendOnly is true"
+            expected = "a table that allows updates: a late reading changes existing rows"
+            command = _set_properties(subject, {"delta.appendOnly": "false"})
+            yield finding("sink.append-only", subject, found, expected, "remove the property", command)
 
 
 @check("sink.change-feed-off", "error", "the table's change data feed is off, and the next stream reads it")
@@ -166,15 +151,14 @@ def change_feed_off(facts: Facts) -> Iterator[Finding]:
     """Find tables whose change data feed is off."""
     for name, table in known_tables(facts):
         if table.properties.get(FEED) != "true":
-            yield finding(
-                "sink.change-feed-off",
-                facts.expected.full(name),
-                f"{FEED} is not true",
-                "true: the next streams read the feed, and rows written while it is off are missing from it",
+            found = f"{FEED} is not true"
+            expected = "true: the next streams read the feed, and rows written while it is off are missing from it"
+            remedy = (
                 "turn it on before the next batch; if batches were written without it, remove the checkpoints of the "
-                "streams that read this table: they start from scratch and lose nothing",
-                _set_properties(facts.expected.full(name), {FEED: "true"}),
+                "streams that read this table: they start from scratch and lose nothing"
             )
+            command = _set_properties(facts.expected.full(name), {FEED: "true"})
+            yield finding("sink.change-feed-off", facts.expected.full(name), found, expected, remedy, command)
 
 
 @check("sink.retention", "warning", "the table keeps old files for too short a time for a slow stream")
@@ -184,12 +168,11 @@ def retention(facts: Facts) -> Iterator[Finding]:
         # A table without a change data feed was not created by our streams: see sink.change-feed-off.
         wanted = missing_retention(table.properties) if table.properties.get(FEED) == "true" else {}
         if wanted:
-            yield finding(
-                "sink.retention",
-                facts.expected.full(name),
-                ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted),
+            found = ", ".join(f"{key} is {table.properties.get(key, 'not set')}" for key in wanted)
+            expected = (
                 f"{LEAST.days} days: VACUUM does not wait for a slow stream, and predictive optimization runs it "
-                "automatically on managed tables",
-                "set it; the stream that writes this table does so when it starts",
-                _set_properties(facts.expected.full(name), wanted),
+                "automatically on managed tables"
             )
+            remedy = "set it; the stream that writes this table does so when it starts"
+            command = _set_properties(facts.expected.full(name), wanted)
+            yield finding("sink.retention", facts.expected.full(name), found, expected, remedy, command)

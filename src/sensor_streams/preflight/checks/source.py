@@ -27,35 +27,24 @@ def history(facts: Facts) -> Iterator[Finding]:
     for stream, checkpoint, source, table, offset in source_offsets(facts):
         subject, command = facts.expected.full(source), remove_command(checkpoint.folder)
         if offset.unread > table.version + 1:
-            yield finding(
-                "source.restored",
-                subject,
-                f"its newest version is {table.version}, but stream {stream.name} has read version {offset.unread - 1}",
-                f"version {offset.unread - 1} or a later one",
-                "an older copy replaced the table, or its newest log files are missing: restore them. If they are "
-                f"lost, {_START_OVER}",
-                command,
-            )
+            read = offset.unread - 1
+            found = f"its newest version is {table.version}, but stream {stream.name} has read version {read}"
+            expected = f"version {read} or a later one"
+            remedy = f"restore the newest log files, which are missing; if they are lost, {_START_OVER}"
+            yield finding("source.restored", subject, found, expected, remedy, command)
         elif reason := _unavailable(table, offset):
-            yield finding(
-                "source.history-gone",
-                subject,
-                f"stream {stream.name} continues at version {offset.unread}; {reason}",
-                f"the changes of every version from {offset.unread} to {table.version}",
-                _START_OVER,
-                command,
-            )
+            found = f"stream {stream.name} continues at version {offset.unread}; {reason}"
+            expected = f"the changes of every version from {offset.unread} to {table.version}"
+            yield finding("source.history-gone", subject, found, expected, _START_OVER, command)
         elif vacuumed := _vacuumed(table, unread_commits(table, offset)):
             unread, vacuum = vacuumed
-            yield finding(
-                "source.vacuumed",
-                subject,
+            found = (
                 f"stream {stream.name} has not read version {unread.version}; {commit_text(vacuum)} may have removed "
-                "its files",
-                "VACUUM keeps what the slowest stream has not read, as `sensor-streams maintain` does",
-                f"if the stream fails with a missing file, {_START_OVER}",
-                command,
+                "its files"
             )
+            expected = "VACUUM keeps what the slowest stream has not read, as `sensor-streams maintain` does"
+            remedy = f"if the stream fails with a missing file, {_START_OVER}"
+            yield finding("source.vacuumed", subject, found, expected, remedy, command)
 
 
 @check("source.other-table", "error", "the source is not the table that the checkpoint has read")
@@ -70,14 +59,11 @@ def other_table(facts: Facts) -> Iterator[Finding]:
             continue
         for source, table in tables.items():
             if table is not None and table.table_id not in read:
-                yield finding(
-                    "source.other-table",
-                    facts.expected.full(source),
-                    f"the name points to table {table.table_id}",
-                    f"table {', '.join(sorted(read - ids))}, which stream {stream.name} has read",
-                    f"correct the entry, or restore the old table; if the new one is right, {_START_OVER}",
-                    remove_command(checkpoint.folder),
-                )
+                found = f"the name points to table {table.table_id}"
+                expected = f"table {', '.join(sorted(read - ids))}, which stream {stream.name} has read"
+                remedy = f"correct the entry, or restore the old table; if the new one is right, {_START_OVER}"
+                command = remove_command(checkpoint.folder)
+                yield finding("source.other-table", facts.expected.full(source), found, expected, remedy, command)
 
 
 def _unavailable(table: TableFacts, offset: SourceOffset) -> str | None:

@@ -15,14 +15,11 @@ def no_object(facts: Facts) -> Iterator[Finding]:
     workspace = workspace_of(facts)
     for kind, name in () if workspace is None else workspace.missing:
         if kind in ("catalog", "volume"):
-            yield finding(
-                "location.no-object",
-                f"{kind} {name}",
-                "it does not exist, or the caller may not see it",
-                f"a {kind} of that name",
-                "deploy the bundle, which creates it, or correct the name in the job's parameters",
-                "databricks bundle deploy --target <target>" if kind == "volume" else None,
-            )
+            found = "it does not exist, or the caller may not see it"
+            expected = f"a {kind} of that name"
+            remedy = "deploy the bundle, which creates it, or correct the name in the job's parameters"
+            command = "databricks bundle deploy --target <target>" if kind == "volume" else None
+            yield finding("location.no-object", f"{kind} {name}", found, expected, remedy, command)
 
 
 def _visible(facts: Facts) -> Sequence[ExternalLocation]:
@@ -43,24 +40,16 @@ def external_location(facts: Facts) -> Iterator[Finding]:
     for subject, path, written in _paths(facts):
         at = covering(locations, path)
         if at is None:
-            yield finding(
-                "location.outside-external-location",
-                subject,
-                path,
-                "a path within one of " + ", ".join(f"{at.name} ({at.url})" for at in locations),
-                "correct the path, or ask an administrator for an external location that contains it",
-            )
+            expected = "a path within one of " + ", ".join(f"{at.name} ({at.url})" for at in locations)
+            remedy = "correct the path, or ask an administrator for an external location that contains it"
+            yield finding("location.outside-external-location", subject, path, expected, remedy)
         elif written and (at.read_only or credentials.get(at.credential, False)):
             reason = "is read-only" if at.read_only else f"has the read-only credential {at.credential}"
+            found = f"{path}, in external location {at.name}, which {reason}"
+            expected = "an external location that may be written"
+            remedy = "ask its owner to remove the flag, or store the tables elsewhere"
             command = f"databricks external-locations update {at.name} --json '{{\"read_only\": false}}'"
-            yield finding(
-                "location.read-only",
-                subject,
-                f"{path}, in external location {at.name}, which {reason}",
-                "an external location that may be written",
-                "ask its owner to remove the flag, or store the tables elsewhere",
-                command if at.read_only else None,
-            )
+            yield finding("location.read-only", subject, found, expected, remedy, command if at.read_only else None)
 
 
 def _paths(facts: Facts) -> Iterator[tuple[str, str, bool]]:
@@ -83,10 +72,9 @@ def no_write(facts: Facts) -> Iterator[Finding]:
     for name, results in tests.items():
         failed = [] if isinstance(results, Unknown) else [one for one in results if one[1] == "FAIL"]
         if failed:
-            yield finding(
-                "location.no-write",
-                f"external location {name}",
-                "; ".join(f"{operation} fails{f' ({message})' if message else ''}" for operation, _, message in failed),
-                f"the credential reads, lists, writes and deletes at {urls.get(name, 'its address')}",
-                "grant the credential's identity these rights on the bucket or container, in the cloud account",
+            found = "; ".join(
+                f"{operation} fails{f' ({message})' if message else ''}" for operation, _, message in failed
             )
+            expected = f"the credential reads, lists, writes and deletes at {urls.get(name, 'its address')}"
+            remedy = "grant the credential's identity these rights on the bucket or container, in the cloud account"
+            yield finding("location.no-write", f"external location {name}", found, expected, remedy)

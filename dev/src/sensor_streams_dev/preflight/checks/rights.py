@@ -24,13 +24,12 @@ def missing(facts: Facts) -> Iterator[Finding]:
             continue
         privileges = _in_sql(missing_privileges(wanted, held))
         if privileges:
+            found = ", ".join(_in_sql(held)) or "no privilege"
+            expected = ", ".join(_in_sql(wanted))
+            remedy = "ask the owner of the object to grant what is missing, or run the job as another principal"
+            command = _grant(privileges, kind, name, principal)
             yield finding(
-                "rights.missing",
-                f"{principal} on {kind.replace('_', ' ')} {name}",
-                ", ".join(_in_sql(held)) or "no privilege",
-                ", ".join(_in_sql(wanted)),
-                "ask the owner of the object to grant what is missing, or run the job as another principal",
-                _grant(privileges, kind, name, principal),
+                "rights.missing", f"{principal} on {kind.replace('_', ' ')} {name}", found, expected, remedy, command
             )
 
 
