@@ -45,7 +45,7 @@ cmapss: setup ## stream NASA's turbofan engines (DATA=folder SET=FD001)
 test: setup ## test features, inference, streams and job files: before a deploy
 	@$(PYTEST) -m "not slow and not unity" tests $(ARGS)
 
-test-dev: setup ## test the bundle reader, local runner, preflight and command line in dev/
+test-dev: setup ## test the machinery: ingestion, engine, runtime, bundle reader, local runner, preflight
 	@$(PYTEST) -m "not slow and not unity" dev/tests $(ARGS)
 
 test-slow: setup ## test faults with real processes, replays, lost checkpoints

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame
 
-from dev.tests.preflight.broken import findings_of
+from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.runtime import worker
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.task import run_task
@@ -26,7 +26,10 @@ def test_without_a_champion_inference_waits_and_keeps_its_input(running: Plant) 
 
 
 def test_preflight_finds_nothing_after_a_run_and_a_training(running: Plant) -> None:
-    assert findings_of(running) == {}
+    report = refuse_on_findings(running.catalog, running.settings(preflight="refuse"), STREAMS, running.fleet)
+    assert report is not None
+    assert (report.findings, report.unchecked) == ([], [])
+    assert sum(report.families.values()) > 50, "objects were checked"
 
 
 def test_every_table_follows_from_the_readings_and_every_line_is_counted(running: Plant) -> None:
@@ -62,7 +65,10 @@ def test_a_lost_checkpoint_changes_no_table(running: Plant) -> None:
         shutil.rmtree(running.folder / "checkpoints" / name / "checkpoint")
     assert set(running.run(max_files=2).states.values()) == {"DONE"}
     assert {name: running.version(name) for name in tables} == before, "a replay writes nothing"
-    assert findings_of(running) == {}
+    report = refuse_on_findings(running.catalog, running.settings(preflight="refuse"), STREAMS, running.fleet)
+    assert report is not None
+    assert (report.findings, report.unchecked) == ([], [])
+    assert sum(report.families.values()) > 50, "objects were checked"
     assert running.differing() == []
 
 
