@@ -59,20 +59,16 @@ def rebuild(
     the changes in their next batches. Raises ConfigurationError for a stream that is not computed from tables or an
     empty range, TableError for a missing table: only its stream creates it.
     """
-    stream = computed_stream(name)
-    span = TimeRange(low, high)
+    return _rebuild(catalog, fleet, computed_stream(name), model, TimeRange(low, high))
+
+
+def _rebuild(catalog: Catalog, fleet: Fleet, stream: Stream, model: LoadedModel | None, span: TimeRange) -> Writes:
     catalog.open(stream.table(fleet))
     for source in stream.sources:
         catalog.identify(source)
-    return _rebuild(catalog, fleet, stream, model, span)
-
-
-def _rebuild(
-    catalog: Catalog, fleet: Fleet, stream: Stream, model: LoadedModel | None, span: TimeRange | None = None
-) -> Writes:
     batch = Batch(stream, fleet, Handles.of_stream(catalog, stream, fleet), model=model)
     with of_rebuild(stream.name).on(catalog.spark):
-        return stream.scope.rebuild(batch, span or TimeRange())
+        return stream.scope.rebuild(batch, span)
 
 
 @dataclass
@@ -146,8 +142,9 @@ def rebuild_changed(
         if report.untrained and stream.model is None:
             # Alerts need all scores: events about half of them would have to be withdrawn later.
             continue
-        report.writes[stream.name] = (
-            Writes() if stream.model is not None and model is None else _rebuild(catalog, records.fleet, stream, model)
-        )
+        if stream.model is not None and model is None:
+            report.writes[stream.name] = Writes()
+        else:
+            report.writes[stream.name] = _rebuild(catalog, records.fleet, stream, model, TimeRange())
         records.settle(stream.name)
     return report

@@ -222,7 +222,7 @@ def test_an_entry_point_is_found_in_the_package_metadata() -> None:
         (["small", "--live"], "has neither a schedule"),
         (["small", "--var", "x"], "--var 'x': write key=value"),
         (["small", "--param", "x=1"], "has no parameter x"),
-        (["small", "--input", "nosuch"], "nosuch: "),
+        (["small", "--input", "nosuch"], "--input nosuch is not a folder"),
     ],
 )
 def test_wrong_use_is_reported_in_one_line_with_exit_code_2(

@@ -7,12 +7,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conftest import RUNNING_FROM
+from sensor_streams import rebuild as rebuild_module
+from sensor_streams.checkpoint import settings_record as changes
 from sensor_streams.checkpoint.settings_record import Records, check_features, record_training, refuse_changes
 from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet, parse_fleet
 from sensor_streams.inference.registry import LoadedModel
-from sensor_streams.rebuild import Rebuilt, rebuild, rebuild_changed
-from sensor_streams.runtime import settings_record as changes
+from sensor_streams.rebuild import Rebuilt, rebuild_changed
 from sensor_streams.streams import streams_of
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant, all_names, reading
@@ -235,14 +236,14 @@ def test_a_killed_rebuild_must_be_repeated_before_a_stream_starts(
     plant.land("a.json", [reading("pump-1", "power", f"00:{m:02}:00", 5 + m) for m in range(40)])
     plant.run("feature_extraction")
     change(plant, ("power: {unit: kW, range: [0, 200], period: 20 s", "power: {period: 30 s"))
-    real, turns = rebuild, iter(range(9))
+    real, turns = rebuild_module._rebuild, iter(range(9))
 
     def killed(*given: object, **named: object) -> object:
         if next(turns) == 1:
             raise KeyboardInterrupt
         return real(*given, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("sensor_streams.rebuild.rebuild", killed)
+    monkeypatch.setattr(rebuild_module, "_rebuild", killed)
     with pytest.raises(KeyboardInterrupt):
         apply_changes(plant)
     assert plant.differing("sensor_features") == []

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from sensor_streams.checkpoint import lease as lease_module
 from sensor_streams.checkpoint.lease import Lease, beat_file, this_process
 from sensor_streams.errors import CheckpointInUseError, LeaseLostError
 from sensor_streams.json_files import read_json, write_json
-from sensor_streams.runtime import lease as lease_module
 
 SOON = timedelta(seconds=0.6)
 
