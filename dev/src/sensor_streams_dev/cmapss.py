@@ -18,7 +18,7 @@ from sensor_streams_dev.watch import Watch
 _BEGIN = np.datetime64("2000-01-01T00:00:00")
 _SETS = ("FD001", "FD002", "FD003", "FD004")
 CHANNELS = [f"setting_{i}" for i in (1, 2, 3)] + [f"sensor_{i:02d}" for i in range(1, 22)]
-CAP = 125  # cycles; longer remaining life counts as this
+CAP = 125  # cycles; a longer remaining life is cut to this
 _UNITS_PER_FILE = 10
 
 
@@ -47,7 +47,7 @@ class Turbofan:
     def run(self) -> float:
         """Stream and train on the train engines, then stream the test engines; return the RMSE at their last cycle.
 
-        Raises SensorStreamsError when a row is not accounted for or verify finds a difference.
+        Raises SensorStreamsError if the line counts are wrong or verify finds a difference.
         """
         train = self._read("train")
         test = self._read("test")
@@ -61,14 +61,14 @@ class Turbofan:
         checks = self.watch.verify()
         show(self.watch.console, self.workspace, checks, None, None)
         rows = (len(train) + len(test)) * len(CHANNELS)
-        self._account(rows)
+        self._check_counts(rows)
         differing = sum(check.differing for check in checks)
         if differing:
             raise SensorStreamsError(f"verify found {differing} rows that differ from those computed from the readings")
-        figure = self._error(test)
+        rmse = self._rmse(test)
         self.watch.say(f"done in {self.watch.elapsed():.0f} s")
-        self.watch.console.print(f"RMSE {figure:.2f}", highlight=False)
-        return figure
+        self.watch.console.print(f"RMSE {rmse:.2f}", highlight=False)
+        return rmse
 
     def _read(self, part: str) -> pd.DataFrame:
         try:
@@ -113,7 +113,7 @@ class Turbofan:
         file.write_text("".join(lines), encoding="utf-8")
         return file
 
-    def _account(self, rows: int) -> None:
+    def _check_counts(self, rows: int) -> None:
         files = self.workspace.catalog.read("ingested_files")
         row = files.agg(F.sum("lines"), F.sum("accepted"), F.sum("rejected"), F.sum("duplicates")).first()
         lines, *parts = (0, 0, 0, 0) if row is None else tuple(int(v or 0) for v in row)
@@ -123,7 +123,7 @@ class Turbofan:
             f"{rows:,} readings in = {parts[0]:,} accepted + {parts[1]:,} rejected + {parts[2]:,} duplicates"
         )
 
-    def _error(self, test: pd.DataFrame) -> float:
+    def _rmse(self, test: pd.DataFrame) -> float:
         """Return the RMSE of the estimates at each test engine's last cycle (cycles, life capped at 125)."""
         left = pd.read_csv(self.files["RUL"], header=None)[0].clip(upper=CAP)
         truth = dict(zip([f"test-{unit:03d}" for unit in sorted(test["unit"].unique())], left, strict=True))

@@ -16,6 +16,7 @@ from sensor_streams_dev.watch import Watch
 
 # Start of the simulated fleet. Each run continues where the last one ended.
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# Simulated time: to train on, to score in the first run, to score in each later run.
 FIRST = timedelta(days=12)
 SECOND = timedelta(days=4)
 NEXT = timedelta(days=3)

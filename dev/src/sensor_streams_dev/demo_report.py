@@ -123,7 +123,7 @@ def _alerts(console: Console, alerts: pd.DataFrame, truth: Truth | None, low: da
         inside = truth.faults[(truth.faults["begin"] >= low) & (truth.faults["end"] <= high)]
         found = sum(_overlaps(alerts, fault) for fault in inside.to_dict("records"))
         console.print(
-            f"  faults in this span: {len(inside)}, of which with an alert on the device: {found}",
+            f"  faults in this span: {len(inside)}, with an alert on the device: {found}",
             highlight=False,
             soft_wrap=True,
         )
@@ -159,15 +159,15 @@ def _life(console: Console, workspace: LocalHome, truth: Truth | None) -> None:
         values = own["life_hours"].groupby(pd.RangeIndex(len(own)) // chunks).mean().tolist()[-_WIDTH:]
         most = max([*values, 1.0])
         bars = "".join(_BARS[min(8, int(8 * value / most + 0.5))] for value in values)
-        was = ""
+        true_life = ""
         if truth is not None:
             at = _utc(row["window_start"])
             lives = truth.lives[(truth.lives["device_id"] == row["device_id"]) & (truth.lives["failed_at"] > at)]
             if len(lives):
-                was = f"; in truth {(lives['failed_at'].min() - at).total_seconds() / 3600:.0f} h"
+                true_life = f"; true {(lives['failed_at'].min() - at).total_seconds() / 3600:.0f} h"
         console.print(
             f"  {row['device_id']:<12} {bars:<{_WIDTH}} {row['life_hours']:.0f} h "
-            f"({row['low_hours']:.0f} to {row['high_hours']:.0f}){was}",
+            f"({row['low_hours']:.0f} to {row['high_hours']:.0f}){true_life}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -1,4 +1,4 @@
-"""Folders for tables, models and checkpoints: of the demo, of your own files, or as `local.yml` says."""
+"""Home folders for tables, models and checkpoints: of the demo, of your own files, or of `local.yml`."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ def home_of_folder(folder: Path) -> Path:
 
 
 def chosen_home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
-    """Return the configuration with its home: the given one, that of `folder`, the demo's if it ran, or its own."""
+    """Return the configuration with `home`; else the home of `folder`; else the demo's if it ran; else its own."""
     if home is None and folder is not None:
         home = config.folder / home_of_folder(folder)
     if home is None and (config.folder / DEMO / "catalog.json").exists():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.errors import ConfigurationError
+from sensor_streams.preflight.accepted_findings import Acceptance, apply_acceptances, load_accepted
 from sensor_streams.preflight.findings import Finding, Report, Unchecked
-from sensor_streams.preflight.waivers import Acceptance, judge, load_accepted
 
 DAY = date(2026, 6, 30)
 CHECKS = ("location.nested", "sink.constraint")
@@ -15,7 +15,7 @@ NESTED = Finding("location.nested", "error", "landing", "inside of readings", "a
 
 
 def judged(*acceptances: Acceptance, day: date = DAY, families: tuple[str, ...] = ("location", "sink")) -> Report:
-    return judge(Report([NESTED], [], dict.fromkeys(families, 1)), acceptances, day)
+    return apply_acceptances(Report([NESTED], [], dict.fromkeys(families, 1)), acceptances, day)
 
 
 def accepted(**more: object) -> Acceptance:
@@ -57,9 +57,9 @@ def test_an_acceptance_of_another_subject_or_check_accepts_nothing(other: dict[s
 
 def test_an_acceptance_is_reported_as_unused_only_if_its_checks_ran() -> None:
     away = Unchecked("location", "landing", "HTTP 503")
-    assert judge(Report([], [away], {"location": 1}), [accepted()], DAY).notes == []
-    assert judge(Report([], [], {"sink": 1}), [accepted()], DAY).notes == []
-    assert len(judge(Report([], [], {"location": 1}), [accepted()], DAY).notes) == 1
+    assert apply_acceptances(Report([], [away], {"location": 1}), [accepted()], DAY).notes == []
+    assert apply_acceptances(Report([], [], {"sink": 1}), [accepted()], DAY).notes == []
+    assert len(apply_acceptances(Report([], [], {"location": 1}), [accepted()], DAY).notes) == 1
 
 
 def test_a_file_is_read_with_its_dates(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_names_in_development_mode_are_the_callers_and_all_requests_are_gets(
     assert report["findings"] == []
     assert code == 4, "without a warehouse the tables are not read"
     assert {one["because"] for one in report["unchecked"] if one["check"] == "location"} == {
-        "only a SQL warehouse reads tables from outside: give --warehouse"
+        "tables of a workspace are read by a SQL warehouse: give --warehouse"
     }
     assert report["families"]["rights"] > 10
     assert any("checkpoints" in note for note in report["notes"])

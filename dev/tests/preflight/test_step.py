@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.errors import BindingError, ConfigurationError, PreflightError
 from sensor_streams.fleet import Fleet
+from sensor_streams.preflight.accepted_findings import ACCEPTED_FILE
 from sensor_streams.preflight.findings import docs_of
 from sensor_streams.preflight.task_gate import refuse_on_findings
-from sensor_streams.preflight.waivers import ACCEPTED_FILE
 from sensor_streams.stores import catalog_of
 from sensor_streams.streams import streams_of
 from sensor_streams.table_spec import TableIdentity

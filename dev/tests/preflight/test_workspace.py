@@ -26,18 +26,18 @@ from sensor_streams.preflight.findings import NOT_CHECKED, Finding, Report, Unch
 from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.preflight.workspace_client import Timeouts
 from sensor_streams_dev.preflight.workspace_facts import FactsInWorkspace, unchecked_in_workspace
-from sensor_streams_dev.preflight.workspace_objects import Registered, WorkspaceRegistered
+from sensor_streams_dev.preflight.workspace_objects import RegisteredObjects, WorkspaceQuery
 
 EXPECTED = expected_of()
 # A smaller job: one stream with a model.
 SMALL = expected_of([BY_NAME["anomaly_scores"]])
 
 
-def gather(expected: Expected, **how: object) -> Registered:
-    return WorkspaceRegistered(timeouts=Timeouts(10, 20), **how).gather(expected)  # type: ignore[arg-type]
+def gather(expected: Expected, **how: object) -> RegisteredObjects:
+    return WorkspaceQuery(timeouts=Timeouts(10, 20), **how).gather(expected)  # type: ignore[arg-type]
 
 
-def judged(expected: Expected, registered: Registered) -> tuple[list[Finding], list[Unchecked]]:
+def judged(expected: Expected, registered: RegisteredObjects) -> tuple[list[Finding], list[Unchecked]]:
     """Return the findings and the unchecked facts."""
     facts = FactsInWorkspace(expected, registered.entries, {}, {}, registered.others, workspace=registered.facts)
     return [*findings_in("rights", facts), *findings_in("location", facts)], list(unchecked_in_workspace(facts))
@@ -273,7 +273,7 @@ def test_wrong_or_missing_credentials_and_an_unreachable_host_are_not_a_pass(
     monkeypatch.setenv("DATABRICKS_TOKEN", "another")
     refused = gather(SMALL)
     monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:1")
-    unreachable = WorkspaceRegistered(timeouts=Timeouts(0.5, 1)).gather(SMALL)
+    unreachable = WorkspaceQuery(timeouts=Timeouts(0.5, 1)).gather(SMALL)
     monkeypatch.delenv("DATABRICKS_TOKEN")
     none = gather(SMALL)
     for registered, because in (
@@ -339,7 +339,7 @@ def _drip(double: Double) -> Iterator[bytes]:
 
 PERMISSIONS = f"{UNITY}/effective-permissions"
 # Request → fact that is unknown without its answer.
-QUERIES: Mapping[str, Callable[[Registered], object]] = {
+QUERIES: Mapping[str, Callable[[RegisteredObjects], object]] = {
     f"{UNITY}/tables/plant.live.anomaly_scores": lambda registered: registered.entries["anomaly_scores"],
     f"{UNITY}/tables/plant.live.device_features": lambda registered: registered.entries["device_features"],
     f"{UNITY}/volumes/plant.live.checkpoints": lambda registered: registered.facts.volumes["plant.live.checkpoints"],
@@ -391,7 +391,7 @@ def test_200_random_faults_are_neither_healthy_nor_a_traceback(double: Double) -
     assert set(kinds) == set(FAULTS)
     for fault in SLOW.values():
         break_answers(double, dict.fromkeys(list(QUERIES)[:8], fault))
-        registered = WorkspaceRegistered(timeouts=Timeouts(0.4, 1.2)).gather(SMALL)
+        registered = WorkspaceQuery(timeouts=Timeouts(0.4, 1.2)).gather(SMALL)
         findings, unchecked = judged(SMALL, registered)
         assert all(isinstance(QUERIES[path](registered), Unknown) for path in double.faults)
         assert Report(findings, unchecked, {}).exit_code == NOT_CHECKED

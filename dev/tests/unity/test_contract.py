@@ -20,7 +20,7 @@ from sensor_streams_dev.preflight import workspace_objects as module
 from sensor_streams_dev.preflight.principal import Principal
 from sensor_streams_dev.preflight.workspace_client import Timeouts, WorkspaceReader
 from sensor_streams_dev.preflight.workspace_facts import ExternalLocation, FactsInWorkspace, unchecked_workspace
-from sensor_streams_dev.preflight.workspace_objects import Registered, WorkspaceRegistered
+from sensor_streams_dev.preflight.workspace_objects import RegisteredObjects, WorkspaceQuery
 
 pytestmark = pytest.mark.unity
 
@@ -46,11 +46,11 @@ def server(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return shared
 
 
-def gather(expected: Expected = JOB) -> Registered:
-    return WorkspaceRegistered(timeouts=Timeouts(10, 20)).gather(expected)
+def gather(expected: Expected = JOB) -> RegisteredObjects:
+    return WorkspaceQuery(timeouts=Timeouts(10, 20)).gather(expected)
 
 
-def found(registered: Registered, expected: Expected = JOB) -> list[tuple[str, str]]:
+def found(registered: RegisteredObjects, expected: Expected = JOB) -> list[tuple[str, str]]:
     facts = FactsInWorkspace(expected, registered.entries, {}, {}, workspace=registered.facts)
     return [(one.check, one.subject) for one in (*findings_in("rights", facts), *findings_in("location", facts))]
 
@@ -158,7 +158,7 @@ def test_a_server_that_stops_is_not_a_pass(tmp_path: Path, monkeypatch: pytest.M
             return answer
 
         monkeypatch.setattr(module, "principal_named", stopped)
-        registered = WorkspaceRegistered(timeouts=Timeouts(1, 2)).gather(JOB)
+        registered = WorkspaceQuery(timeouts=Timeouts(1, 2)).gather(JOB)
     assert found(registered) == []
     assert all(isinstance(entry, Unknown) for entry in registered.entries.values())
     assert isinstance(registered.facts.external_locations, Unknown)

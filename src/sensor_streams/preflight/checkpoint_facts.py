@@ -12,14 +12,14 @@ from sensor_streams.checkpoint.offsets import batches_in, offsets_of
 from sensor_streams.errors import TableError
 from sensor_streams.preflight.facts import CheckpointFacts, SourceOffset, Unknown
 
-# Later than any real attempt, so that every attempt of the caller's run counts as its own.
+# Larger than any attempt number, so that no attempt of the caller's run counts as another run.
 _ANY_ATTEMPT = 2**62
 
 
 def holders(folders: Sequence[Path], own_run: str | None, timeout: timedelta) -> Mapping[Path, str]:
-    """Return the checkpoints that another run holds, with that run.
+    """Return checkpoint folder → run that holds it, without the caller's own run.
 
-    Waits for a heartbeat for at most `timeout`, and only if a checkpoint seems to be held.
+    Waits for a heartbeat at most `timeout`, and only if a checkpoint seems to be held.
     """
     return dict(in_use(folders, this_process(own_run or "", _ANY_ATTEMPT), timeout, Event().wait))
 
@@ -30,9 +30,9 @@ def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts
     try:
         problems: list[str] = []
         offsets, commits = batches_in(checkpoint / "offsets"), batches_in(checkpoint / "commits")
-        query = _query(checkpoint / "metadata", problems)
+        query = _query_id(checkpoint / "metadata", problems)
         for log, batches in (("offsets", offsets), ("commits", commits)):
-            # Spark reads the last two.
+            # Spark reads the last two files.
             files = [checkpoint / log / str(batch) for batch in batches[-2:]]
             problems += [f"{file}: is empty or incomplete" for file in files if not _is_complete(file)]
         return CheckpointFacts(
@@ -49,7 +49,7 @@ def checkpoint_facts(folder: Path, holder: str | None = None) -> CheckpointFacts
         return Unknown(f"{folder}: {error.strerror or error}")
 
 
-def _query(metadata: Path, problems: list[str]) -> str | None:
+def _query_id(metadata: Path, problems: list[str]) -> str | None:
     try:
         return str(json.loads(metadata.read_text("utf-8"))["id"])
     except FileNotFoundError:

@@ -63,7 +63,7 @@ def session_facts(
 def _with_refusal(
     catalog: Catalog, settings: Settings, stream: Stream, fleet: Fleet, model: ModelFacts, try_it: bool
 ) -> ModelFacts | Unknown:
-    """Add why the champion cannot score, from the stream's record or from a trial."""
+    """Add the reason why the champion cannot score, from the stream's record or from a trial."""
     record = Record.read(Path(settings.checkpoints) / stream.name)
     if model.version is None or model.gone is not None or model.version == next(iter(record.good), None):
         return model
@@ -79,7 +79,7 @@ def _with_refusal(
 
 
 def gather(catalog: Catalog, expected: Expected, lease_timeout: timedelta, *, now: float | None = None) -> Facts:
-    """Return entries, tables and checkpoints; what gives no answer is Unknown.
+    """Return entries, tables and checkpoints; a failed query gives Unknown.
 
     lease_timeout: longest wait for a heartbeat, if a checkpoint seems to be held. now: seconds since 1970.
     """
@@ -88,7 +88,7 @@ def gather(catalog: Catalog, expected: Expected, lease_timeout: timedelta, *, no
     paths = _paths(expected, entries, checkpoints)
     unread = _unread(checkpoints)
     names = {} if catalog.entries is not None else _names(catalog, entries)
-    found = _in_parallel(lambda at: table_at(catalog.spark, at[1], unread, names.get(at[0])), paths.items())
+    found = _in_parallel(lambda path: table_at(catalog.spark, paths[path], unread, names.get(path)), paths)
     return Facts(
         expected=expected,
         entries=entries,
@@ -101,7 +101,7 @@ def gather(catalog: Catalog, expected: Expected, lease_timeout: timedelta, *, no
 
 
 def _entries(catalog: Catalog, expected: Expected) -> tuple[Entries, Sequence[Entry]]:
-    """Return the entries of the job's tables, and the other entries that the catalog lists in the same answer."""
+    """Return the entries of the job's tables, and the other entries of a catalog file."""
     if not isinstance(catalog.entries, CatalogFile):
         answers = _in_parallel(lambda table: _entry(catalog, table), expected.specs)
         return dict(zip(expected.specs, answers, strict=True)), ()
@@ -142,7 +142,7 @@ def _checkpoints(expected: Expected, lease_timeout: timedelta) -> Checkpoints:
 
 
 def _paths(expected: Expected, entries: Entries, checkpoints: Checkpoints) -> Mapping[str, str]:
-    """Return every path where a table is, was or would be: canonical path → its first spelling."""
+    """Return the paths of entries, of bindings and of new tables: canonical path → its first spelling."""
     locations = [location for _, location in _located(entries)]
     for checkpoint in checkpoints.values():
         if isinstance(checkpoint, CheckpointFacts) and checkpoint.bound is not None:

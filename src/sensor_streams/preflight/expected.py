@@ -13,7 +13,7 @@ from sensor_streams.streams import BY_NAME
 def expected_of(
     settings: Settings, streams: Sequence[Stream], fleet: Fleet, *, principal: str | None = None
 ) -> Expected:
-    """Return what the streams read and write with these settings. principal: identity that the job runs as."""
+    """Return tables, folders and models of the streams. principal: identity that the job runs as."""
     declared = [
         ExpectedStream(
             stream.name,

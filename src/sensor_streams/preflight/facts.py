@@ -11,7 +11,7 @@ from sensor_streams.table_spec import TableSpec
 
 @dataclass(frozen=True)
 class Unknown:
-    """A query without an answer, and the reason. It means neither yes nor no."""
+    """Result of a query without an answer, with the reason."""
 
     because: str
 
@@ -36,8 +36,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit of a table's history. at: seconds since 1970. app, app_version: writer and batch of our signature, None
-    for other writers. metrics: Delta's operation metrics."""
+    """A commit of a table's history. at: seconds since 1970. app, app_version: writer and batch in the signature of our
+    commits, None in other commits. metrics: Delta's operation metrics."""
 
     version: int
     at: float
@@ -72,7 +72,7 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Nothing:
-    """A path without a Delta table. files: number of other names there, 0 for an empty or missing folder."""
+    """A path without a Delta table. files: number of files and folders there, 0 if it is empty or missing."""
 
     location: str
     files: int
@@ -144,10 +144,14 @@ class Expected:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The champion of a kind. version: None without a champion; inputs: name → MLflow type (`double`) of its signature;
-    optional: inputs that a row may leave out; python: version that it was logged with; gone: why the version cannot be
-    found; problems: why its flavour does not load here; refused: why it could not score rows of the features; in_place:
-    version that scores instead."""
+    """The champion of a kind.
+
+    version: None without a champion
+    inputs: name → MLflow type (`double`), from the signature; optional: inputs that a row may leave out
+    python: Python version that it was logged with
+    gone, problems, refused: reasons why it is not found, does not load here, could not score rows of the features
+    in_place: version that scores instead
+    """
 
     name: str
     version: str | None
@@ -163,7 +167,7 @@ class ModelFacts:
 @dataclass(frozen=True)
 class PlatformFacts:
     """This process and machine. versions: by package; locked: versions that the project supports; free_disk,
-    free_memory: bytes; skew: seconds that this clock is ahead of the workspace's; None: not requested."""
+    free_memory: bytes; skew: seconds that this clock is ahead of the workspace's. None: not queried."""
 
     versions: Mapping[str, str]
     locked: Mapping[str, str]
@@ -194,7 +198,7 @@ class Facts:
 
     @property
     def rights(self) -> Mapping[tuple[str, str], frozenset[str] | Unknown]:
-        """Privileges by object, which only a workspace has."""
+        """Privileges by object; empty without a workspace."""
         return {}
 
 

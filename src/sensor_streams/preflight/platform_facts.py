@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sensor_streams.preflight.facts import PlatformFacts, Unknown
 
-# Supported versions, by their leading parts: as in pyproject.toml for this machine, as in databricks.yml for a cluster.
+# Start of each supported version. pyproject.toml has those of this machine, databricks.yml that of a cluster.
 BUILT_FOR: Mapping[str, str] = {"pyspark": "4.1", "delta-spark": "4.4"}
 RUNTIME = "Databricks runtime"
 BUILT_FOR_RUNTIME: Mapping[str, str] = {RUNTIME: "18"}
@@ -19,7 +19,7 @@ BUILT_FOR_RUNTIME: Mapping[str, str] = {RUNTIME: "18"}
 def gather_platform(checkpoints: str, skew: float | Unknown | None = None) -> PlatformFacts:
     """Return versions and free bytes. skew: seconds that this clock is ahead of the workspace's.
 
-    The disk is that of the checkpoints; for a volume, which cannot be full, that of temporary files.
+    The disk is that of the checkpoints. A volume cannot be full, so for a volume it is the disk of temporary files.
     """
     runtime = os.environ.get("DATABRICKS_RUNTIME_VERSION")
     versions = {name: found for name in BUILT_FOR if (found := _version(name)) is not None}

@@ -18,17 +18,17 @@ class Outcome:
     unchecked: Sequence[Unchecked]
 
 
-def _sinks(facts: Facts) -> int:
+def _sink_count(facts: Facts) -> int:
     return sum(len(stream.sinks) for stream in facts.expected.streams)
 
 
-# In the order of the report: problems that hide others come first.
+# Family → its number of objects, in the order of the report: problems that hide others come first.
 OBJECTS: Mapping[str, Callable[[Facts], int]] = {
     "location": lambda facts: len(facts.entries),
     "source": lambda facts: sum(len(stream.sources) for stream in facts.expected.streams),
     "checkpoint": lambda facts: len(facts.checkpoints),
-    "sink": _sinks,
-    "schema": _sinks,
+    "sink": _sink_count,
+    "schema": _sink_count,
     "rights": lambda facts: len(facts.rights),
     "model": lambda facts: len(facts.models),
     "platform": lambda facts: 0 if facts.platform is None else 1,
@@ -52,8 +52,8 @@ def run_checks(
     for family, objects in OBJECTS.items():
         # A function that is registered for several ids runs once.
         functions = dict.fromkeys(check.run for id, check in checks.items() if family_of(id) == family)
-        own = dict.fromkeys(finding for function in functions for finding in function(facts))
-        new = [finding for finding in own if finding not in found]
+        findings = dict.fromkeys(finding for function in functions for finding in function(facts))
+        new = [finding for finding in findings if finding not in found]
         missing = [one for one in unchecked if family_of(one.check) == family]
         found += new
         if objects(facts) or new or missing:

@@ -15,10 +15,10 @@ from sensor_streams.hadoop_files import names_at
 from sensor_streams.incremental.commit_signature import Signature
 from sensor_streams.preflight.facts import Column, Commit, Damaged, Nothing, TableFacts, Unknown, split_properties
 
-# Number of commits to read if every reader is at most this far behind.
-NEWEST = 100
-# Reading more commits would delay the start of a stream too long.
-MOST = 5_000
+# Commits to read; more only if a reader is further behind.
+MIN_COMMITS = 100
+# Maximum of commits to read: more would delay the start of a stream too long.
+MAX_COMMITS = 5_000
 
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]+)[.\]]")
 # Delta's error conditions for a path without a table, and for a log with missing files.
@@ -34,8 +34,8 @@ def table_at(
 ) -> TableFacts | Nothing | Damaged | Unknown:
     """Return the table that is stored at a location; Unknown with the cause if it cannot be read.
 
-    unread: table id → version that the slowest reader has to read next; the history is read back to it. name: quoted
-    name of the catalog entry that points to the location. A user may be able to read a table, but not its path.
+    unread: table id → next version of the slowest reader; the history is read back to it. name: quoted name of the
+    catalog entry that points to the location. The table is read by this name, because a user may not read its path.
     """
     try:
         table = DeltaTable.forPath(spark, location) if name is None else DeltaTable.forName(spark, name)
@@ -83,12 +83,12 @@ def _facts(table: DeltaTable, unread: Mapping[str, int]) -> TableFacts:
 
 def _history(table: DeltaTable, back_to: int | None) -> tuple[list[Commit], int | Unknown]:
     """Return the newest consecutive commits, newest first, and the version of the earliest one."""
-    commits = [_commit(row) for row in table.history(NEWEST).collect()]
+    commits = [_commit(row) for row in table.history(MIN_COMMITS).collect()]
     newest = commits[0].version
-    if back_to is not None and len(commits) == NEWEST and back_to < commits[-1].version:
+    if back_to is not None and len(commits) == MIN_COMMITS and back_to < commits[-1].version:
         number = newest - back_to + 1
-        if number > MOST:
-            return commits, Unknown(f"a stream is {number} versions behind, but only {MOST} are read")
+        if number > MAX_COMMITS:
+            return commits, Unknown(f"a stream is {number} versions behind, but only {MAX_COMMITS} are read")
         commits = [_commit(row) for row in table.history(number).collect()]
     # A missing log file leaves a gap in the history, without an error.
     consecutive = [commit for index, commit in enumerate(commits) if commit.version == newest - index]

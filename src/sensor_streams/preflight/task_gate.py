@@ -13,12 +13,12 @@ from pyspark.errors import PySparkException
 from sensor_streams.errors import PreflightError, SensorStreamsError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
+from sensor_streams.preflight.accepted_findings import ACCEPTED_FILE, apply_acceptances, load_accepted
 from sensor_streams.preflight.checks.registry import CHECKS, family_of
 from sensor_streams.preflight.collect_session import session_facts
 from sensor_streams.preflight.findings import Finding, Report, described, in_one_line
 from sensor_streams.preflight.run_checks import run_checks
 from sensor_streams.preflight.unchecked import unchecked_facts
-from sensor_streams.preflight.waivers import ACCEPTED_FILE, judge, load_accepted
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
 
@@ -29,16 +29,17 @@ _REGISTRY_SECONDS = 5.0
 
 
 def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[Stream], fleet: Fleet) -> Report | None:
-    """Check the tables, checkpoints and models of a task; change nothing. None if the setting `preflight` is off.
+    """Check the tables, checkpoints and models of a task; change nothing.
 
     Logs warnings, findings on models and unanswered queries. Raises PreflightError for other errors that are not
-    accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted findings.
+    accepted, unless the setting is `warn`; ConfigurationError for a wrong file of accepted findings. Returns None if
+    the setting `preflight` is off, or if the facts cannot be collected.
     """
     if settings.preflight == "off":
         return None
     start = time.monotonic()
     file = Path(settings.sensors).with_name(ACCEPTED_FILE)
-    # The file may name checks of a workspace, which a task does not have.
+    # The file may contain checks that need a workspace. A task does not run them.
     acceptances = [one for one in load_accepted(file, None) if one.check in CHECKS] if file.exists() else []
     try:
         facts = session_facts(catalog, settings, streams, fleet, _REGISTRY_SECONDS)
@@ -46,9 +47,9 @@ def refuse_on_findings(catalog: Catalog, settings: Settings, streams: Sequence[S
         # A failure of preflight itself must not stop the task.
         log.warning("preflight could not be done: %s", " ".join(str(error).split()))
         return None
-    report = judge(run_checks(facts, unchecked_facts(facts)), acceptances, datetime.now(UTC).date())
+    report = apply_acceptances(run_checks(facts, unchecked_facts(facts)), acceptances, datetime.now(UTC).date())
     report = replace(report, seconds=time.monotonic() - start)
-    # A model that cannot score loses no data: the version before it scores, or its stream waits.
+    # A model that cannot score loses no data: the previous version scores, or the stream waits.
     errors = [finding for finding in report.errors if family_of(finding.check) != "model"]
     refused = errors if settings.preflight == "refuse" else []
     for finding in report.findings:

@@ -51,7 +51,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class OtherTask:
-    """Values of an ended task that later tasks may refer to."""
+    """Values of a task that has ended, for references in later tasks."""
 
     run_id: int
     # In lower case, as the platform writes it: success, failed, excluded, canceled, timedout, upstream_failed, …

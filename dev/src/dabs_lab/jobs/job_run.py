@@ -29,7 +29,7 @@ class Run:
         self.code: Code | None = None
         # None until it starts.
         self.tasks: Tasks | None = None
-        # Set when the run is ended before its tasks have ended by themselves.
+        # Reason why the run is ended before all its tasks have ended.
         self.closing: Cause | None = None
         self._shared, self._out, self._spec = shared, shared.out, shared.spec
         self._notifier = Notifier(self.id, shared.spec.notifications, shared.out)

@@ -33,9 +33,9 @@ class Tasks:
     def __init__(self, shared: Shared, context: RunContext, notifier: Notifier, now: datetime) -> None:
         self.all = {spec.key: TaskRun(spec) for spec in shared.spec.tasks}
         self.clusters = Clusters(context.run_id, shared.out)
-        # A task of a continuous job has no retries left: the run is to be replaced.
+        # True if a task of a continuous job has no retries left: a new run then replaces this one.
         self.gave_up = False
-        # No attempt starts any more.
+        # True if no further attempt starts.
         self.closed = False
         self._shared, self._out, self._context, self._notifier = shared, shared.out, context, notifier
         self._run = context.run_id

@@ -24,7 +24,7 @@ _DRIVER_SECONDS = 2.0
 _CLOSE_SECONDS = 5.0
 # First line of the error in a traceback: `package.module.Class: message`.
 _ERROR = re.compile(r"(?P<package>\w+)(?:\.\w+)+: (?P<message>.+)")
-# The message of these errors is a Java stack: the last error line of the log is more useful.
+# The message of these errors is a Java stack trace: the last error line of the log is more useful.
 _JAVA = frozenset({"py4j", "pyspark"})
 _MOST_LINES = 60
 
@@ -56,7 +56,7 @@ class AttemptLog:
         self._rest = b""
 
     def poll(self) -> None:
-        """Read what was written since the last call."""
+        """Read the lines since the last call."""
         with suppress(OSError):
             if self.file.stat().st_size <= self._read:
                 return
@@ -129,7 +129,7 @@ class AttemptProcess:
         self._lock = threading.Lock()
         self._canceled = False
         self._timer: threading.Timer | None = None
-        threading.Thread(target=self._live, name=f"attempt {number}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"attempt {number}", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -148,7 +148,7 @@ class AttemptProcess:
                 self._timer.daemon = True
                 self._timer.start()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         gateway: Gateway | None = None
         try:
             gateway = self.driver.open()
@@ -165,7 +165,7 @@ class AttemptProcess:
         code = process.wait()
         if self._timer is not None:
             self._timer.cancel()
-        # Kill the children that it left.
+        # Kill child processes that still run.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self._close(gateway)
@@ -190,7 +190,7 @@ class AttemptProcess:
             return self.process
 
     def _close(self, gateway: Gateway) -> None:
-        """Stop what the process left in the driver; wait at most _CLOSE_SECONDS."""
+        """Stop the queries that the process left in the driver; wait at most _CLOSE_SECONDS."""
 
         def close() -> None:
             try:

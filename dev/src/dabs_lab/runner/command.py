@@ -25,7 +25,7 @@ from dabs_lab.runner.runner import Runner
 class RunRequest:
     """Options of a run. seconds: stop after this long. until: the trigger starts no run from then on.
 
-    live: follow the job's trigger even where the target pauses it. parameters: of the job.
+    live: follow the job's trigger, also if the target pauses it. parameters: of the job.
     resolved: file with the output of `databricks bundle validate -o json`, `-` for standard input.
     """
 
@@ -98,7 +98,7 @@ def run_job(config: LocalConfig, request: RunRequest, warnings: Callable[[Bundle
 
 
 def _by_trigger(spec: JobSpec, request: RunRequest, target: str) -> bool:
-    """True when runs start by the job's trigger: it is live, and a schedule has a given end."""
+    """Return True if the job's trigger starts the runs. A schedule also needs --until or --live."""
     paused = spec.paused and not request.live
     by_trigger = not paused and (spec.continuous is not None or request.until is not None or request.live)
     if request.until is not None and not by_trigger:

@@ -150,7 +150,7 @@ def span(seconds: float) -> str:
 
 
 def sentence(event: Event) -> str:
-    """Return an event as a line, or an empty text if another event says the same."""
+    """Return an event as a line, or an empty text if another event reports the same."""
     data = cast(dict[str, Any], dict(event.data))
     who = f"{event.at:%H:%M:%S}  run {event.run}" + (f", {event.task}" if event.task else "")
     result = f" {data.get('result') or ''} {data.get('code') or ''}".rstrip()

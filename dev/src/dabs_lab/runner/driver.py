@@ -49,7 +49,7 @@ class Gateway:
 
 
 class Driver:
-    """A JVM, started by PySpark's launcher. It ends when its standard input closes, so with this process."""
+    """A JVM, started by PySpark's launcher. It ends with this process, because its standard input closes then."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Driver:
         self._folder = folder
         self.log_file = log_file
         self.stopping = False
-        # True once it has answered.
+        # True after its first answer.
         self.up = False
         self._private = Path(tempfile.mkdtemp(prefix="dabs-lab-"))
         self._info = self._private / "gateway"

@@ -118,7 +118,7 @@ class LocalConfig:
         return str(self.volumes[volume]) + rest
 
     def under(self, home: Path) -> "LocalConfig":
-        """Return the same configuration with another home: one for each trial."""
+        """Return the same configuration with another home folder."""
         return replace(self, home=home)
 
     def with_volume(self, name: str, folder: Path) -> "LocalConfig":
@@ -130,7 +130,7 @@ class LocalConfig:
 
 
 def load_local(file: Path) -> LocalConfig:
-    """Read `local.yml`. A bundle without it gets the defaults. Raises ConfigurationError with file and field."""
+    """Read `local.yml`. Raises ConfigurationError with file and field."""
     folder = file.absolute().parent
     try:
         # A bundle without this file gets the defaults; a file that was named must exist.

@@ -46,7 +46,7 @@ def bundle_of(
     """Return the bundle next to `local.yml` for a target; `local.yml` gives values to variables without a default.
 
     resolved: a file with the output of `databricks bundle validate -o json`, `-` for standard input; read instead.
-    Raises BundleError for whatever the CLI refuses, ConfigurationError for options that have no effect on it.
+    Raises BundleError for a bundle that the CLI refuses, ConfigurationError for options that have no effect on it.
     """
     # The import takes a second, because of the SDK: errors that need no bundle come first.
     from dabs_lab.bundle import load_bundle

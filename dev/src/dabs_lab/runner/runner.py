@@ -108,7 +108,7 @@ class Runner:
                     self._start_attempt(action)
                 case CancelAttempt():
                     attempt = self._state.attempts[action.attempt]
-                    # Without its driver it cannot stop in order.
+                    # Without its driver, the process cannot stop its queries.
                     attempt.process.cancel(at_once=attempt.process.driver.name in self._lost)
                 case RunEnded():
                     self._state.results[action.run] = action.result

@@ -16,7 +16,7 @@ _FRESH_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """Status of a stream: its last batch, whether its process lives, and seconds since that batch."""
+    """Status of a stream. lives: its process runs; still_seconds: since its last batch, or since its task began."""
 
     run: int
     task: str

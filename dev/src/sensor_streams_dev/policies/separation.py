@@ -20,6 +20,8 @@ _RESOURCE = re.compile(r"\$\{resources\.(\w+)\.([A-Za-z0-9_-]+)\.(\w+)\}")
 _MISSING = re.compile(r"no value assigned to required variable (\w+)")
 # Known only during a run.
 _OF_THE_RUN = ("run", "attempt")
+# Required settings: an unknown value must not count as missing.
+_NEEDED = ("catalog", "schema", "landing", "checkpoints")
 
 
 def invalid_live(live: object) -> Iterator[tuple[Path, str]]:
@@ -58,7 +60,7 @@ def _settings(
     given: dict[str, object] = {}
     for name, text in parameters(task).items():
         value = _known(bundle, str(text))
-        # Values that only a run or a workspace knows count as valid.
+        # A value that is known only in a run or a workspace counts as valid.
         unknown = name in _OF_THE_RUN or "{{" in value or "${" in value
         if name not in ("streams", "settings") and not (unknown and name not in _NEEDED):
             given[name] = "unknown" if unknown else value
@@ -74,9 +76,6 @@ def _settings(
                 continue
             parameter = ("jobs", key, *path, "python_wheel_task", "named_parameters", name)
             yield parameter, f"job {key}, task {task.get('task_key')}: {line}: correct it, or the task fails at start"
-
-
-_NEEDED = ("catalog", "schema", "landing", "checkpoints")
 
 
 def shared_names(bundle: Bundle) -> Iterator[Finding]:
@@ -152,7 +151,7 @@ def _stream_tasks(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any], Path
 
 
 def _known(bundle: Bundle, text: str) -> str:
-    """Return a text with the names of other resources of the bundle filled in."""
+    """Resolve the references of a text to other resources of the bundle."""
 
     def name(match: re.Match[str]) -> str:
         resource = (bundle.written.get(match[1]) or {}).get(match[2]) or {}
@@ -170,7 +169,7 @@ def _targets(bundle: Bundle) -> list[str]:
 
 
 def _read_other(bundle: Bundle, target: str) -> Bundle | None:
-    """Return the bundle for another target, with invented values for missing variables; None if it is invalid."""
+    """Return the bundle for another target, with placeholders for missing variables; None if it is invalid."""
     more: dict[str, str] = {}
     while True:
         try:

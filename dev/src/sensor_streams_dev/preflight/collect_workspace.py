@@ -17,12 +17,12 @@ from sensor_streams_dev.preflight.principal import caller
 from sensor_streams_dev.preflight.warehouse import warehouse
 from sensor_streams_dev.preflight.workspace_client import Timeouts, connect
 from sensor_streams_dev.preflight.workspace_facts import FactsInWorkspace
-from sensor_streams_dev.preflight.workspace_objects import WorkspaceRegistered
+from sensor_streams_dev.preflight.workspace_objects import WorkspaceQuery
 
 
 @dataclass(frozen=True)
 class WorkspaceCollector:
-    """How a workspace is queried: a profile, the id of a SQL warehouse that reads the tables, and the write test."""
+    """Workspace to query: profile, id of the SQL warehouse that reads the tables, write test of the credential."""
 
     profile: str | None = None
     warehouse: str | None = None
@@ -44,7 +44,7 @@ class WorkspaceCollector:
         registry_seconds: timeout of the model registry.
         """
         expected = expected_of(settings, streams, fleet, principal=principal)
-        registered = WorkspaceRegistered(self.profile, probe_write=self.probe_write).gather(expected)
+        registered = WorkspaceQuery(self.profile, probe_write=self.probe_write).gather(expected)
         registry = registry_of(self._with_profile(settings))
         return FactsInWorkspace(
             expected=expected,
@@ -63,25 +63,25 @@ class WorkspaceCollector:
         self, expected: Expected, entries: Mapping[str, Entry | Unknown | None]
     ) -> Mapping[str, TableFacts | Nothing | Unknown]:
         """Return the tables by path: where an entry points to, and where a new table would be created."""
-        named: dict[str, str] = {}
-        unnamed: dict[str, str] = {}
+        names: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for name in expected.specs:
             entry = entries.get(name)
             path = expected.path(name)
             if isinstance(entry, Entry) and entry.kind != "view" and entry.location is not None:
                 # By name, because nobody may read the path of a managed table.
-                named[canonical(entry.location)] = entry.name
+                names[canonical(entry.location)] = entry.name
             elif entry is None and path is not None:
-                unnamed.setdefault(canonical(path), path)
+                paths.setdefault(canonical(path), path)
         reader = (
-            Unknown("only a SQL warehouse reads tables from outside: give --warehouse")
+            Unknown("tables of a workspace are read by a SQL warehouse: give --warehouse")
             if self.warehouse is None
             else warehouse(self.warehouse, self.profile)
         )
         if isinstance(reader, Unknown):
-            return dict.fromkeys([*named, *unnamed], reader)
-        by_path = {key: partial(reader.table_at, path) for key, path in unnamed.items()}
-        by_name = {key: partial(reader.table_named, name) for key, name in named.items()}
+            return dict.fromkeys([*names, *paths], reader)
+        by_path = {key: partial(reader.table_at, path) for key, path in paths.items()}
+        by_name = {key: partial(reader.table_named, name) for key, name in names.items()}
         return reader.workspace.in_parallel(by_path | by_name)
 
     def _with_profile(self, settings: Settings) -> Settings:

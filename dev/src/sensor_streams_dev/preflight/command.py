@@ -17,8 +17,8 @@ from dabs_lab.runner.local_config import LOCAL_FILE, LocalConfig, absolute, load
 from dabs_lab.runner.options import Resolved, bundle_of, pairs
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.fleet import load_fleet
+from sensor_streams.preflight.accepted_findings import ACCEPTED_FILE, Acceptance, apply_acceptances, load_accepted
 from sensor_streams.preflight.findings import Report, Unchecked
-from sensor_streams.preflight.waivers import ACCEPTED_FILE, Acceptance, judge, load_accepted
 from sensor_streams_dev.homes import chosen_home
 from sensor_streams_dev.preflight.checks import CHECKS
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Timeout of the model registry, in seconds.
 _REGISTRY_SECONDS = 30.0
-_NOT_FROM_OUTSIDE = "not checked from outside: checkpoints and table features. Each task checks its own when it starts"
+_NOT_IN_WORKSPACE = "--workspace does not check checkpoints and table features: each task checks them when it starts"
 
 
 def preflight(
@@ -41,12 +41,12 @@ def preflight(
     in_workspace: Annotated[
         bool, typer.Option("--workspace/--here", help="check the workspace, or this machine (default)")
     ] = False,
-    profile: Annotated[str | None, typer.Option(help="profile of the CLI's configuration; means --workspace")] = None,
+    profile: Annotated[str | None, typer.Option(help="profile of the CLI's configuration; implies --workspace")] = None,
     warehouse: Annotated[
-        str | None, typer.Option(help="id of a SQL warehouse that reads the tables; means --workspace")
+        str | None, typer.Option(help="id of a SQL warehouse that reads the tables; implies --workspace")
     ] = None,
     probe_write: Annotated[
-        bool, typer.Option("--probe-write", help="let credentials write and delete a test file; means --workspace")
+        bool, typer.Option("--probe-write", help="let credentials write and delete a test file; implies --workspace")
     ] = False,
     accept: Annotated[Path | None, typer.Option(help="file of accepted findings; default: preflight.yml")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -60,9 +60,9 @@ def preflight(
     Exit codes: 0 healthy, 1 findings, 2 wrong use, 3 the machine is not set up, 4 a check had no answer.
     """
     variables = pairs(var, "--var")
-    outside = in_workspace or probe_write or profile is not None or warehouse is not None
+    check_workspace = in_workspace or probe_write or profile is not None or warehouse is not None
     for option, value in (("--home", home), ("--landing", landing)):
-        if outside and value is not None:
+        if check_workspace and value is not None:
             raise ConfigurationError(f"{option} is for this machine: leave it out, or use --here")
     config = chosen_home(load_local(local), home, None)
     if landing is not None:
@@ -77,7 +77,7 @@ def preflight(
     output: Output = JsonObject() if as_json else Screen(console) if console.is_terminal else Lines(console)
     run = _PreflightRun(job, target, variables, config, acceptances, output, resolved)
     with output.open():
-        if outside:
+        if check_workspace:
             from sensor_streams_dev.preflight.collect_workspace import WorkspaceCollector
 
             report, head = run.in_workspace(WorkspaceCollector(profile, warehouse, probe_write))
@@ -109,7 +109,7 @@ class _PreflightRun:
     def here(self) -> tuple[Report, Mapping[str, str]]:
         """Check this machine, with the names and settings that `run` uses.
 
-        Returns the report, and the fields of --json in front of it.
+        Returns the report, and the first fields of the JSON object.
         """
         from dabs_lab.jobs import job_spec
         from dabs_lab.runner.name_mapping import NameMapping
@@ -137,15 +137,15 @@ class _PreflightRun:
 
         return self._run(bundle, groups, facts, []), self._head(bundle.target, "here", home=str(self.config.home))
 
-    def in_workspace(self, outside: "WorkspaceCollector") -> tuple[Report, Mapping[str, str]]:
-        """Check the workspace, from outside; returns the same."""
+    def in_workspace(self, collector: "WorkspaceCollector") -> tuple[Report, Mapping[str, str]]:
+        """Check the workspace. Returns the same as `here`."""
         from dabs_lab.jobs import job_spec
         from dabs_lab.runner.name_mapping import NameMapping
         from sensor_streams.preflight.facts import Unknown
         from sensor_streams_dev.preflight.job_settings import job_streams
 
         self.output.step("querying the workspace")
-        user = outside.caller_name()
+        user = collector.caller_name()
         if isinstance(user, Unknown):
             # The names in development mode contain the user's name, so nothing can be queried.
             unchecked = [Unchecked("preflight", "workspace", user.because)]
@@ -157,9 +157,9 @@ class _PreflightRun:
 
         def facts(group: "JobStreams") -> "Facts":
             fleet = load_fleet(names.path(group.settings.sensors))
-            return outside.facts(group.settings, group.streams, fleet, principal, _REGISTRY_SECONDS)
+            return collector.facts(group.settings, group.streams, fleet, principal, _REGISTRY_SECONDS)
 
-        return self._run(bundle, groups, facts, [_NOT_FROM_OUTSIDE]), self._head(bundle.target, "workspace")
+        return self._run(bundle, groups, facts, [_NOT_IN_WORKSPACE]), self._head(bundle.target, "workspace")
 
     def _run(
         self,
@@ -182,7 +182,9 @@ class _PreflightRun:
         objects: Counter[str] = Counter()
         for one in reports:
             objects.update(one.families)
-        report = judge(Report(findings, unchecked, objects, notes=notes), self.acceptances, datetime.now(UTC).date())
+        report = apply_acceptances(
+            Report(findings, unchecked, objects, notes=notes), self.acceptances, datetime.now(UTC).date()
+        )
         policies = [f"policy: {line}" for line in broken_policies(bundle)]
         warnings = [f"warning: {problem.summary}" for problem in bundle.warnings]
         return replace(report, notes=[*report.notes, *policies, *warnings], seconds=time.monotonic() - start)
@@ -192,7 +194,7 @@ class _PreflightRun:
 
 
 def run_as(bundle: "Bundle", job: str) -> str | None:
-    """Return the identity that a job runs as, if its files name one; else it is the user who deploys it."""
+    """Return the identity in the job's `run_as`. None: the job runs as the user who deploys it."""
     named = bundle.written["jobs"][job].get("run_as", {})
     found = named.get("service_principal_name") or named.get("user_name")
     return None if found is None else str(found)

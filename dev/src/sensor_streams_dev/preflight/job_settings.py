@@ -11,7 +11,7 @@ from sensor_streams.incremental.stream import Stream
 from sensor_streams.settings import Settings, parse_parameters, take_stream_names, task_settings
 from sensor_streams.streams import streams_of
 
-# Only a run has these, and no check needs them.
+# Parameters with a value only during a run. No check needs them.
 _OF_THE_RUN = ("run", "attempt")
 # Tasks with the same values of these settings use the same tables, so they are checked together.
 _SHARED = (
@@ -34,8 +34,8 @@ def job_streams(
 ) -> list[JobStreams]:
     """Return the streams of a job's tasks, grouped by settings; tasks without streams are left out.
 
-    argument: replaces the names in an argument with those of the place that is checked; environment: of a task's
-    process. Raises ConfigurationError with the task for wrong parameters, and if no task runs streams.
+    argument: maps an argument of a task, for example to paths of this machine. environment: returns the variables of a
+    task's process. Raises ConfigurationError with the task for wrong parameters, and if no task runs streams.
     """
     groups: dict[tuple[object, ...], JobStreams] = {}
     for task in spec.tasks:
@@ -48,8 +48,8 @@ def job_streams(
             raise ConfigurationError(f"job {spec.key}, task {task.key}: {error}") from None
         key = tuple(getattr(settings, name) for name in _SHARED)
         group = groups.get(key, JobStreams((), settings, ()))
-        both = streams_of([stream.name for stream in (*group.streams, *streams)])
-        groups[key] = JobStreams((*group.tasks, task.key), group.settings, both)
+        merged = streams_of([stream.name for stream in (*group.streams, *streams)])
+        groups[key] = JobStreams((*group.tasks, task.key), group.settings, merged)
     if not groups:
         raise ConfigurationError(f"job {spec.key}: none of its tasks runs streams, so nothing can be checked")
     return list(groups.values())

@@ -55,7 +55,7 @@ class JsonObject:
 
 
 class Lines:
-    """A line for each step, without a terminal."""
+    """One line for each step, if the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -1,4 +1,4 @@
-"""Read tables through a SQL warehouse. Its statements only describe."""
+"""Read tables through a SQL warehouse. The statements change nothing."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _NOTHING = re.compile(
     r"DELTA_MISSING_DELTA_TABLE|DELTA_TABLE_NOT_FOUND|DELTA_PATH_DOES_NOT_EXIST|DELTA_MISSING_TRANSACTION_LOG|"
     r"TABLE_OR_VIEW_NOT_FOUND"
 )
-# Seconds, the most that the service allows. A stopped warehouse takes minutes to start.
+# Seconds, the maximum that the service allows. A stopped warehouse takes minutes to start.
 _WAIT = 50
 _NEWEST = 50
 
@@ -31,7 +31,7 @@ class Warehouse:
     """A SQL warehouse of a workspace. Its statements are the only requests by POST."""
 
     workspace: WorkspaceReader
-    identity: str
+    warehouse_id: str
 
     def table_named(self, full_name: str) -> TableFacts | Nothing | Unknown:
         """Return the table of a catalog entry, as `table_at` does; Nothing without an entry."""
@@ -41,7 +41,7 @@ class Warehouse:
         """Return the Delta table at a path.
 
         DESCRIBE leaves some facts empty: `transactions`, and `app` and `app_version` of commits. `nullable` of columns
-        is always True, `files` of Nothing 0. `history` has the newest 50 commits, `earliest` is that of the whole one.
+        is always True, `files` of Nothing 0. `history` has the newest 50 commits, `earliest` is the oldest version.
         """
         return self.workspace.answer(lambda: self._table(f"delta.{quoted(location)}", location))
 
@@ -78,7 +78,7 @@ class Warehouse:
 
         response = self.workspace.client.statement_execution.execute_statement(
             statement,
-            self.identity,
+            self.warehouse_id,
             wait_timeout=f"{_WAIT}s",
             on_wait_timeout=sql.ExecuteStatementRequestOnWaitTimeout.CANCEL,
             format=sql.Format.JSON_ARRAY,
@@ -101,11 +101,11 @@ class Warehouse:
         return [dict(zip(names, row, strict=True)) for row in result.data_array or []]
 
 
-def warehouse(identity: str, profile: str | None = None, seconds: float = 180.0) -> Warehouse | Unknown:
+def warehouse(warehouse_id: str, profile: str | None = None, seconds: float = 180.0) -> Warehouse | Unknown:
     """Return a warehouse by its id. Raises ConfigurationError for an unknown profile."""
-    # An answer takes as long as its statement.
+    # A request lasts as long as its statement.
     workspace = connect(profile, Timeouts(call=_WAIT + 10, total=seconds))
-    return workspace if isinstance(workspace, Unknown) else Warehouse(workspace, identity)
+    return workspace if isinstance(workspace, Unknown) else Warehouse(workspace, warehouse_id)
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

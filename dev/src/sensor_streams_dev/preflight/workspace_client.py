@@ -1,7 +1,7 @@
 """Query a workspace within a deadline and in parallel. Each query returns an answer or the reason of its failure.
 
-The listings of the SDK's typed clients read pages without limit, and its records accept fields of any type. So records
-and listings are read here by GET; typed clients run statements and the test of a credential.
+This module reads records and lists by GET, because the SDK's typed clients read pages without limit and accept fields
+of any type. Typed clients only run statements and the test of a credential.
 """
 
 import logging
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key", bound=Hashable)
 
-# More pages than any schema or metastore that people maintain has.
-MOST_PAGES = 200
+# No real schema or metastore has more pages.
+MAX_PAGES = 200
 _SECRETS = ("token", "password", "client_secret", "azure_client_secret", "google_credentials")
 # Seconds after the deadline in which a waiting query can still report its reason.
 _GRACE = 0.1
@@ -43,8 +43,7 @@ class Timeouts:
 
 @dataclass
 class Deadline:
-    """Clock for the SDK's retries. It raises TimeoutError for a wait beyond the deadline; the SDK's own clock would
-    sleep for as long as a Retry-After header says."""
+    """Clock for the SDK's retries, with a deadline. The SDK's own clock waits as long as a Retry-After header says."""
 
     seconds: float
     end: float = field(init=False)
@@ -62,13 +61,13 @@ class Deadline:
         return max(0.0, self.end - time.monotonic())
 
     def time(self) -> float:
-        """Return the seconds since 1970, before the deadline."""
+        """Return the seconds since 1970. Raises TimeoutError after the deadline."""
         if not self.left:
             raise TimeoutError(f"not done within {self.seconds:.0f} s")
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, if that ends before the deadline."""
+        """Wait. Raises TimeoutError if the wait would end after the deadline."""
         if seconds >= self.left:
             raise TimeoutError(f"a retry waits {seconds:.0f} s, but {self.seconds:.0f} s is the limit for all")
         time.sleep(seconds)
@@ -105,7 +104,7 @@ class WorkspaceReader:
         """Return the records of all pages of a list. Raises as `get`, and NoAnswerError for endless pages."""
         records: list[Record] = []
         token, known = "", set[str]()
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             page = self.get(path, **query, **({"page_token": token} if token else {}))
             records += records_of(page, key)
             token = text(page, "next_page_token", "")
@@ -114,7 +113,7 @@ class WorkspaceReader:
             if token in known:
                 raise NoAnswerError("its pages repeat without end")
             known.add(token)
-        raise NoAnswerError(f"its list has more than {MOST_PAGES} pages")
+        raise NoAnswerError(f"its list has more than {MAX_PAGES} pages")
 
     def answer(self, query: Callable[[], Answer]) -> Answer | Unknown:
         """Return the answer to a query, or the reason of its failure without secrets of the client."""
@@ -164,7 +163,7 @@ def connect(profile: str | None, timeouts: Timeouts) -> WorkspaceReader | Unknow
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
-    # The answer has the reason of a failure; warnings would appear between the lines of the report.
+    # The report contains the reasons of failures; warnings would appear between its lines.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
     deadline = Deadline(timeouts.total)
     clock: Any = deadline
@@ -172,7 +171,7 @@ def connect(profile: str | None, timeouts: Timeouts) -> WorkspaceReader | Unknow
         config = Config(
             profile=profile,
             http_timeout_seconds=timeouts.call,
-            # The SDK first reads the host's metadata, with a clock of its own: twice this long without an answer.
+            # The SDK first reads the host's metadata, with its own clock. Without an answer, it waits twice this long.
             retry_timeout_seconds=1,
             clock=clock,
         )

@@ -1,6 +1,6 @@
-"""Read what a workspace has registered: tables, volumes, external locations, privileges, models.
+"""Read tables, volumes, external locations, privileges and models of a workspace, by GET.
 
-All by GET. Only the write test of a credential, which the user requests with an option, writes and deletes a file.
+Only the write test of a credential (option --probe-write) writes and deletes a file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ WriteTest = Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredObjects:
     """Answers of a workspace. entries: by short name, None if missing; others: other tables of the schema; skew:
     seconds that this clock is ahead of the workspace's."""
 
@@ -39,7 +39,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class WorkspaceRegistered:
+class WorkspaceQuery:
     """A workspace with the SDK's default credentials or a profile. probe_write: run the write test of the credential of
     the tables' external location."""
 
@@ -47,8 +47,8 @@ class WorkspaceRegistered:
     timeouts: Timeouts = field(default_factory=Timeouts)
     probe_write: bool = False
 
-    def gather(self, expected: Expected) -> Registered:
-        """Query each object of the job once, in parallel; what gives no answer is Unknown.
+    def gather(self, expected: Expected) -> RegisteredObjects:
+        """Query each object of the job once, in parallel; a failed query gives Unknown.
 
         Raises ConfigurationError for an unknown profile.
         """
@@ -58,7 +58,7 @@ class WorkspaceRegistered:
         return _Queries(workspace, expected, self.probe_write).gather()
 
 
-def _nothing_known(expected: Expected, because: Unknown) -> Registered:
+def _nothing_known(expected: Expected, because: Unknown) -> RegisteredObjects:
     entries = dict.fromkeys(tables_of(expected), because)
     facts = WorkspaceFacts(
         external_locations=because,
@@ -68,7 +68,7 @@ def _nothing_known(expected: Expected, because: Unknown) -> Registered:
         principal=expected.principal or because,
         credentials=because,
     )
-    return Registered(entries, because, facts, because)
+    return RegisteredObjects(entries, because, facts, because)
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Queries:
-    """Three rounds of queries: the caller, the objects, and what depends on them."""
+    """Three rounds of queries: the caller; the objects; more privileges, and the write test."""
 
     workspace: WorkspaceReader
     expected: Expected
     probe_write: bool
 
-    def gather(self) -> Registered:
+    def gather(self) -> RegisteredObjects:
         answer = self.workspace.answer(lambda: caller(self.workspace))
         user, skew = (answer, answer) if isinstance(answer, Unknown) else answer
         name = self.expected.principal
@@ -115,7 +115,7 @@ class _Queries:
         )
         own = {full[table].lower(): isinstance(entry, Entry) for table, entry in entries.items()}
         others = self._all(found["", "tables"], lambda records: others_of(records, own))
-        return Registered(entries, others, facts, skew)
+        return RegisteredObjects(entries, others, facts, skew)
 
     def _objects(self) -> list[Securable]:
         """Return the objects of the job and their parents."""
@@ -214,7 +214,7 @@ def _storage(record: Record) -> str:
 
 
 def write_test(workspace: WorkspaceReader, at: ExternalLocation) -> WriteTest:
-    """Run the workspace's own test of a credential, which writes and deletes a file in the external location.
+    """Run the workspace's test of a credential, which writes and deletes a file in the external location.
 
     Returns (operation, PASS | FAIL | SKIP, message). Raises as `WorkspaceReader.get`.
     """

@@ -90,7 +90,7 @@ class Device:
         return [(a, b) for a, b in found if a >= self.origin and a < high and b > low]
 
     def clock_error(self, time: Ints) -> Ints:
-        """Return the seconds by which the clock is ahead: many for half a day on device 1, a few on device 2."""
+        """Return the seconds that the clock is ahead: too many for half a day on device 1, half the limit on device 2."""
         ahead = int(self.fleet.accept.ahead.total_seconds())
         if self.number == 1:
             bad = (time >= self.origin + DAY + DAY // 2) & (time < self.origin + 2 * DAY)
@@ -123,7 +123,7 @@ class Device:
 
     @staticmethod
     def _dropped(random: np.random.Generator, time: Ints) -> npt.NDArray[np.bool_]:
-        """Return which readings are lost: one in a hundred, and on some days a whole hour."""
+        """Return a mask of the lost readings: one in a hundred, and on some days a whole hour."""
         lost = random.random(len(time)) < 0.01
         if random.random() < 0.15 and len(time):
             begin = time[0] + int(random.uniform(0, DAY - 3600))
@@ -168,7 +168,7 @@ class Device:
         return result
 
     def _running(self, time: Ints) -> npt.NDArray[np.bool_]:
-        """Return when the device runs: two shifts a day, at times that differ by device."""
+        """Return a mask of the times in a shift: two shifts a day, which differ by device."""
         random = self._random("shifts")
         first, second = random.uniform(4, 8) * 3600, random.uniform(13, 16) * 3600
         second_of_day = time % DAY

@@ -15,7 +15,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams_dev.simulate.devices import DAY, Device
 
 _REPEAT_DELAY = DAY
-_KINDS = 14
+_MALFORMED_KINDS = 14
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _day_of(device: Device, day: int, simulation: Simulation, block: _Block, low
             if chance[i, 2] < simulation.malformed:
                 block.add(
                     arrival,
-                    _malformed_line(int(chance[i, 0] * 1e9) % _KINDS, head, time, value, device.name),
+                    _malformed_line(int(chance[i, 0] * 1e9) % _MALFORMED_KINDS, head, time, value, device.name),
                     "malformed",
                 )
 

@@ -19,7 +19,7 @@ from sensor_streams.preflight.facts import CheckpointFacts, Facts
 from sensor_streams.preflight.findings import Finding
 from sensor_streams.retention import FILES, LOG, retention
 
-# Folders that are deleted with the machine or cluster. Everybody can delete files in `dbfs:/tmp`.
+# Folders that are deleted with the machine or cluster. In `dbfs:/tmp`, every user can delete files.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/local_disk0", "/databricks/driver", "dbfs:/tmp", "file:/tmp")
 _START_OVER = "stop the stream and remove its checkpoint: it reads its source from scratch and loses nothing"
 
@@ -116,7 +116,7 @@ def older_than_history(facts: Facts) -> Iterator[Finding]:
     """Compare the age of the oldest unread commit with the retention of its source."""
     for stream, _, source, table, offset in source_offsets(facts):
         unread = unread_commits(table, offset)
-        # Delta's default, where only Delta understands the text.
+        # The default of Delta if the property is in a format that `retention` does not parse.
         kept, name = min((retention(table.properties, n) or retention({}, n) or timedelta.max, n) for n in (FILES, LOG))
         if unread and facts.now - unread[0].at > kept.total_seconds():
             found = f"it has not read {source}, {commit_text(unread[0])}; the time is {utc(facts.now)}"

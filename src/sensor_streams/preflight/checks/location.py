@@ -182,7 +182,7 @@ def _created(table: TableFacts) -> str:
 
 
 def _set_location(facts: Facts, name: str, location: str) -> str:
-    """Return what corrects an entry: a statement, or on this machine the line of the file of entries."""
+    """Return the correction of an entry: a SQL statement, or on this machine a line of the catalog file."""
     subject = facts.expected.full(name)
     if facts.expected.catalog_file is not None:
         return f'in {facts.expected.catalog_file}, entry "{subject}": "location": "{location}"'

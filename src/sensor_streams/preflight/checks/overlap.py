@@ -1,4 +1,4 @@
-"""Find paths that two tables share, that are inside each other, and a landing folder that has changed."""
+"""Find shared paths, nested paths, and a changed landing folder."""
 
 from collections.abc import Iterator
 

@@ -7,9 +7,9 @@ from sensor_streams.preflight.facts import Facts
 from sensor_streams.preflight.findings import Finding
 
 GIB = 2**30
-LEAST_FREE = GIB
-# Seconds. Object stores reject requests of a clock that is 15 minutes wrong, and signed tokens last minutes at best.
-MOST_SKEW = 60.0
+MIN_FREE = GIB
+# Seconds. Object stores reject requests if the clock is 15 minutes wrong. Signed tokens are valid for minutes.
+MAX_SKEW = 60.0
 
 
 @check("platform.version", "error", "the version of Spark, Delta or the runtime is not supported")
@@ -31,20 +31,20 @@ def machine(facts: Facts) -> Iterator[Finding]:
         ("disk", "disk of the checkpoints", platform.free_disk, "free some space: batches fail on a full disk"),
         ("memory", "memory", platform.free_memory, "stop other processes, or use a larger machine"),
     ):
-        if isinstance(free, int) and free < LEAST_FREE:
-            found, expected = (f"{size / GIB:.1f} GiB" for size in (free, LEAST_FREE))
+        if isinstance(free, int) and free < MIN_FREE:
+            found, expected = (f"{size / GIB:.1f} GiB" for size in (free, MIN_FREE))
             yield finding(f"platform.{name}", subject, f"{found} free", f"at least {expected}", remedy)
-    if isinstance(platform.skew, float) and abs(platform.skew) > MOST_SKEW:
+    if isinstance(platform.skew, float) and abs(platform.skew) > MAX_SKEW:
         found = f"{abs(platform.skew):.0f} s {'ahead of' if platform.skew > 0 else 'behind'} the workspace's"
-        expected = f"at most {MOST_SKEW:.0f} s"
-        remedy = "turn on time synchronisation: object stores reject requests of a clock that is 15 minutes wrong"
+        expected = f"at most {MAX_SKEW:.0f} s"
+        remedy = "turn on time synchronisation: object stores reject requests if the clock is 15 minutes wrong"
         yield finding(
             "platform.clock",
             "clock of this machine",
             found,
             expected,
             remedy,
-            severity="error" if abs(platform.skew) > 15 * MOST_SKEW else "warning",
+            severity="error" if abs(platform.skew) > 15 * MAX_SKEW else "warning",
         )
 
 

@@ -9,7 +9,7 @@ from sensor_streams.locations import canonical
 from sensor_streams.preflight.facts import BoundTo, CheckpointFacts, Commit, Entry, ExpectedStream, Facts, TableFacts
 from sensor_streams.table_spec import TableIdentity
 
-# Operations that change rows. Others, such as OPTIMIZE or ADD COLUMNS, do not; an unknown one raises no alarm.
+# Operations that change rows. The checks ignore all others, such as OPTIMIZE, ADD COLUMNS and unknown ones.
 WRITES = frozenset(
     (
         *("WRITE", "STREAMING UPDATE", "MERGE", "UPDATE", "DELETE", "TRUNCATE", "COPY INTO", "CLONE", "RESTORE"),
@@ -18,7 +18,7 @@ WRITES = frozenset(
     )
 )
 FEED = "delta.enableChangeDataFeed"
-# Types with a second name in declarations.
+# Name of a type in a declaration → name that Spark prints.
 _PRINTED = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint", "real": "float"}
 
 
@@ -40,7 +40,7 @@ def known_tables(facts: Facts) -> Iterator[tuple[str, TableFacts]]:
 
 
 def started(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts]]:
-    """Yield the streams with a checkpoint that has batches and belongs to them."""
+    """Yield streams with their checkpoint, if it has a query id and does not belong to another stream."""
     for stream in facts.expected.streams:
         checkpoint = facts.checkpoints.get(stream.name)
         if not isinstance(checkpoint, CheckpointFacts) or checkpoint.query is None:
@@ -51,7 +51,7 @@ def started(facts: Facts) -> Iterator[tuple[ExpectedStream, CheckpointFacts]]:
 
 def other_owner(facts: Facts, stream: ExpectedStream, bound: BoundTo) -> str | None:
     """Return the owner of a checkpoint that belongs to another stream or target, or None."""
-    # A new version of a stream may write one more table, but it never reads another one.
+    # A new version of a stream may write one more table, but it reads the same tables.
     if stream.name not in bound.sinks or not {*bound.sinks} <= {spec.name for spec in stream.sinks}:
         return f"its stream writes {', '.join(sorted(bound.sinks)) or 'nothing'}"
     if {*bound.sources} != {*stream.sources}:

@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=CheckFunction)
 
 @dataclass(frozen=True)
 class Check:
-    """A registered check. run: the function that finds it; it may find related problems, too."""
+    """A registered check. run: its function, which several checks may share."""
 
     severity: Severity
     title: str
@@ -27,7 +27,7 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(id: str, severity: Severity, title: str) -> Callable[[Function], Function]:
-    """Register a function as the check of this id. A function that finds related problems has several decorators."""
+    """Register a function as the check of this id. A function of several checks has one decorator for each."""
 
     def register(function: Function) -> Function:
         if id in CHECKS:

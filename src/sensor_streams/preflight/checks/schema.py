@@ -54,12 +54,12 @@ def _differences(subject: str, spec: TableSpec, table: TableFacts) -> Iterator[F
         remedy = "restore the column under its name; the stream would add it again, empty in all existing rows"
         yield finding("schema.missing", subject, found, expected, remedy)
     if case:
-        name, now = case[0], by_lower_case[case[0].lower()]
+        name, stored_name = case[0], by_lower_case[case[0].lower()]
         found = difference(case)
         expected = "the declared names: Spark ignores case, so it cannot add the declared column"
-        remedy = "rename the column by way of another name; this needs column mapping"
+        remedy = "rename the column twice, with a temporary name; this needs column mapping"
         command = (
-            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{now}` TO `{name}_`; "
+            f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{stored_name}` TO `{name}_`; "
             f"ALTER TABLE {sql_name(subject)} RENAME COLUMN `{name}_` TO `{name}`"
         )
         yield finding("schema.case", subject, found, expected, remedy, command)

@@ -42,14 +42,16 @@ def commits(facts: Facts) -> Iterator[Finding]:
     for stream, subject, table in _tables(facts):
         checkpoint = checkpoints.get(stream.name)
         if checkpoint is not None:
-            # Start of the app ids of this checkpoint's transactions, see `runtime.worker`.
-            own = f"{checkpoint.query}:{stream.name}:"
-            yield from _ahead(subject, stream.name, own, checkpoint, table)
-            yield from _other_commits(subject, stream.name, own, table)
+            # The transactions of this checkpoint have app ids with this prefix, see `runtime.worker`.
+            app_prefix = f"{checkpoint.query}:{stream.name}:"
+            yield from _ahead(subject, stream.name, app_prefix, checkpoint, table)
+            yield from _other_commits(subject, stream.name, app_prefix, table)
 
 
-def _ahead(subject: str, stream: str, own: str, checkpoint: CheckpointFacts, table: TableFacts) -> Iterator[Finding]:
-    last = max((batch for app, batch in table.transactions.items() if app.startswith(own)), default=-1)
+def _ahead(
+    subject: str, stream: str, app_prefix: str, checkpoint: CheckpointFacts, table: TableFacts
+) -> Iterator[Finding]:
+    last = max((batch for app, batch in table.transactions.items() if app.startswith(app_prefix)), default=-1)
     planned = max(checkpoint.offsets, default=-1)
     if last > planned:
         end = f"ends at batch {planned}" if planned >= 0 else "has no batch"
@@ -63,10 +65,10 @@ def _ahead(subject: str, stream: str, own: str, checkpoint: CheckpointFacts, tab
         yield finding("sink.transaction-ahead", subject, found, expected, remedy, command)
 
 
-def _other_commits(subject: str, stream: str, own: str, table: TableFacts) -> Iterator[Finding]:
+def _other_commits(subject: str, stream: str, app_prefix: str, table: TableFacts) -> Iterator[Finding]:
     """Find commits of other writers since this stream's last commit."""
     foreign: list[Commit] = []
-    for commit in _since(table, stream, own):
+    for commit in _since_last_own(table, stream, app_prefix):
         if commit.operation == "RESTORE":
             version, time = commit.parameters.get("version"), commit.parameters.get("timestamp")
             target = f"version {version}" if version is not None else f"its state of {time}"
@@ -90,12 +92,13 @@ def _other_commits(subject: str, stream: str, own: str, table: TableFacts) -> It
         yield finding("sink.second-writer", subject, found, expected, remedy, command)
 
 
-def _since(table: TableFacts, stream: str, own: str) -> list[Commit]:
-    """Return the commits since the last one of this checkpoint, or of an earlier one of the stream, newest first.
+def _since_last_own(table: TableFacts, stream: str, app_prefix: str) -> list[Commit]:
+    """Return the commits after the stream's last commit, newest first.
 
-    Without such a commit: none if the whole history is known, because the stream has not written yet; else all.
+    Its last commit with this checkpoint, else with an earlier one. If the history has no commit of the stream: no
+    commits if the history is complete, because the stream has not written yet; else all commits.
     """
-    last = [c.version for c in table.history if c.app is not None and c.app.startswith(own)]
+    last = [c.version for c in table.history if c.app is not None and c.app.startswith(app_prefix)]
     earlier = [c.version for c in table.history if c.app is not None and c.app.split(":")[1:2] == [stream]]
     since = max(last or earlier, default=table.version if table.history[-1].version == 0 else -1)
     return [commit for commit in table.history if commit.version > since]

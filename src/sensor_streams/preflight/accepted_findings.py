@@ -66,8 +66,8 @@ def load_accepted(file: Path, checks: Collection[str] | None) -> list[Acceptance
     return entries
 
 
-def judge(report: Report, acceptances: Sequence[Acceptance], today: date) -> Report:
-    """Separate the findings that are accepted today (UTC) from those that count. An expired acceptance counts again.
+def apply_acceptances(report: Report, acceptances: Sequence[Acceptance], today: date) -> Report:
+    """Move the findings that are accepted today (UTC) to `accepted`. After its last day, an acceptance has no effect.
 
     An acceptance is reported as unused only if its whole family ran and had every answer.
     """
