@@ -85,9 +85,9 @@ WRONG = [
         SHARED,
         "          max_retries: 3\n",
         "",
-        r"shared_cluster: task \w+: max_retries is None and not 3",
+        r"shared_cluster: task \w+: max_retries is None: write 3",
     ),
-    ("retries limited", TWO, "max_retries: -1", "max_retries: 3", r"max_retries is 3 and not -1"),
+    ("retries limited", TWO, "max_retries: -1", "max_retries: 3", r"max_retries is 3: write -1"),
     (
         "both tasks on one cluster",
         TWO,

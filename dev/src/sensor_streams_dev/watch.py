@@ -59,7 +59,7 @@ class Watch:
 
     def train(self) -> TrainingReport:
         """Train and print the error of the models."""
-        with self.busy("training on the first part"):
+        with self.busy("training"):
             report = self.workspace.train()
         models = [f"{v.name} version {v.version}" for v in report.versions]
         self.say(f"trained {' and '.join(models)} on {report.rows:,} rows, {report.failures} failures")

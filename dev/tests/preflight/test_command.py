@@ -109,7 +109,7 @@ def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -
     bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
     run = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
     notes = run._run(bundle, [], lambda _: pytest.fail("nothing is checked"), []).notes
-    line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2 and not 3"
+    line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2: write 3"
     assert [note for note in notes if re.match(line, note)], notes
 
 

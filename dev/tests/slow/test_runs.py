@@ -138,7 +138,7 @@ def test_a_run_first_reports_the_policies_that_the_bundle_breaks(plant: Plant) -
     # Other warnings are about code that is missing from the folder.
     (warning,) = (line for line in start["warnings"] if line.startswith("policy: "))
     assert warning.startswith("policy: resources/shared_cluster.job.yml:"), warning
-    assert "max_retries is 2 and not 3" in warning
+    assert "max_retries is 2: write 3" in warning
 
 
 def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant: Plant) -> None:

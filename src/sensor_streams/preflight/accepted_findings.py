@@ -67,7 +67,7 @@ def load_accepted(file: Path, checks: Collection[str] | None) -> list[Acceptance
 
 
 def apply_acceptances(report: Report, acceptances: Sequence[Acceptance], today: date) -> Report:
-    """Move the findings that are accepted today (UTC) to `accepted`. After its last day, an acceptance has no effect.
+    """Move the findings that are accepted today (UTC) to `accepted`. After the last day, a finding counts again.
 
     An acceptance is reported as unused only if its whole family ran and had every answer.
     """

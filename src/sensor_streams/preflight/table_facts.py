@@ -35,7 +35,7 @@ def table_at(
     """Return the table that is stored at a location; Unknown with the cause if it cannot be read.
 
     unread: table id → next version of the slowest reader; the history is read back to it. name: quoted name of the
-    catalog entry that points to the location. The table is read by this name, because a user may not read its path.
+    catalog entry that points to the location. The table is read by this name: reading its path may be forbidden.
     """
     try:
         table = DeltaTable.forPath(spark, location) if name is None else DeltaTable.forName(spark, name)

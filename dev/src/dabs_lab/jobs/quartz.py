@@ -136,7 +136,7 @@ def _month_days(text: str, field: str) -> tuple[frozenset[int], frozenset[int], 
         if last := _LAST_DAY.fullmatch(part):
             back = int(last[1] or 0)
             if back > 30:
-                raise _wrong(text, _DAY, part, "at most 30 days before the last day")
+                raise _wrong(text, _DAY, part, "L-0 to L-30")
             (nearest_from_last if last[2] else from_last).add(back)
         elif part.endswith("W") and part[:-1].isdecimal():
             nearest.add(_number(text, _DAY, part[:-1]))
@@ -155,7 +155,7 @@ def _week_days(text: str, field: str) -> tuple[frozenset[int], int]:
     if "#" in field:
         day, _, which = field.partition("#")
         if which not in ("1", "2", "3", "4", "5"):
-            raise _wrong(text, _WEEKDAY, field, "one day, #, and 1 to 5")
+            raise _wrong(text, _WEEKDAY, field, "a day, # and a number from 1 to 5")
         return frozenset({_number(text, _WEEKDAY, day)}), int(which)
     if field.endswith("L"):
         return frozenset({_number(text, _WEEKDAY, field[:-1])}), -1

@@ -155,7 +155,7 @@ class AttemptProcess:
             process = self._start(gateway)
         except (*DRIVER_ERRORS, RuntimeError) as error:
             self.driver.wait(_DRIVER_SECONDS)
-            self._ended(self.number, None, f"the task's process does not start: {error}")
+            self._ended(self.number, None, f"the process of the task did not start: {error}")
             return
         if process is None:
             self._close(gateway)

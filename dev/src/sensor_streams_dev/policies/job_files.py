@@ -230,7 +230,7 @@ def _scheduled(job: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _retries(path: Path, task: Mapping[str, Any], wanted: int) -> Iterator[Finding]:
     if task.get("max_retries") != wanted:
-        yield _of_task(path, task, ("max_retries",), f"max_retries is {task.get('max_retries')} and not {wanted}")
+        yield _of_task(path, task, ("max_retries",), f"max_retries is {task.get('max_retries')}: write {wanted}")
     if not task.get("min_retry_interval_millis"):
         yield _of_task(path, task, ("min_retry_interval_millis",), "min_retry_interval_millis is missing: add it")
 

@@ -86,7 +86,7 @@ def text(record: Record, name: str, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise NoAnswerError(f"its answer has no text as {name}")
+        raise NoAnswerError(f"field {name} of its answer is not a text")
     return value
 
 
@@ -94,7 +94,7 @@ def flag(record: Record, name: str) -> bool:
     """Return a boolean field; False if it is missing. Raises NoAnswerError for another type."""
     value = record.get(name, False)
     if not isinstance(value, bool):
-        raise NoAnswerError(f"its answer has a value other than true or false as {name}")
+        raise NoAnswerError(f"field {name} of its answer is not true or false")
     return value
 
 
@@ -102,5 +102,5 @@ def records_of(record: Record, name: str) -> list[Record]:
     """Return a list of objects; empty if it is missing. Raises NoAnswerError for another type."""
     value = record.get(name) or []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise NoAnswerError(f"its answer has no list of objects as {name}")
+        raise NoAnswerError(f"field {name} of its answer is not a list of objects")
     return value

@@ -122,7 +122,7 @@ def _parsed(row: Mapping[str, Any], name: str, kind: type) -> Any:
     if parsed is None:
         return kind()
     if not isinstance(parsed, kind):
-        raise NoAnswerError(f"its answer has another type as {name}")
+        raise NoAnswerError(f"field {name} of its answer has a wrong type")
     return parsed
 
 

@@ -69,7 +69,7 @@ class Deadline:
     def sleep(self, seconds: float) -> None:
         """Wait. Raises TimeoutError if the wait would end after the deadline."""
         if seconds >= self.left:
-            raise TimeoutError(f"a retry waits {seconds:.0f} s, but {self.seconds:.0f} s is the limit for all")
+            raise TimeoutError(f"a retry would wait {seconds:.0f} s, longer than the limit of {self.seconds:.0f} s")
         time.sleep(seconds)
 
 

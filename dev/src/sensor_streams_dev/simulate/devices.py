@@ -90,7 +90,7 @@ class Device:
         return [(a, b) for a, b in found if a >= self.origin and a < high and b > low]
 
     def clock_error(self, time: Ints) -> Ints:
-        """Return the seconds that the clock is ahead: too many for half a day on device 1, half the limit on device 2."""
+        """Return how far the clock is ahead, in seconds: device 1 over the limit for half a day, device 2 below it."""
         ahead = int(self.fleet.accept.ahead.total_seconds())
         if self.number == 1:
             bad = (time >= self.origin + DAY + DAY // 2) & (time < self.origin + 2 * DAY)
