@@ -60,7 +60,7 @@ def _paths(facts: Facts) -> Iterator[tuple[str, str, bool]]:
             yield f"table {facts.expected.full(table)}", entry.location, table in written
     new = sorted(table for table, entry in facts.entries.items() if entry is None and table in written)
     if facts.expected.tables is not None and new:
-        yield f"new tables ({', '.join(new)})", facts.expected.tables, True
+        yield f"tables that are still to be made ({', '.join(new)})", facts.expected.tables, True
 
 
 @check("location.no-write", "error", "the credential of an external location cannot write or delete")
