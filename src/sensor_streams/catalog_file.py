@@ -26,8 +26,8 @@ Entry = Mapping[str, Any]
 class CatalogFile:
     """Entries `catalog.schema.name`, shared by all driver JVMs of this machine.
 
-    The entry of a table has location and table id, that of a view its tables. Spark's embedded catalog database takes
-    one process at a time; a job with a process per task has several.
+    The entry of a table has its location and table id; the entry of a view has its tables. Spark's embedded catalog
+    database allows one process at a time, and a job may run one process per task.
     """
 
     def __init__(self, file: Path) -> None:
@@ -91,7 +91,7 @@ class CatalogFile:
             self._write(entries)
 
     def register(self, spark: SparkSession) -> None:
-        """Make the session's catalog equal to the file, without writing at any location."""
+        """Make the session's catalog equal to the file; write nothing at the locations."""
         with self._registering:
             known = self._of(spark)
             entries = self.read()
@@ -130,7 +130,7 @@ class CatalogFile:
 
 
 def _definition(entry: Entry, entries: Mapping[str, Entry]) -> tuple[str, str]:
-    """Return kind and definition of an entry; that of a view changes with the locations of its tables."""
+    """Return kind and definition of an entry; a view's definition includes the locations of its tables."""
     if "location" in entry:
         return "TABLE", str(entry["location"])
     tables = {str(table): entries.get(str(table), {}).get("location") for table in entry["view_of"]}

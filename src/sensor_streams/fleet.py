@@ -114,7 +114,7 @@ class AlertRule(_Model):
 
     @property
     def falling(self) -> bool:
-        """True when low values alarm."""
+        """True when low values open an alert."""
         return self.open < self.close
 
 

@@ -34,7 +34,7 @@ _MARGIN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Kept:
+class TableResult:
     """Result for one table: files before and after, hours that replaced files are kept, reasons for skipped steps."""
 
     table: str
@@ -48,17 +48,17 @@ class Kept:
 class MaintenanceReport:
     """Result for each table, and the number of archived files."""
 
-    tables: list[Kept] = field(default_factory=list)
+    tables: list[TableResult] = field(default_factory=list)
     archived: int = 0
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return the report as text, a line for each table."""
         lines = []
-        for kept in self.tables:
-            vacuum = "" if kept.kept_hours is None else f", replaced files kept for {kept.kept_hours:.0f} hours"
-            notes = "".join(f"; {note}" for note in kept.notes)
-            lines.append(f"{kept.table}: {kept.files_removed} files became {kept.files_added}{vacuum}{notes}")
+        for table in self.tables:
+            vacuum = "" if table.kept_hours is None else f", replaced files kept for {table.kept_hours:.0f} hours"
+            notes = "".join(f"; {note}" for note in table.notes)
+            lines.append(f"{table.table}: {table.files_removed} files became {table.files_added}{vacuum}{notes}")
         return [*lines, f"{self.archived} landed files archived", *self.notes]
 
 
@@ -101,7 +101,7 @@ def _tables(catalog: Catalog, fleet: Fleet) -> list[TableSpec]:
 
 def _maintain_table(
     catalog: Catalog, spec: TableSpec, positions: dict[str, Position], keep: timedelta, now: datetime
-) -> Kept:
+) -> TableResult:
     handle = catalog.handle(spec.name)
     notes: list[str] = []
     removed = added = 0
@@ -114,8 +114,8 @@ def _maintain_table(
     lag = slowest_lag(handle, str(detail["id"]), positions, now)
     if lag is None:
         notes.append("not vacuumed: a stream has not read a version that is no longer in the table's history")
-        return Kept(spec.name, removed, added, None, tuple(notes))
-    # Delta refuses less than the table's own retention.
+        return TableResult(spec.name, removed, added, None, tuple(notes))
+    # Delta refuses a shorter time than the table's own retention.
     kept = max(keep, lag + _MARGIN, retention(detail["properties"], FILES) or LEAST)
     if lag + _MARGIN > keep:
         notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
@@ -123,7 +123,7 @@ def _maintain_table(
     # A younger table has no file that was replaced so long ago, and VACUUM lists every file.
     if detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
         handle.vacuum(hours)
-    return Kept(spec.name, removed, added, hours, tuple(notes))
+    return TableResult(spec.name, removed, added, hours, tuple(notes))
 
 
 def _optimize(handle: DeltaTable, spec: TableSpec, now: datetime) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def _optimize(handle: DeltaTable, spec: TableSpec, now: datetime) -> tuple[int, 
 
 
 def slowest_lag(handle: DeltaTable, table_id: str, positions: dict[str, Position], now: datetime) -> timedelta | None:
-    """Return the age of the first version that some stream has not read completely; zero if all streams are drained.
+    """Return the age of the first version that a stream has not read completely; zero if all streams have read all.
 
     None if that version is no longer in the table's history.
     """

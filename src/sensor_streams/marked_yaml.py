@@ -49,23 +49,23 @@ def load_marked(text: str, name: str) -> Marked:
     return marked
 
 
-def text_of(file: pathlib.Path, otherwise: str, wrong: type[ConfigurationError] = ConfigurationError) -> str:
-    """Read a UTF-8 file. Raises `wrong`, in one line; `otherwise` is its advice when the file cannot be read."""
+def text_of(file: pathlib.Path, advice: str, error_class: type[ConfigurationError] = ConfigurationError) -> str:
+    """Read a UTF-8 file. Raises `error_class`, in one line; it gives the advice when the file cannot be read."""
     try:
         return file.read_text("utf-8")
     except OSError as error:
-        raise wrong(f"{file}: cannot be read ({error.strerror}): {otherwise}") from None
+        raise error_class(f"{file}: cannot be read ({error.strerror}): {advice}") from None
     except UnicodeDecodeError:
-        raise wrong(f"{file}: is not UTF-8 text: save it as UTF-8") from None
+        raise error_class(f"{file}: is not UTF-8 text: save it as UTF-8") from None
 
 
-def load_names(file: pathlib.Path, otherwise: str) -> dict[str, object]:
+def load_names(file: pathlib.Path, advice: str) -> dict[str, object]:
     """Read the `name: value` lines of a YAML file.
 
-    Raises ConfigurationError, in one line, for a file that cannot be read (`otherwise` is the advice then), is not
+    Raises ConfigurationError, in one line, for a file that cannot be read (with the advice), is not
     UTF-8 or YAML, or contains something else.
     """
-    text = text_of(file, otherwise)
+    text = text_of(file, advice)
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:

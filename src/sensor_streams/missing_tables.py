@@ -46,7 +46,7 @@ def cannot_open(spark: SparkSession, name: str, location: str, cause: str, usual
         if _has_commits(spark, location, names):
             return TableError(
                 f"{head} the Delta table there cannot be opened ({cause}). {end} Keep the entry and the data: run "
-                "`sensor-streams preflight`, which says what is wrong with the table"
+                "`sensor-streams preflight`, which reports the problem"
             )
         if names and names != [_LOG]:
             return TableError(

@@ -1,4 +1,4 @@
-"""Recompute a range of a stream's table with the code of the stream, after its function changed."""
+"""Recompute the tables of streams after a change of their functions or of sensors.yml."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ COMPUTED = tuple(stream.name for stream in STREAMS if stream.sources)
 
 @contextmanager
 def only_writer(settings: Settings, streams: Sequence[str], command: str) -> Iterator[None]:
-    """Hold the leases of the streams as a run of its own; raises CheckpointInUseError when another run has one."""
+    """Hold the leases of the streams as a run of its own; raises CheckpointInUseError when another run holds one."""
     folders = [Path(settings.checkpoints) / name for name in streams]
     lease = Lease(folders, this_process(f"{command}-{uuid.uuid4().hex[:8]}", 1), settings.lease_timeout)
     lease.acquire()
@@ -53,7 +53,7 @@ def rebuild(
     high: datetime | None = None,
     model: LoadedModel | None = None,
 ) -> Writes:
-    """Recompute the table of stream `name` between two times (UTC; None = no limit); write only what differs.
+    """Recompute the table of stream `name` between two times (UTC; None = no limit); write only the differences.
 
     The caller holds the stream's lease, because a table has one writer at a time. Streams that read the table get
     the changes in their next batches. Raises ConfigurationError for a stream that is not computed from tables or an
@@ -102,22 +102,22 @@ def rebuild_changed(
 ) -> Rebuilt:
     """Recompute every table whose settings in sensors.yml changed, and the tables computed from it, in order.
 
-    The caller holds the leases of all streams but `readings`. The record of what began is written before the first
-    row, so a killed command can be repeated, and no stream starts in between. Scores of a model that was trained with
-    other windows need a new training: by `train`, or before the next call; keep_models keeps the models.
+    The caller holds the leases of all streams but `readings`. All affected tables are recorded as unfinished first.
+    After a kill their streams do not start, and the command can be repeated. A model that was trained with other
+    windows needs a new training, by `train` or before the next call, unless keep_models is True.
     Raises ModelError for a missing model.
     """
     catalog = records.catalog
     existing = [s for s in STREAMS if s.sources and all(catalog.exists(name) for name in (s.name, *s.sources))]
     changes = {stream.name: change for stream in existing if (change := records.change(stream))}
     report = Rebuilt(list(changes.values()))
-    # Tables of an older version have no record of their models, which were trained with these windows.
+    # A table of an older package version has no record of its model, so `record_rebuild_begin` needs this.
     windows = any(text.startswith("windows.") for change in changes.values() for text in change.of_table)
     affected: list[Stream] = []
     for stream in existing:
         if stream.name in changes or any(other.name in stream.sources for other in affected):
             affected.append(stream)
-            records.begin(stream.name, windows)
+            records.record_rebuild_begin(stream.name, windows)
     for stream in affected:
         on_table(stream.name)
         model = None
@@ -138,13 +138,13 @@ def rebuild_changed(
             if model is None and not catalog.read(stream.name).isEmpty():
                 raise ModelError(f"{stream.name} cannot be rebuilt: no {stream.model} model has the alias champion")
             if of_model:
-                records.trained(stream.name)
+                records.record_trained(stream.name)
         if report.untrained and stream.model is None:
-            # Alerts need all scores: events about half of them would have to be withdrawn later.
+            # Alerts need all scores: from some of them, wrong events would be written and later withdrawn.
             continue
         if stream.model is not None and model is None:
             report.writes[stream.name] = Writes()
         else:
             report.writes[stream.name] = _rebuild(catalog, records.fleet, stream, model, TimeRange())
-        records.settle(stream.name)
+        records.record_current(stream.name)
     return report

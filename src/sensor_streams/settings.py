@@ -1,4 +1,4 @@
-"""Settings of a run: one typed object; command line over environment over file."""
+"""Settings of a run, from command line, environment and file; the first one with a value counts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -70,11 +70,11 @@ class Settings(BaseSettings):
     preflight: Literal["refuse", "warn", "off"] = Field(
         "refuse", description="what a task does when the preflight finds that data would be lost"
     )
-    stop_deadline: Duration = Field(timedelta(seconds=10), description="time that streams have to stop")
+    stop_deadline: Duration = Field(timedelta(seconds=10), description="longest time that streams take to stop")
     stall_after: Duration = Field(timedelta(minutes=30), description="a batch without progress for this long fails")
     table_deadline: Duration = Field(timedelta(minutes=5), description="how long a reader waits for a table")
     lease_timeout: Duration = Field(
-        timedelta(seconds=20), description="a holder of a checkpoint without heartbeat is gone after"
+        timedelta(seconds=20), description="time without a heartbeat after which a checkpoint is free"
     )
     model_interval: Duration = Field(timedelta(minutes=1), description="how often the champion is looked up")
     progress_interval: Duration = Field(timedelta(seconds=30), description="how often batch figures are written")
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
 
     @field_validator("tables_root", "tables", "catalog_file", "artifacts", "archive", mode="before")
     @classmethod
-    def _nothing(cls, value: object) -> object:
+    def _empty_is_none(cls, value: object) -> object:
         """Return None for an empty text: a job passes every parameter, also those without a value."""
         return None if value == "" else value
 
@@ -122,9 +122,9 @@ class Settings(BaseSettings):
     @field_validator("catalog_file")
     @classmethod
     def _entries(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Require `tables`: entries are dropped and made again, which must not drop the data of managed tables."""
+        """Require `tables`: dropping an entry of a managed table would drop its data."""
         if value is not None and info.data.get("tables", "") is None:
-            raise ValueError("needs the setting tables, the folder of their data: give it, or leave catalog_file out")
+            raise ValueError("needs the setting tables, the folder of the tables: give it, or leave catalog_file out")
         if value is not None and info.data.get("catalog", SESSION_CATALOG) != SESSION_CATALOG:
             raise ValueError(f"its entries are {SESSION_CATALOG}'s: set catalog to that, or leave catalog_file out")
         return value

@@ -1,4 +1,4 @@
-"""The eight streams. A ninth is one more declaration here and one function in `features/` or `inference/`."""
+"""Declarations of the eight streams. To add one, declare it here; its function is in `features/` or `inference/`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -81,7 +81,7 @@ STREAMS: tuple[Stream, ...] = (
             source_time="window_start",
             sink_time="session_start",
             length=lambda fleet: int(fleet.sessions.longest.total_seconds()),
-            # A session that continues one of the slot before is marked, so a change reaches into the next slot.
+            # `continues` depends on the previous slot, so a change near the end of a slot changes the next one.
             ahead=lambda fleet: int(fleet.sessions.gap.total_seconds()) + fleet.short_seconds,
             partitions=PARTITIONS,
         ),

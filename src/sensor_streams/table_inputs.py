@@ -87,7 +87,7 @@ def _text(duration: timedelta) -> str:
 
 
 def with_removed(stream: str, was: ComputedWith | None, now: ComputedWith) -> Mapping[str, object]:
-    """Return the sensors of a record: today's, and those that were removed."""
+    """Return the sensors of a record: current ones, and those that were removed."""
     removed = set() if was is None else set(was.sensors) - set(now.sensors)
     return {**dict.fromkeys(sorted(removed), _REMOVED.get(stream)), **now.sensors}
 
@@ -116,7 +116,7 @@ def differences(
     if list(was.devices) != list(now.devices) and devices is not None:
         setting = "device_types" if stream == "device_features" else "load sensor and idle_below"
         ids = sorted(str(row[0]) for row in devices.select("device_id").distinct().collect())
-        pairs = [(i, _of(was.devices, i), _of(now.devices, i)) for i in ids]
+        pairs = [(i, _value_for(was.devices, i), _value_for(now.devices, i)) for i in ids]
         changed = [(i, old, new) for i, old, new in pairs if old != new]
         if changed:
             device, old, new = changed[0]
@@ -129,7 +129,7 @@ def differences(
     return found, of_model
 
 
-def _of(devices: Sequence[Sequence[object]], device: str) -> object:
+def _value_for(devices: Sequence[Sequence[object]], device: str) -> object:
     for globs, value in devices:
         if isinstance(globs, list) and any(re.fullmatch(device_pattern(str(glob)), device) for glob in globs):
             return value

@@ -159,7 +159,7 @@ class Catalog:
         return self.identify(table)
 
     def create(self, spec: TableSpec) -> TableIdentity:
-        """Open the table of a stream for writing; create it when there is neither entry nor data.
+        """Open the table of a stream for writing; create it when neither an entry nor data exists.
 
         An empty table without an entry that equals the specification is adopted: a kill before the entry was written
         leaves one. New columns of the specification are added. Raises SchemaConflictError when a column has another
@@ -230,7 +230,7 @@ class Catalog:
         return cannot_open(self.spark, name, self.entry_location(table), cause, usual)
 
     def _just_created(self, spec: TableSpec, location: str) -> bool:
-        """True when the location has an empty table of this specification that was not changed since."""
+        """True when the location has an empty, unchanged table of this specification."""
         try:
             table = DeltaTable.forPath(self.spark, location)
             row = table.detail().select("numFiles", "partitionColumns", "properties").first()
@@ -256,9 +256,9 @@ class Catalog:
         try:
             self.spark.sql(f"ALTER TABLE {self.full_name(table)} SET TBLPROPERTIES ({setting})")
         except (PySparkException, Py4JError) as error:
-            # The stream can run without it: a short retention matters only to a stream that is down for days.
+            # The stream can run: a short retention affects only a stream that is down for days.
             log.warning(
-                "table %s.%s.%s keeps replaced files too short a time for a slow stream, and changing that failed "
+                "table %s.%s.%s has a retention that is too short for a slow stream, and changing it failed "
                 "(%s): set the table's properties %s",
                 *(self.catalog, self.schema, table, str(error).partition("\n")[0], setting),
             )

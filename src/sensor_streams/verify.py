@@ -1,4 +1,4 @@
-"""Proof that the tables are functions of the accepted readings: recompute, compare, list what differs."""
+"""Verify the tables: recompute each one from its sources, compare, and list the differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def verify(
     """Compare every table with its function over the stored tables that it is computed from.
 
     low, high: range of times (UTC), None = no limit; widened to whole windows. load: (kind, version) → model; scores
-    are checked with the version on their row. Numbers are equal within 1e-9, see `incremental.difference`.
+    are checked with the model version of their row. Numbers are equal within 1e-9, see `incremental.difference`.
     landing: folder of the files; a file that changed after it was read counts as a difference of `readings`.
     A table that does not exist is skipped, see `skipped_streams`. Raises ConfigurationError for an unknown name or an
     empty range, TableError when no table is left to compare.

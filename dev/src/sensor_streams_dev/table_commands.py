@@ -112,7 +112,7 @@ def rebuild(
             raise ModelError(f"{name} cannot be rebuilt: no {stream.model} model has the alias champion. Run train")
         writes = compute(workspace.catalog, fleet, stream.name, begin, end, model)
         if begin is None and end is None:
-            workspace.records.settle(stream.name)
+            workspace.records.record_current(stream.name)
     say(console, f"{writes.inserted} rows added, {writes.updated} changed, {writes.deleted} removed")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.erasure import erase as module
-from sensor_streams.erasure.device_lines import Erasure, holds, without
+from sensor_streams.erasure.device_lines import Erasure, has_lines_to_erase, remove_lines
 from sensor_streams.erasure.erase import JOURNAL, Erased, erase
 from sensor_streams.errors import CheckpointInUseError, InputError
 from sensor_streams.rebuild import only_writer
@@ -171,9 +171,9 @@ def test_the_other_lines_of_a_file_keep_every_byte_and_their_time_of_arrival(tmp
     with _opened(file, "wb") as out:
         out.write(b"first\r\n" + mine + b"\n\xff\xfe\n" + mine + b"\rlast")
     before = file.stat().st_mtime_ns
-    assert holds(file, MINE)
-    assert without(file, MINE, keep_empty=False) == 2
+    assert has_lines_to_erase(file, MINE)
+    assert remove_lines(file, MINE, keep_empty=False) == 2
     with _opened(file, "rb") as text:
         assert text.read() == b"first\r\n\xff\xfe\nlast"
     assert file.stat().st_mtime_ns == before
-    assert not holds(file, MINE)
+    assert not has_lines_to_erase(file, MINE)

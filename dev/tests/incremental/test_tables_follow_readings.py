@@ -102,7 +102,7 @@ def test_verify_finds_wrong_missing_and_extra_rows_and_rebuild_repairs_them(foll
     append(table, row, columns, None)
     check = followed.verify("sensor_features")[0]
     assert (check.rows, check.differing) == (61, 1)
-    assert check.examples[0].endswith("stands twice")
+    assert check.examples[0].endswith("stored twice")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from sensor_streams.incremental.stream import Batch, Outcome
 from sensor_streams.incremental.transactions import append
-from sensor_streams.inference.champions import FILE, Champion, by_champion
+from sensor_streams.inference.champions import FILE, Champion, score_with_champion
 from sensor_streams.inference.registry import LoadedModel, ModelVersion, silence_mlflow
 from sensor_streams.inference.scoring import anomaly_scores
 from sensor_streams.streams import BY_NAME
@@ -205,7 +205,7 @@ def batch(plant: Plant, hour: int) -> Outcome:
     def score(model: LoadedModel) -> Outcome:
         return stream.scope.process_batch(changes, Batch(stream, plant.fleet, tables, model=model))
 
-    return by_champion(champion, score, lambda: None)
+    return score_with_champion(champion, score, lambda: None)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from sensor_streams.ingest.event_times import event_time, lacks_zone, why_malformed
+from sensor_streams.ingest.event_times import event_time, has_no_zone, why_malformed
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ACCEPTED = {
@@ -77,5 +77,7 @@ def test_other_times_are_rejected_and_the_detail_says_why(spark: SparkSession) -
 @pytest.mark.parametrize("text", ["2026-01-31T12:00:00", "2026-01-31T12:00", "20260131T1200", "2026-01-31T12:00:00,5"])
 def test_a_time_without_a_zone_is_recognised(spark: SparkSession, text: str) -> None:
     rows = spark.createDataFrame([(text,)], "text string")
-    (row,) = rows.select(lacks_zone(F.col("text")).alias("lacks"), event_time(F.col("text")).alias("time")).collect()
-    assert (row["lacks"], row["time"]) == (True, None)
+    (row,) = rows.select(
+        has_no_zone(F.col("text")).alias("has_no_zone"), event_time(F.col("text")).alias("time")
+    ).collect()
+    assert (row["has_no_zone"], row["time"]) == (True, None)

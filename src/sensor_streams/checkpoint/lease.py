@@ -19,7 +19,7 @@ _BEATS = 4
 
 @dataclass(frozen=True)
 class Holder:
-    """Holder of a checkpoint: run, attempt, start (UTC), process; each holder has another `token`."""
+    """Holder of a checkpoint: run, attempt, start (UTC), process; `token` is unique to the holder."""
 
     run: str
     attempt: int
@@ -40,7 +40,7 @@ def this_process(run: str, attempt: int) -> Holder:
 
 
 class Lease:
-    """Lease on the checkpoints of some streams: next to each, a file names the holder, another has its heartbeat.
+    """Lease on checkpoints: next to each one, a file names the holder, and another file has the holder's heartbeat.
 
     A lock of the operating system would be unknown to other machines. No clocks are compared: a waiting run looks for
     a change of the heartbeat. The heartbeat file is named by its holder's token, so that the last heartbeat of an old
@@ -134,7 +134,7 @@ def in_use(
     waiting: dict[Path, tuple[Mapping[str, object], object]] = {}
     for folder in folders:
         known = read_json(folder / FILE)
-        if known is not None and not _yields(known, me):
+        if known is not None and not _may_take_over(known, me):
             waiting[folder] = known, _beat_of(folder, known)
     deadline = time.monotonic() + timeout.total_seconds()
     while waiting and time.monotonic() < deadline:
@@ -149,7 +149,7 @@ def in_use(
             pause(0.1)
 
 
-def _yields(holder: Mapping[str, object], me: Holder) -> bool:
+def _may_take_over(holder: Mapping[str, object], me: Holder) -> bool:
     """True for an earlier attempt of the same run, and for a dead process of this machine."""
     attempt = holder.get("attempt")
     if holder.get("run") == me.run and isinstance(attempt, int) and attempt < me.attempt:

@@ -19,7 +19,7 @@ class SourceOffset:
 
     @property
     def unread(self) -> int:
-        """First version of which nothing is read.
+        """First version that is not read.
 
         A bounded run ends at the last file of a version, a continuous one before the first file of the next version:
         both have read that version.
@@ -29,9 +29,9 @@ class SourceOffset:
 
 @dataclass(frozen=True)
 class Position:
-    """Position of a checkpoint. planned, committed: number of the last batch that was begun and that ended, or None.
+    """Position of a checkpoint. planned, committed: last batch that began, last batch that ended (number or None).
 
-    versions: Delta table id → first version of that table of which nothing is read.
+    versions: Delta table id → first version of that table that is not read.
     """
 
     planned: int | None
@@ -53,8 +53,8 @@ def position_of(folder: Path) -> Position:
     checkpoint = folder / "checkpoint"
     planned, committed = _last(checkpoint / "offsets"), _last(checkpoint / "commits")
     # An unfinished batch reads from the end of the last finished one. Without a finished one its own offsets are used.
-    of = committed if committed is not None else planned
-    read = [] if of is None else offsets_of(checkpoint / "offsets" / str(of))
+    batch = committed if committed is not None else planned
+    read = [] if batch is None else offsets_of(checkpoint / "offsets" / str(batch))
     return Position(planned, committed, {offset.table_id: offset.unread for offset in read})
 
 

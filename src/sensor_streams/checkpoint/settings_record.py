@@ -49,7 +49,7 @@ class Records:
         return cls(Path(settings.checkpoints), catalog, fleet)
 
     def read(self, stream: str) -> ComputedWith | None:
-        """Return a stream's record; None if the stream never ran, or ran in a version without records only."""
+        """Return a stream's record; None if the stream never ran, or only in versions without records."""
         content = read_json(self.checkpoints / stream / FILE)
         if content is None:
             return None
@@ -64,7 +64,7 @@ class Records:
         write_json(self.checkpoints / stream / FILE, asdict(record))
 
     def change(self, stream: Stream) -> Change:
-        """Return the changes since the stream's table was computed; without a record, what its rows contradict."""
+        """Return the changes since the table was computed; without a record, the settings that its rows contradict."""
         was, now = self.read(stream.name), computed_with(stream.name, self.fleet)
         same = was is not None and not was.unfinished and list(was.devices) == list(now.devices)
         if was is not None and same and not any(differences(stream.name, was, now, None)):
@@ -84,8 +84,8 @@ class Records:
                 return Change(stream.name)
         return self._compared(stream, was)
 
-    def settle(self, stream: str) -> None:
-        """Record that the table is computed with today's settings; the models' part stays unchanged."""
+    def record_current(self, stream: str) -> None:
+        """Record that the table is computed with the current settings; the record of the model stays unchanged."""
         was, now = self.read(stream), computed_with(stream, self.fleet)
         sensors, learnt = with_removed(stream, was, now), was is not None and was.learnt
         model, trained = now.model, now.trained
@@ -93,15 +93,15 @@ class Records:
             model, trained = was.model or model, was.trained or trained
         self.write(stream, replace(now, sensors=sensors, model=model, trained=trained, learnt=learnt))
 
-    def trained(self, stream: str) -> None:
-        """Record that the model of a stream was trained on today's features."""
+    def record_trained(self, stream: str) -> None:
+        """Record that the model of a stream was trained on the current features."""
         was, now = self.read(stream) or ComputedWith(), computed_with(stream, self.fleet)
         self.write(stream, replace(was, model=now.model, trained=now.trained, learnt=True))
 
-    def begin(self, stream: str, windows: bool) -> None:
+    def record_rebuild_begin(self, stream: str, windows: bool) -> None:
         """Record that a rebuild begins: until it has ended, the stream does not start.
 
-        windows: True if they changed, so that a model without a record was trained on other windows.
+        windows: True if they changed; a model without a record then counts as trained on other windows.
         """
         was = self.read(stream)
         if was is None:
@@ -130,7 +130,7 @@ class Records:
         return self.catalog.exists(table) and not self.catalog.read(table).isEmpty()
 
     def _fresh(self, stream: str, was: ComputedWith | None) -> bool:
-        """True when the stream has read nothing yet, and its record waits for no training or rebuild."""
+        """True when the stream has read nothing yet, and no training or unfinished rebuild is recorded."""
         in_use = was is not None and (was.learnt or was.unfinished)
         return not in_use and position_of(self.checkpoints / stream).committed is None
 
@@ -178,7 +178,7 @@ def check_features(records: Records) -> None:
 
 
 def record_training(records: Records, models: Sequence[str]) -> None:
-    """Record which models (by registered name) were trained on today's features."""
+    """Record which models (by registered name) were trained on the current features."""
     for stream in STREAMS:
         if stream.model is not None and any(name.endswith(stream.model) for name in models):
-            records.trained(stream.name)
+            records.record_trained(stream.name)

@@ -63,7 +63,7 @@ class Erasure:
         return (self.low is None or at >= self.low) and (self.high is None or at < self.high)
 
 
-def holds(file: Path, erasure: Erasure) -> bool:
+def has_lines_to_erase(file: Path, erasure: Erasure) -> bool:
     """Return True when a file has a line to erase. Raises an error of UNREADABLE for a file that cannot be read."""
     with _opened(file, "rb") as lines:
         return any(erasure.concerns(line.rstrip(b"\r\n")) for line in _lines(lines))
@@ -75,11 +75,11 @@ def line_count(file: Path) -> int:
         return sum(1 for _ in _lines(lines))
 
 
-def without(file: Path, erasure: Erasure, keep_empty: bool) -> int:
+def remove_lines(file: Path, erasure: Erasure, keep_empty: bool) -> int:
     """Remove the lines to erase from a file, atomically; return their number.
 
-    The modification time stays, because it counts as the arrival of the lines. A file without other lines is deleted,
-    or with keep_empty made empty, for an unfinished batch that will read it again.
+    The modification time stays, because it counts as the arrival of the lines. A file without other lines is
+    deleted. With keep_empty it becomes empty instead, because an unfinished batch will read it again.
     """
     status = file.stat()
     new = file.with_name(f".{file.name}.erase")
@@ -114,7 +114,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _opened(file: Path, mode: str, name: str | None = None) -> Any:
-    """Open a file with the codec of its name, or of another `name`."""
+    """Open a file with the codec of `name`, by default the file's own name."""
     name = file.name if name is None else name
     kind = codec(name)
     if kind == "gzip":

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.checkpoint.offsets import position_of
-from sensor_streams.erasure.device_lines import UNREADABLE, Erasure, holds, line_count, without
+from sensor_streams.erasure.device_lines import UNREADABLE, Erasure, has_lines_to_erase, line_count, remove_lines
 from sensor_streams.errors import InputError, ModelError, TableError
 from sensor_streams.failures import TABLE as FAILURES
 from sensor_streams.fleet import Fleet
@@ -98,12 +98,12 @@ def erase(
     names |= sources
     report.missing = sorted(name for name in sources if not any((root / name).is_file() for root in roots))
     if catalog.exists("ingested_files"):
-        # These files have lines that were not read; once rewritten, they look like all other files.
+        # Files with lines that were not read. After the rewrite they cannot be recognised, so record them now.
         changed |= (changed_names(catalog.read("ingested_files"), roots) & names) - begun
     write_json(journal, {"files": sorted(names), "changed": sorted(changed)})
     keep_empty = position_of(Path(settings.checkpoints) / "readings").unfinished
     for file, _ in files:
-        report.lines += without(file, erasure, keep_empty)
+        report.lines += remove_lines(file, erasure, keep_empty)
         report.files += 1
     with ERASE.on(spark):
         for table in ("readings", "readings_rejected"):
@@ -146,7 +146,7 @@ def _files_to_write(
     for root in roots:
         for name, file in files_below(root):
             try:
-                if holds(file, erasure):
+                if has_lines_to_erase(file, erasure):
                     found.append((file, name))
             except UNREADABLE:
                 (unreadable if name in sources else report.not_read).append(str(file))

@@ -21,12 +21,12 @@ def columns(fleet: Fleet) -> Columns:
 
 
 def magnitudes(fleet: Fleet) -> dict[str, str]:
-    """Return the size of the operands, for columns computed as a difference (see `incremental.difference`)."""
+    """Return SQL for the size of the operands, for columns that are computed by subtraction (see `same_number`)."""
     found: dict[str, str] = {}
     for sensor in fleet.sensors:
         size = f"greatest(abs(r.`{sensor}_min`), abs(r.`{sensor}_max`))"
         before = f"greatest({size}, abs(r.`{sensor}_lookback_mean`))"
-        of = {
+        by_statistic = {
             "mean": size,
             "deviation": size,
             "slope": f"{size} * {3600 / fleet.short_seconds}D",
@@ -34,7 +34,7 @@ def magnitudes(fleet: Fleet) -> dict[str, str]:
             "lookback_mean": before,
             "trend": f"{before} * {3600 / fleet.long_seconds}D",
         }
-        found |= {f"{sensor}_{statistic}": magnitude for statistic, magnitude in of.items()}
+        found |= {f"{sensor}_{statistic}": magnitude for statistic, magnitude in by_statistic.items()}
     return found
 
 
@@ -46,10 +46,10 @@ def device_features(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
 
     - s_mean (weighted by count), s_min, s_max, s_last, in the sensor's unit
     - s_deviation: of all readings, pooled from the short windows (Chan, Golub & LeVeque 1983)
-    - s_slope: least squares over the means of the short windows, or the slope of the only one; unit per hour
+    - s_slope: least squares over the means of the short windows, or the slope of a single one; unit per hour
     - s_missing: share of the expected readings that are missing
     - s_lookback_mean: weighted mean of the `lookback` long windows before this one
-    - s_trend: least squares over the means of those and this one; unit per hour
+    - s_trend: least squares over the means of those windows and this one; unit per hour
     """
     tall = _per_sensor(sensor_features, fleet)
     seconds = F.unix_seconds("window_start")
@@ -93,7 +93,7 @@ def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     hours = hours_between(F.col("long_start"), F.col("window_start"))
     present = F.lit(1.0) - F.col("share_missing")
     squares = (F.col("count") - 1) * F.coalesce(F.pow("deviation", F.lit(2)), F.lit(0.0))
-    # The mean is known only after the sums: sum the squares around the first short window's mean, and correct below.
+    # One pass: sum the squares around the mean of the first short window; `variance` below corrects for the true mean.
     short = sensor_features.withColumn("long_start", long)
     shift = F.first("mean").over(
         Window.partitionBy("device_id", "sensor", "long_start")
@@ -127,10 +127,10 @@ def _per_sensor(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
         "max",
         "last",
         F.when(F.col("windows") > 1, F.col("slope_of_means")).otherwise(F.col("own_slope")).alias("slope"),
-        _missing(fleet).alias("missing"),
+        _share_missing(fleet).alias("missing"),
     )
 
 
-def _missing(fleet: Fleet) -> Column:
+def _share_missing(fleet: Fleet) -> Column:
     expected = fleet.long_seconds / fleet.short_seconds
     return F.greatest(F.lit(0.0), F.lit(1.0) - F.col("present") / F.lit(expected))

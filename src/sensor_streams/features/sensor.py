@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.features.windows import hours_between, in_form, window_start
+from sensor_streams.features.windows import hours_between, select_declared, window_start
 from sensor_streams.fleet import Fleet
 from sensor_streams.table_spec import Columns
 
@@ -29,7 +29,7 @@ def columns(_: Fleet) -> Columns:
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
-    """Return the size of the operands, for columns computed as a difference (see `incremental.difference`)."""
+    """Return SQL for the size of the operands, for columns that are computed by subtraction (see `same_number`)."""
     size = "greatest(abs(r.`min`), abs(r.`max`))"
     span = "unix_micros(r.last_time) - unix_micros(r.first_time)"
     return {"mean": size, "deviation": size, "slope": f"try_divide({size} * 3.6e9D, {span})"}
@@ -40,10 +40,12 @@ def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
 
     In: readings (device_id, sensor, event_time timestamp, sequence bigint, value double in the sensor's unit). The
     first four columns are a unique key, and values are finite.
-    Out: device_id, sensor, window_start, window_date; count; mean, min, max in the unit; last (value at the latest
-    time; among equal times, at the greatest sequence number); deviation (of the sample, null below two readings);
-    slope (least squares over the window, unit per hour, null below two times); share_missing (1 − count / expected, at
-    least 0; expected = window / period); first_time, last_time.
+    Out: device_id, sensor, window_start, window_date, count, first_time, last_time; mean, min, max in the unit; and
+
+    - last: value at the latest time; of equal times, the greatest sequence number counts
+    - deviation: sample standard deviation, null for fewer than two readings
+    - slope: least squares, unit per hour, null for fewer than two distinct times
+    - share_missing: 1 − count / expected, at least 0; expected = window / period
     """
     start = window_start(F.col("event_time"), fleet.short_seconds)
     windows = (
@@ -68,7 +70,7 @@ def sensor_features(readings: DataFrame, fleet: Fleet) -> DataFrame:
         .withColumn("slope", slope)
         .withColumn("share_missing", missing)
     )
-    return in_form(rows, columns(fleet))
+    return select_declared(rows, columns(fleet))
 
 
 def expected_readings(fleet: Fleet) -> Column:
@@ -82,7 +84,7 @@ def expected_readings(fleet: Fleet) -> Column:
 
 
 def _order() -> Column:
-    """Return time, then sequence (null first), as one number: unlike a struct, Spark can aggregate it by hashing.
+    """Return a number that sorts by time, then by sequence (null first). Spark can hash-aggregate it, unlike a struct.
 
     One microsecond counts 2e19, more than the number of sequence values (2^64 and null).
     """

@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from sensor_streams.features.windows import in_form, window_start
+from sensor_streams.features.windows import select_declared, window_start
 from sensor_streams.fleet import Fleet
 from sensor_streams.table_spec import Columns
 
@@ -25,7 +25,7 @@ def columns(_: Fleet) -> Columns:
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
-    """Return the size of the operands, for columns computed as a difference (see `incremental.difference`)."""
+    """Return SQL for the size of the operands, for columns that are computed by subtraction (see `same_number`)."""
     return {"load_mean": "abs(r.load_max)"}
 
 
@@ -35,9 +35,9 @@ def device_sessions(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     A short window is active when the mean of the device's load sensor is at least its `idle_below`. A session is a
     sequence of active windows with pauses of at most `gap`. It is cut at multiples of `longest`.
 
-    In: rows of `sensor_features`, including a session gap and a short window before the requested time.
-    Out: device_id, session_start, session_end, session_date; duration_seconds; starts (active windows that do not
-    directly follow another one); load_mean (weighted by count), load_max in the sensor's unit; windows; continues
+    In: rows of `sensor_features`, from one gap and one short window before the requested time on.
+    Out: device_id, session_start, session_end, session_date; duration_seconds; starts (number of active windows that do
+    not directly follow an active one); load_mean (weighted by count), load_max in the sensor's unit; windows; continues
     (true when the session was cut from an earlier one).
     """
     longest = int(fleet.sessions.longest.total_seconds())
@@ -69,7 +69,7 @@ def device_sessions(sensor_features: DataFrame, fleet: Fleet) -> DataFrame:
     )
     seconds = F.unix_seconds("session_end") - F.unix_seconds("session_start")
     rows = sessions.withColumn("duration_seconds", seconds).withColumn("session_date", F.to_date("session_start"))
-    return in_form(rows, columns(fleet))
+    return select_declared(rows, columns(fleet))
 
 
 def _active(fleet: Fleet) -> Column:

@@ -12,10 +12,10 @@ def window_start(time: Column, seconds: int) -> Column:
 
 
 def hours_between(earlier: Column, later: Column) -> Column:
-    """Return the hours between two times, a double."""
+    """Return the hours between two times (double)."""
     return (F.unix_micros(later) - F.unix_micros(earlier)) / F.lit(3.6e9)
 
 
-def in_form(rows: DataFrame, columns: Columns) -> DataFrame:
+def select_declared(rows: DataFrame, columns: Columns) -> DataFrame:
     """Return the rows with the declared columns only, in their order and types."""
     return rows.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns])

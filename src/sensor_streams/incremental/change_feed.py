@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
 
-# Columns that say where a change is; the rows themselves are read from the tables.
+# Columns that locate a change; batches read the rows from the tables.
 _COLUMNS = ("device_id", "sensor", "event_time", "window_start", "rule", "opened_at")
 
 

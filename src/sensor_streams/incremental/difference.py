@@ -11,28 +11,28 @@ from sensor_streams.table_spec import Columns
 OPERATION = "operation"
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
 
-# Sums of floats depend on the order of rows in their last bits; no sensor measures 9 digits.
+# The last bits of a sum of floats depend on the order of the rows. No sensor is exact to 9 digits.
 TOLERANCE = 1e-9
 # Error of such a sum relative to its largest numbers. Measured: 1e-14 for 20,000 readings.
-SHARE = 1e-12
+SUM_ERROR = 1e-12
 
 # column → SQL on a row `r`: size of the numbers that were subtracted to get the column, in its unit.
 Magnitudes = Mapping[str, str]
 
-# With more numbers than this, a comparison by column generates more code than the JVM compiles: compare arrays.
+# With more double columns than this, compare arrays: column by column, Spark generates more code than the JVM compiles.
 _WIDE = 40
 
 
 def same_number(left: str, right: str, magnitude: str = "0D") -> str:
     """Return SQL that is true when two numbers are both null, or differ by at most 1e-9 of the greater one.
 
-    A difference of large numbers (a deviation, a slope) is only as exact as these, however small it is: numbers within
-    1e-12 of `magnitude` are equal too. NaN and infinity equal only themselves.
+    The result of a subtraction (a deviation, a slope) is only as exact as its operands. So numbers are equal too when
+    they differ by at most 1e-12 of `magnitude`, the size of the operands. NaN and infinity equal only themselves.
     """
     distance, infinite = f"abs({left} - {right})", "double('infinity')"
     # NaN counts as greater than infinity.
     by_size = f"{distance} <= greatest(abs({left}), abs({right})) * {TOLERANCE}D"
-    by_noise = f"{magnitude} < {infinite} AND {distance} <= {magnitude} * {SHARE}D"
+    by_noise = f"{magnitude} < {infinite} AND {distance} <= {magnitude} * {SUM_ERROR}D"
     return f"coalesce(({left} <=> {right}) OR ({distance} < {infinite} AND ({by_size} OR ({by_noise}))), false)"
 
 
@@ -43,12 +43,12 @@ def _same(columns: Columns, magnitudes: Magnitudes) -> str:
     if len(doubles) > _WIDE:
         checks.append(_same_arrays(doubles, magnitudes))
     else:
-        checks += [same_number(f"stored.`{n}`", f"computed.`{n}`", _of(magnitudes.get(n))) for n in doubles]
+        checks += [same_number(f"stored.`{n}`", f"computed.`{n}`", _magnitude_sql(magnitudes.get(n))) for n in doubles]
     return " AND ".join(checks) or "true"
 
 
-def _of(magnitude: str | None) -> str:
-    # Of the computed row only: if the columns that the magnitude uses differ, the rows differ anyway.
+def _magnitude_sql(magnitude: str | None) -> str:
+    # Use the computed row only: if the columns of the magnitude differ, the rows differ anyway.
     if magnitude is None:
         return "0D"
     of_computed = re.sub(r"\br\.", "computed.", magnitude)
@@ -56,7 +56,7 @@ def _of(magnitude: str | None) -> str:
 
 
 def _same_arrays(doubles: Sequence[str], magnitudes: Magnitudes) -> str:
-    """Return the SQL of `_same` for many columns as arrays: first by their own size, then by magnitudes.
+    """Return the SQL of `_same` for many columns as arrays: first without, then with magnitudes.
 
     Columns with the same magnitude share arrays, so that it is computed once.
     """
@@ -72,7 +72,7 @@ def _same_arrays(doubles: Sequence[str], magnitudes: Magnitudes) -> str:
         return f"forall(zip_with({left}, {right}, (a, b) -> struct(a AS l, b AS r)), p -> {equal})"
 
     structs = [
-        f"struct({side('stored', names)} AS l, {side('computed', names)} AS r, {_of(magnitude)} AS m)"
+        f"struct({side('stored', names)} AS l, {side('computed', names)} AS r, {_magnitude_sql(magnitude)} AS m)"
         for magnitude, names in groups.items()
     ]
     by_size = all_same(side("stored", doubles), side("computed", doubles), "0D")

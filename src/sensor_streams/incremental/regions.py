@@ -1,4 +1,4 @@
-"""Streams whose tables are computed from other tables: find the touched region, recompute it, write what differs."""
+"""Streams whose tables are computed from other tables: find the touched region, recompute it, write the differences."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Region:
     """Part of a stream's table and of its sources.
 
     source: (table, rows) → the rows from which the part is computed. sink: rows → the rows in the part.
-    condition: dates and times of the part as SQL on alias `t`, so that a merge opens no other files.
+    condition: SQL bounds of its dates and times on alias `t`; a merge opens no files outside of them.
     newest: greatest touched time, None when unknown. trim: see `Inputs`.
     """
 
@@ -48,7 +48,7 @@ class Region:
 
 
 class RegionScope(ABC):
-    """Base of the scopes of computed streams; a subclass says which region a change or a range of times touches."""
+    """Base of the scopes of computed streams; a subclass finds the region of a change or of a range of times."""
 
     is_computed = True
 
@@ -79,12 +79,12 @@ class RegionScope(ABC):
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
         """Recompute and write the region that the changed rows touch.
 
-        The changed rows only say where to look: results are computed from the sources as they are now.
+        The changed rows only locate the region. Results are computed from the current sources.
         """
         return retry_committed(lambda again: self._process(rows, again), batch)
 
     def _process(self, rows: DataFrame, batch: Batch) -> Outcome:
-        # An earlier checkpoint may have been lost, and with it the delete events: look at orphans too.
+        # An earlier checkpoint may have been lost, and with it the delete events: include orphans.
         if batch.is_first and not batch.tables.read(batch.stream.name).isEmpty():
             orphans = self.orphans(batch)
             rows = rows.select(*orphans.columns).unionByName(orphans)
@@ -94,7 +94,7 @@ class RegionScope(ABC):
         return Outcome(write_region(batch, region), newest=region.newest)
 
     def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
-        """Recompute a range of the table; write only what differs."""
+        """Recompute a range of the table; write only the differences."""
         return write_region(batch, self.between(span, batch))
 
     def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
@@ -118,14 +118,14 @@ class RegionScope(ABC):
         rows = int(counts[0] or 0) if counts is not None else 0
         if counts is not None and counts[1]:
             # Each of the two rows is compared with the computed row, and both may equal it.
-            twice = keys.where("count > 1").select(*stream.key, F.lit("stands twice").alias(OPERATION))
+            twice = keys.where("count > 1").select(*stream.key, F.lit("stored twice").alias(OPERATION))
             rest = found.join(twice, list(stream.key), "left_anti")
             found = rest.select(*stream.key, OPERATION).unionByName(twice)
         return Comparison(rows, found)
 
 
 def write_region(batch: Batch, region: Region) -> Writes:
-    """Recompute a region and write what differs. Raises AlreadyCommittedError when Delta knows the transaction."""
+    """Recompute a region and write the differences. Raises AlreadyCommittedError when Delta knows the transaction."""
     stream = batch.stream
     changes = changed_rows(batch, region)
     target, columns = batch.tables.tables[stream.name], stream.columns(batch.fleet)
@@ -135,7 +135,7 @@ def write_region(batch: Batch, region: Region) -> Writes:
 def changed_rows(batch: Batch, region: Region) -> DataFrame:
     """Return the differences between a region of the stream's table and its function: rows with `operation`.
 
-    Raises TableError when the table has not all columns.
+    Raises TableError for a missing column.
     """
     stream, fleet, tables = batch.stream, batch.fleet, batch.tables
     if stream.compute is None:
@@ -150,7 +150,7 @@ def changed_rows(batch: Batch, region: Region) -> DataFrame:
 
 
 def column_names(stream: Stream, fleet: Fleet, stored: DataFrame) -> list[str]:
-    """Return the names of the stream's columns. Raises TableError when its table has not all of them."""
+    """Return the names of the stream's columns. Raises TableError when the table has no such column."""
     names = [name for name, _ in stream.columns(fleet)]
     missing = [name for name in names if name not in stored.columns]
     if missing:

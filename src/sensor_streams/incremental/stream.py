@@ -1,4 +1,4 @@
-"""Declaration of a stream, its batches, and the protocol of what a change of its sources touches."""
+"""Declaration of a stream, its batches, and the protocol `ChangeScope`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,8 +56,8 @@ class Handles:
 class Inputs:
     """Input of a stream's function.
 
-    rows: source rows by table. stored: rows of the stream's table that the result may replace. trim: drops those
-    intermediate rows that belong to no touched part; only functions of alert episodes need it.
+    rows: source rows by table. stored: rows of the stream's table that the result may replace. trim: drops
+    intermediate rows outside of the region; only the function of alerts needs it.
     """
 
     rows: Mapping[str, DataFrame]
@@ -71,8 +71,8 @@ class Inputs:
 class Batch:
     """Context of one batch, or of a command that writes outside of any batch.
 
-    tables: of the stream (see `Handles.of_stream`). transaction: None for a command. model: of a stream with one.
-    landing: folder of landed files, for the stream that reads files.
+    tables: of the stream (see `Handles.of_stream`). transaction: None for a command. model: None for a stream without
+    a model. landing: folder of landed files, for the stream that reads files.
     """
 
     stream: "Stream"
@@ -92,8 +92,8 @@ class Batch:
 class Outcome:
     """Result of a batch.
 
-    newest: newest event time (UTC) that the batch touched. rows_in: lines read; None where the rows that Spark counts
-    are right. model: version that scored. refused: version that could not score, with the reason.
+    newest: newest event time (UTC) that the batch touched. rows_in: lines read; None for the row count of Spark.
+    model: version that scored. refused: version that could not score, with the reason.
     """
 
     writes: Writes = field(default_factory=Writes)
@@ -108,7 +108,7 @@ class Outcome:
 def retry_committed(process: Callable[[Batch], Outcome], batch: Batch) -> Outcome:
     """Process a batch; again, with the next transaction, when an earlier attempt at the batch already wrote.
 
-    The sources may have changed since that attempt, so the tables decide what is left to write.
+    The sources may have changed since that attempt, so the batch is computed again from the current tables.
     """
     while True:
         try:
@@ -151,7 +151,7 @@ class Comparison:
 
 
 class ChangeScope(Protocol):
-    """Part of a table that a change touches: opens the source, processes a batch, verifies a range, finds orphans.
+    """Part of a stream's table that a change of its sources affects, and the operations on it.
 
     Implemented for slots of time (`incremental.time_slots`), for alert episodes and their events (`inference`), and
     for landed files (`ingest`).
@@ -168,16 +168,16 @@ class ChangeScope(Protocol):
         """Return warnings for the log, once at each start of the query."""
 
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
-        """Bring the stream's tables up to date. The same rows in another order or again give the same tables."""
+        """Update the stream's tables. The order of the rows, or a replay of the batch, does not change the result."""
 
     def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
-        """Recompute a range of the table from its sources; write only what differs."""
+        """Recompute a range of the table from its sources; write only the differences."""
 
     def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
         """Recompute all rows of one device. model: loads the model; not called when the device has no rows."""
 
     def compare(self, batch: Batch, span: TimeRange, load: LoadVersion) -> Comparison:
-        """Compare the table with its function over the stored sources. load: model of the version on a row."""
+        """Compare the table with its function over the stored sources. load: (kind, version) → model."""
 
     def orphans(self, batch: Batch) -> DataFrame:
         """Return stored rows whose source rows are all gone, with the columns of source changes."""
@@ -187,10 +187,10 @@ class ChangeScope(Protocol):
 class Stream:
     """Declaration of a stream, which writes the table of the same name; no other stream writes it.
 
-    sources: tables that it reads. compute: its function; None for streams that only append. scope: what a change of
-    the sources touches. model: kind of the model that it needs. magnitudes: see `incremental.difference`. side_tables:
-    tables that it writes in the same batch as its own. compare: replaces the comparison of `verify` (batch, region's
-    sink, load) where `compute` is not enough.
+    sources: tables that it reads. compute: its function; None for streams that only append. scope: rows that a change
+    of the sources affects. model: kind of the model that it needs. magnitudes: see `incremental.difference`.
+    side_tables: tables that it writes in the same batch as its own. compare: replaces the comparison of `verify`
+    (batch, region's sink, load) where `compute` is not enough.
     """
 
     name: str

@@ -32,8 +32,8 @@ def no_time(_: Fleet) -> int:
 class TimeSlots(RegionScope):
     """Output rows belong to slots of fixed length; a change at t touches the slots of t to t + ahead.
 
-    by: columns that source and sink share; a change affects no row with other values. source_time, sink_time: columns
-    that are cut into slots. length, ahead: in seconds. partitions: partition column (date of that time) by table.
+    by: columns of source and sink; a change affects only rows with the same values. source_time, sink_time: times that
+    are cut into slots. length, ahead: in seconds. partitions: partition column (date of that time) by table.
     """
 
     by: tuple[str, ...]
@@ -61,11 +61,11 @@ class TimeSlots(RegionScope):
 
         def source(table: str, rows: DataFrame) -> DataFrame:
             bounded = rows.where(self._between(table, self.source_time, first, end))
-            return _semi(bounded, needed, self.by, _slot(self.source_time, length), count * (margin + 1))
+            return _rows_in_slots(bounded, needed, self.by, _slot(self.source_time, length), count * (margin + 1))
 
         def within(rows: DataFrame) -> DataFrame:
             bounded = rows.where(self._between(sink, self.sink_time, start, end))
-            return _semi(bounded, touched, self.by, _slot(self.sink_time, length), count)
+            return _rows_in_slots(bounded, touched, self.by, _slot(self.sink_time, length), count)
 
         condition = self._condition(sink, self.sink_time, start, end)
         return Region(source, within, condition, newest=_time((high - margin + 1) * length))
@@ -133,7 +133,7 @@ def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
-def _semi(rows: DataFrame, keys: DataFrame, by: tuple[str, ...], slot: Column, count: int) -> DataFrame:
+def _rows_in_slots(rows: DataFrame, keys: DataFrame, by: tuple[str, ...], slot: Column, count: int) -> DataFrame:
     marked = rows.withColumn("slot", slot)
     right = F.broadcast(keys) if count <= BROADCAST_ROWS else keys
     return marked.join(right, [*by, "slot"], "left_semi").drop("slot")

@@ -57,8 +57,8 @@ class BatchTransaction:
 
     A known transaction may have written other rows than this one would, because files and sources change between two
     attempts. So a skipped write raises `AlreadyCommittedError`, the batch is computed again from the current tables,
-    and what is left is written with the next `turn`. (With a hash of the rows as id, two attempts with some rows in
-    common would both write.)
+    and the missing rows are written with the next `turn`. A hash of the rows cannot be the id: two attempts with some
+    rows in common would both write.
     """
 
     app: str
@@ -87,29 +87,29 @@ class BatchTransaction:
             session.conf.unset(_VERSION)
 
 
-def _execute(merge: Any, session: SparkSession, once: BatchTransaction | None) -> None:
+def _execute(merge: Any, session: SparkSession, transaction: BatchTransaction | None) -> None:
     """Run a merge.
 
     Raises AlreadyCommittedError when Delta knows its transaction: then MERGE returns no row of metrics.
     """
-    if once is None:
+    if transaction is None:
         merge.execute()
         return
-    with once.on(session):
+    with transaction.on(session):
         figures = merge.execute()
     # A runtime whose MERGE returns None gives no information: there a skipped write is not detected.
     if figures is not None and figures.isEmpty():
-        raise AlreadyCommittedError(f"transaction {once} is known")
+        raise AlreadyCommittedError(f"transaction {transaction} is known")
 
 
-def append(target: DeltaTable, rows: DataFrame, columns: Columns, once: BatchTransaction | None) -> None:
+def append(target: DeltaTable, rows: DataFrame, columns: Columns, transaction: BatchTransaction | None) -> None:
     """Append rows through a table handle, by a merge that matches no row.
 
     Raises AlreadyCommittedError when the transaction is known.
     """
     values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
     merge = target.alias("t").merge(rows.alias("s"), "false").whenNotMatchedInsert(values=dict(values))
-    _execute(merge, rows.sparkSession, once)
+    _execute(merge, rows.sparkSession, transaction)
 
 
 def apply(
@@ -118,7 +118,7 @@ def apply(
     columns: Columns,
     key: Sequence[str],
     condition: str,
-    once: BatchTransaction | None,
+    transaction: BatchTransaction | None,
 ) -> Writes:
     """Write the result of `difference` in one commit; no commit for no rows.
 
@@ -131,7 +131,7 @@ def apply(
     if not writes.total:
         return writes
     if writes.inserted == writes.total:
-        append(target, changes, columns, once)
+        append(target, changes, columns, transaction)
         return writes
     match = " AND ".join([f"t.`{k}` = s.`{k}`" for k in key] + [condition])
     values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
@@ -142,5 +142,5 @@ def apply(
         merge = merge.whenMatchedUpdate(f"s.{OPERATION} = '{UPDATE}'", dict(values))
     if writes.inserted:
         merge = merge.whenNotMatchedInsert(f"s.{OPERATION} = '{INSERT}'", dict(values))
-    _execute(merge, changes.sparkSession, once)
+    _execute(merge, changes.sparkSession, transaction)
     return writes

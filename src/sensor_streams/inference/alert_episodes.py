@@ -1,4 +1,4 @@
-"""Regions of alert episodes: all rows of a device and rule since a window at which no episode can be open."""
+"""Regions of alert episodes: all rows of a device and rule since a quiet window, after which no episode is open."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from sensor_streams.inference.alerts import definitely_closed
 
 Signals = Callable[[Mapping[str, DataFrame], Fleet], DataFrame]
 
-# Long windows that the first look goes back, and the second; the third look has no limit.
-_LOOKS = (64, 2048)
+# The search for a quiet window reads 64 long windows, then 2048, then all.
+_DEPTHS = (64, 2048)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AlertEpisodes(RegionScope):
     def touched(self, changes: DataFrame, batch: Batch) -> Region | None:
         """Return the region that changed rows (device_id, window_start) touch, None for no rows.
 
-        The window before the change counts as touched too: as the newest window it decided nothing so far.
+        The window before the change is touched too: it was the newest window so far, which `alerts` ignores.
         """
         first = changes.groupBy("device_id").agg(F.min("window_start").alias("first")).localCheckpoint()
         limits = first.agg(F.min("first"), F.count(F.lit(1))).first()
@@ -39,7 +39,7 @@ class AlertEpisodes(RegionScope):
         devices = F.broadcast(first)
         since = self._anchors(devices, batch)
         low = since.agg(F.min("since"), F.count_if(F.col("since").isNull())).first()
-        # Without a quiet window all rows count. Spark returns times in the machine's local time, without a zone.
+        # Without a quiet window, use all rows. Spark returns local times without a zone.
         start = None if low is None or low[0] is None or low[1] else low[0].astimezone(UTC)
         anchors = F.broadcast(since)
 
@@ -82,13 +82,15 @@ class AlertEpisodes(RegionScope):
         return changes
 
     def _anchors(self, devices: DataFrame, batch: Batch) -> DataFrame:
-        """Return device_id, rule, since: last quiet window before the one before the change; null without one."""
+        """Return device_id, rule, since: last quiet window, at least two windows before the change, or null."""
         fleet = batch.fleet
         rules = devices.sparkSession.createDataFrame([(rule,) for rule in sorted(fleet.alerts)], "rule string")
         open_pairs = devices.select("device_id").crossJoin(rules)
         found: DataFrame | None = None
-        for look in (*_LOOKS, None):
-            earlier = {table: _before(batch.tables.read(table), devices, look, fleet) for table in batch.stream.sources}
+        for depth in (*_DEPTHS, None):
+            earlier = {
+                table: _before(batch.tables.read(table), devices, depth, fleet) for table in batch.stream.sources
+            }
             signals = self.signals(earlier, fleet)
             order = Window.partitionBy("device_id", "rule").orderBy(F.col("window_start").desc())
             quiet = (
@@ -98,9 +100,9 @@ class AlertEpisodes(RegionScope):
                 .agg(F.max("window_start").alias("since"))
             )
             anchors = open_pairs.join(quiet, ["device_id", "rule"], "left").localCheckpoint()
-            settled = anchors if look is None else anchors.where(F.col("since").isNotNull())
+            settled = anchors if depth is None else anchors.where(F.col("since").isNotNull())
             found = settled if found is None else found.unionByName(settled)
-            if look is None or anchors.where(F.col("since").isNull()).isEmpty():
+            if depth is None or anchors.where(F.col("since").isNull()).isEmpty():
                 break
             open_pairs = anchors.where(F.col("since").isNull()).drop("since")
         if found is None:
@@ -108,9 +110,9 @@ class AlertEpisodes(RegionScope):
         return found.localCheckpoint()
 
 
-def _before(rows: DataFrame, devices: DataFrame, look: int | None, fleet: Fleet) -> DataFrame:
-    """Return the devices' rows before their first change, from the last `look` long windows; all for None."""
+def _before(rows: DataFrame, devices: DataFrame, depth: int | None, fleet: Fleet) -> DataFrame:
+    """Return the devices' rows before their first change, from the last `depth` long windows; all for None."""
     earlier = rows.join(devices, "device_id").where(F.col("window_start") < F.col("first"))
-    if look is None:
+    if depth is None:
         return earlier
-    return earlier.where(F.col("window_start") >= F.col("first") - F.lit(timedelta(seconds=look * fleet.long_seconds)))
+    return earlier.where(F.col("window_start") >= F.col("first") - F.lit(timedelta(seconds=depth * fleet.long_seconds)))

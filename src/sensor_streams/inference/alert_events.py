@@ -62,9 +62,12 @@ def alert_events(changed: DataFrame, events: DataFrame) -> DataFrame:
     the episode no longer exists. events: written events of the same episodes.
     Out: number (from 1, per episode), kind, and the fields of the episode; for WITHDRAWN those of its last event.
 
-    OPENED: the episode has no event, or was withdrawn and is back; RESOLVED follows if it is over. RESOLVED: it was
-    open and is over. UPDATED: it is open again, or its peak or end changed. WITHDRAWN: it no longer exists. A longer
-    duration alone makes no event. The comparison is with written events, so a replay appends nothing.
+    - OPENED: the episode has no event, or its last one is WITHDRAWN. RESOLVED follows if the episode is over.
+    - RESOLVED: it was open and is over.
+    - UPDATED: it is open again, or its peak or end changed. A longer duration alone makes no event.
+    - WITHDRAWN: it no longer exists.
+
+    A replay appends nothing, because the comparison is with written events.
     """
     last = events.groupBy(*EPISODE).agg(
         F.max("number").alias("last_number"),
@@ -106,7 +109,7 @@ def alert_events(changed: DataFrame, events: DataFrame) -> DataFrame:
 
 
 def _end() -> Column:
-    """End of the episode; of its last event when the episode no longer exists."""
+    """Return the end of the episode, or of its last event if the episode no longer exists."""
     return F.when(F.col("state").isNotNull(), F.col("resolved_at")).otherwise(F.col("last.resolved_at"))
 
 
@@ -138,11 +141,11 @@ class AlertEventLog:
         return retry_committed(lambda again: self._append(rows, again, with_orphans=again.is_first), batch)
 
     def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
-        """Append the missing events of all episodes, also of those that no longer exist."""
+        """Append the missing events of all episodes, including episodes that no longer exist."""
         return self._append(batch.tables.read(batch.stream.sources[0]), batch, with_orphans=True).writes
 
     def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
-        """Delete the events of the device's episodes that changed, and append events for them from the first one on."""
+        """Delete all events of the device's changed episodes, and append new ones."""
         wrong = self._differing(batch).where(F.col("device_id") == device).select(*EPISODE).distinct().localCheckpoint()
         match = " AND ".join(f"t.{name} = s.{name}" for name in EPISODE)
         target = batch.tables.tables[batch.stream.name]
@@ -154,7 +157,7 @@ class AlertEventLog:
         return Comparison(batch.tables.read(batch.stream.sources[0]).count(), self._differing(batch))
 
     def orphans(self, batch: Batch) -> DataFrame:
-        """Return episodes that have events which no WITHDRAWN ends."""
+        """Return the episodes whose last event is not WITHDRAWN."""
         return not_withdrawn(batch.tables.read(batch.stream.name))
 
     def _append(self, rows: DataFrame, batch: Batch, *, with_orphans: bool) -> Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from sensor_streams.features.windows import in_form
+from sensor_streams.features.windows import select_declared
 from sensor_streams.fleet import AlertRule, Fleet
 from sensor_streams.table_spec import Columns
 
@@ -29,7 +29,7 @@ def columns(_: Fleet) -> Columns:
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
-    """Return the magnitudes of columns (see `incremental.difference`)."""
+    """Return the magnitudes of columns (see `same_number`)."""
     return {"peak": PEAK}
 
 
@@ -57,12 +57,12 @@ def signals(scores: DataFrame, life: DataFrame, fleet: Fleet) -> DataFrame:
 
 
 def definitely_closed(fleet: Fleet) -> Column:
-    """Return a column that is true for a row (rule, value) after which no episode is open or about to open."""
+    """Return True for a row (rule, value) after which no episode is open or about to open."""
     return F.coalesce(_severity(fleet) < _by_rule(fleet, lambda rule: rule.close * _sign(rule)), F.lit(False))
 
 
 def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
-    """Return episodes with hysteresis and a least duration.
+    """Return episodes with hysteresis and a minimum duration.
 
     In: device_id, rule, window_start, value (see `signals`): all rows of a device and rule, or all since a definitely
     closed row. Out, per device_id and rule:
@@ -72,7 +72,7 @@ def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
     - peak: worst value; peak_at: its first window; windows: duration in windows.
 
     The newest window of each device and rule is incomplete and decides nothing. A value between `close` and `open`
-    keeps an open episode open, and interrupts windows that have not opened one yet.
+    keeps an open episode open; before an episode it restarts the count of `least` windows.
     """
     by = Window.partitionBy("device_id", "rule")
     in_time = by.orderBy("window_start")
@@ -110,7 +110,7 @@ def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
         .withColumn("state", F.when(F.col("resolved_at").isNull(), "OPEN").otherwise("RESOLVED"))
         .withColumn("opened_date", F.to_date("opened_at"))
     )
-    return in_form(whole, columns(fleet))
+    return select_declared(whole, columns(fleet))
 
 
 def _sign(rule: AlertRule) -> float:

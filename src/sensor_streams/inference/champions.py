@@ -1,7 +1,7 @@
-"""Models of a task: the champion is looked up between batches, at an interval; a batch uses one version.
+"""Choice of the model version that scores a batch.
 
-A version that cannot score is refused, and the last version that scored is used again. A file next to the checkpoint
-names it for the next process.
+The champion is looked up between batches, at an interval. A version that cannot score is refused, and the last version
+that scored is used again. A file next to the checkpoint names it for the next process.
 """
 
 import logging
@@ -66,7 +66,7 @@ class Champion:
     # Refused version and reason, for the report of the last batch.
     refusal: str | None = None
     _loaded: LoadedModel | None = None
-    # The champion now, and the champion when the loaded version was chosen.
+    # Current champion, and the champion for which `_loaded` was chosen.
     _version: str | None = None
     _loaded_for: str | None = None
     _good: list[LoadedModel] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Champion:
         self._keep(Record(good, refused, record.reason if refused else ""))
 
     def _usable(self, version: str) -> LoadedModel:
-        """Return the version, or the best one instead. Raises NoModelError."""
+        """Load the version, or the latest usable one instead. Raises NoModelError."""
         if version not in self._refused:
             try:
                 loaded = self._load(version)
@@ -198,12 +198,14 @@ class Champion:
                 log.warning("%s: the version that scored was not recorded: %s", self.folder / FILE, error.strerror)
 
 
-def by_champion(champion: Champion, score: Callable[[LoadedModel], Outcome], check: Callable[[], None]) -> Outcome:
+def score_with_champion(
+    champion: Champion, score: Callable[[LoadedModel], Outcome], check: Callable[[], None]
+) -> Outcome:
     """Score a batch with the champion, or with an earlier version when the champion cannot score it.
 
-    Nothing is written before all rows are scored. A replay of the batch with another version finds its rows, with the
-    same features, and keeps them. check: raises when this process must stop. Raises NoModelError when no version can
-    score.
+    Nothing is written before all rows are scored. A replay with another version keeps the scores that were written,
+    because their features did not change. check: raises when this process must stop. Raises NoModelError when no
+    version can score.
     """
     while True:
         model = champion.current()
@@ -223,7 +225,7 @@ def by_champion(champion: Champion, score: Callable[[LoadedModel], Outcome], che
         return replace(outcome, model=model.version, refused=refusal)
 
 
-def tried(catalog: Catalog, registry: Registry, stream: Stream, version: str, fleet: Fleet) -> str | None:
+def try_version(catalog: Catalog, registry: Registry, stream: Stream, version: str, fleet: Fleet) -> str | None:
     """Try a version on a few stored rows, without writing. Return the reason why it cannot score, None if it can.
 
     Other errors of Spark are raised.

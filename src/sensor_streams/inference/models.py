@@ -88,7 +88,7 @@ class NormalState:
         return residual**2, weighted**2
 
     def score(self, rows: pd.DataFrame) -> tuple[Numbers, list[list[str]]]:
-        """Return the score of each row (1.0 is the limit of normal) and its sensors, by falling contribution."""
+        """Return the score of each row (1.0 is the limit of normal) and its sensors, greatest contribution first."""
         errors, distances = self._statistics(self._scaled(rows))
         errors, distances = errors / self.error_limit, distances / self.distance_limit
         by_error = errors.sum(1) >= distances.sum(1)

@@ -26,8 +26,8 @@ from sensor_streams.errors import ModelError, UnusableModelError
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 
-# Models of this Python process by kind and digest of the files, because a worker serves many batches. The version is
-# not enough: a model that was deleted and registered again starts again at version 1.
+# Models that this Python process has loaded, by kind and digest of the files. The version does not identify the files:
+# when a model is deleted and registered again, its versions start at 1 again.
 _loaded: dict[tuple[str, str], Any] = {}
 # Models of each kind to keep: the champion and the version before it.
 _KEPT = 2
@@ -204,7 +204,7 @@ class Registry:
     ) -> ModelVersion:
         """Log a model and register it, without an alias yet."""
         client = self.client()
-        # Discards what MLflow prints. This is safe, because training has its process for itself.
+        # Discard the output of MLflow. Training runs alone in its process, so no other output is lost.
         with contextlib.redirect_stderr(io.StringIO()):
             mlflow.set_tracking_uri(self.tracking_uri)
             mlflow.set_registry_uri(self.registry_uri)
@@ -249,7 +249,7 @@ def _pack(folder: Path) -> bytes:
 def silence_mlflow() -> None:
     """Silence log and warnings of MLflow and its database; errors are still raised.
 
-    For the rest of the process: a temporary change is not safe, because several threads look up models.
+    The change is permanent, because several threads look up models at the same time.
     """
     for name in ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.models.model", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.ERROR)

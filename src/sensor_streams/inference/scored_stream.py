@@ -1,4 +1,4 @@
-"""Streams whose function is a model: rows keep their score until their features change."""
+"""Streams that score rows with a model; a row keeps its score until its features change."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def scored_stream(
 ) -> Stream:
     """Return the declaration of a stream that scores each row of `device_features` with the champion of `model`.
 
-    columns: of its table; device_id, window_start, window_date, model_version and input_hash among them.
+    columns: of its table, including device_id, window_start, window_date, model_version and input_hash.
     """
     return Stream(
         name=name,
@@ -68,10 +68,10 @@ def rescore(inputs: Inputs, score: Score) -> DataFrame:
 def differing_scores(
     batch: Batch, sink: Callable[[DataFrame], DataFrame], load: LoadVersion, score: Score
 ) -> DataFrame:
-    """Return scores that the version on their row does not give for the features, and rows without a score.
+    """Return the differences between stored scores and scores recomputed with the model version of each row.
 
-    A row whose device type a version does not know has no score from it. So a row is missing only if each version of
-    the table would score it. sink: rows → rows of the range. Raises TableError when the table has not all columns.
+    A version gives no score for a device type that it does not know. So a row without a score is a difference only if
+    every version in the table scores it. sink: rows → rows of the range. Raises TableError for a missing column.
     """
     stream, fleet, tables = batch.stream, batch.fleet, batch.tables
     key = list(stream.key)

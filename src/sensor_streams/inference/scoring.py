@@ -11,28 +11,28 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.errors import UnusableModelError
-from sensor_streams.features.windows import in_form
+from sensor_streams.features.windows import select_declared
 from sensor_streams.fleet import Fleet
 from sensor_streams.inference.model_output import result_columns
 from sensor_streams.inference.registry import LoadedModel, error_summary, model_in_worker
 from sensor_streams.table_spec import Columns
 
-_FRONT: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
-_BACK: Columns = [("model_version", "string"), ("input_hash", "bigint")]
-# Rounds to 31 bits, or nine digits. The order of readings changes only the last bits of a feature, so not the hash. A
-# stored value changes by at least 1e-9 (see `incremental.difference`), and with it the hash.
+_FIRST: Columns = [("device_id", "string"), ("window_start", "timestamp"), ("window_date", "date")]
+_LAST: Columns = [("model_version", "string"), ("input_hash", "bigint")]
+# Factor that rounds a number to 31 bits (nine digits). The order of readings changes only the last bits of a feature,
+# so the hash stays equal. A stored value changes by at least 1e-9 (see `incremental.difference`), so the hash changes.
 _SPLIT = 2**22 + 1
 _NUMBERS = ("double", "float", "bigint", "int")
 
 
 def anomaly_columns(_: Fleet) -> Columns:
     """Return the columns of `anomaly_scores`."""
-    return [*_FRONT, ("score", "double"), ("contributing_sensors", "array<string>"), *_BACK]
+    return [*_FIRST, ("score", "double"), ("contributing_sensors", "array<string>"), *_LAST]
 
 
 def life_columns(_: Fleet) -> Columns:
     """Return the columns of `remaining_life`."""
-    return [*_FRONT, ("life_hours", "double"), ("low_hours", "double"), ("high_hours", "double"), *_BACK]
+    return [*_FIRST, ("life_hours", "double"), ("low_hours", "double"), ("high_hours", "double"), *_LAST]
 
 
 def magnitudes(_: Fleet) -> dict[str, str]:
@@ -43,8 +43,8 @@ def magnitudes(_: Fleet) -> dict[str, str]:
 def input_hash(features: DataFrame) -> Column:
     """Return a hash of the model inputs in a row, without their last bits: an equal hash means equal scores.
 
-    It covers the name and value of each number, in the order of the names. So a silent sensor, or another order of
-    sensors in sensors.yml, does not change it.
+    It covers the name and value of each number that is not null, sorted by name. A new sensor without readings, or
+    another order of sensors in sensors.yml, does not change it.
     """
     names = sorted(name for name, kind in features.dtypes if kind in _NUMBERS)
     # SQL text, not hundreds of Column objects: see `features.device`.
@@ -76,8 +76,8 @@ def remaining_life(features: DataFrame, model: LoadedModel, fleet: Fleet) -> Dat
 
 
 def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: str) -> DataFrame:
-    front = [name for name, _ in _FRONT]
-    results = [(n, k) for n, k in columns if n not in front and n not in dict(_BACK)]
+    front = [name for name, _ in _FIRST]
+    results = [(n, k) for n, k in columns if n not in front and n not in dict(_LAST)]
     # The version before the champion scores the rows for which the champion has no result.
     versions = [model] if model.before is None else [model, model.before]
     usable: list[_Version] = []
@@ -95,15 +95,15 @@ def _scored(features: DataFrame, model: LoadedModel, columns: Columns, result: s
             out = _predict(usable[0], rows, results)
             no_result = out[result].isna().to_numpy()
             if no_result.any() and len(usable) > 1:
-                # When the version before fails, these rows have no score.
+                # If the earlier version fails, these rows have no score.
                 with contextlib.suppress(UnusableModelError):
                     out = pd.concat([out[~no_result], _predict(usable[1], rows[no_result], results)])
             out = out[out[result].notna()]
             yield rows.loc[out.index, [*front, "input_hash"]].assign(**{name: out[name] for name in out.columns})
 
     rows = features.select(*front, input_hash(features).alias("input_hash"), *sorted(read))
-    schema = [*_FRONT, ("input_hash", "bigint"), *results, ("model_version", "string")]
-    return in_form(rows.mapInPandas(score, ", ".join(f"{n} {k}" for n, k in schema)), columns)
+    schema = [*_FIRST, ("input_hash", "bigint"), *results, ("model_version", "string")]
+    return select_declared(rows.mapInPandas(score, ", ".join(f"{n} {k}" for n, k in schema)), columns)
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,16 @@ def _predict(version: _Version, rows: pd.DataFrame, results: Columns) -> pd.Data
     # A sensor that was removed from the fleet after training counts as silent.
     inputs = rows.reindex(columns=[*rows.columns, *version.absent]) if version.absent else rows
     try:
-        own = _own_model(loaded)
-        # A copy for the user's own model, which may change its input.
+        own = _package_model(loaded)
+        # Another model gets a copy, because it may change its input.
         output = own.predict(None, inputs) if own is not None else loaded.predict(inputs.reset_index(drop=True))
     except (Exception, SystemExit) as error:
         raise UnusableModelError(f"it failed on {len(rows)} rows: {error_summary(error)}") from None
     return result_columns(output, len(rows), results).set_index(rows.index).assign(model_version=version.version)
 
 
-def _own_model(loaded: Any) -> Any:
-    """Return a model of this package unwrapped, because MLflow's schema check is slower than the model; else None."""
+def _package_model(loaded: Any) -> Any:
+    """Return a model of this package without MLflow's wrapper, whose schema check is slow; None for another model."""
     try:
         model = loaded.unwrap_python_model()
     except Exception:

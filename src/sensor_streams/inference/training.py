@@ -20,7 +20,7 @@ from sensor_streams.inference.models import AnomalyModel, LifeEstimator, LifeMod
 from sensor_streams.inference.registry import ModelVersion, Registry
 from sensor_streams.tables import Catalog
 
-# Most rows that training reads; larger tables are sampled.
+# Largest number of rows that training reads; larger tables are sampled.
 MOST_ROWS = 1_000_000
 _SEED = 7
 _COVERED = 0.9
@@ -63,17 +63,17 @@ def train(
 ) -> TrainingReport:
     """Train both models on `device_features` and `failures`, log them, and set the alias champion at the end.
 
-    The anomaly model learns from rows that are not shortly before a failure, and later rows set its limits. The life
-    model is measured on devices that were held out. Without failures of two devices it is not trained, and the report
-    has a note. Raises ModelError when the anomaly model cannot be trained.
+    The anomaly model is fitted to rows that are not shortly before a failure; the latest of these rows set its limits.
+    The life model is evaluated on held-out devices. It needs failures of two devices, else it is not trained and the
+    report has a note. Raises ModelError when the anomaly model cannot be trained.
     """
     rows = _frame(features, ["device_id", "device_type", "window_start", *input_columns(fleet)])
-    ends = failures.select("device_id", "failed_at").toPandas()
+    known_failures = failures.select("device_id", "failed_at").toPandas()
     if rows.empty:
         raise ModelError("device_features has no rows: run the streams of feature_extraction first")
-    rows["hours"] = hours_to_failure(rows, ends, None)
+    rows["hours"] = hours_to_failure(rows, known_failures, None)
     rows, notes = _of_known_types(rows, fleet)
-    report = TrainingReport(len(rows), rows["device_id"].nunique(), len(ends), notes=notes)
+    report = TrainingReport(len(rows), rows["device_id"].nunique(), len(known_failures), notes=notes)
     tags = {"data_version": data_version, "fleet": fleet.fingerprint}
     report.versions.append(_train_anomaly(rows, fleet, registry, tags, report))
     life = _train_life(rows, fleet, registry, tags, report)
@@ -133,9 +133,9 @@ def _train_anomaly(
     sensors = columns_by_sensor(fleet, "anomaly")
     if not sensors:
         raise ModelError("no sensor has the role anomaly: give it to at least one in sensors.yml")
-    # Rows shortly before a failure are not normal.
-    before = 0.25 * float(rows["hours"].quantile(0.95)) if rows["hours"].notna().any() else 0.0
-    healthy = rows[~(rows["hours"] < before)]
+    # Rows in the last hours before a failure are not healthy.
+    last_hours = 0.25 * float(rows["hours"].quantile(0.95)) if rows["hours"].notna().any() else 0.0
+    healthy = rows[~(rows["hours"] < last_hours)]
     by_type: dict[str, NormalState] = {}
     problems = []
     for name, group in healthy.groupby("device_type"):
@@ -152,13 +152,13 @@ def _train_anomaly(
     report.notes += problems
     model = AnomalyModel(by_type)
     scores = model.predict(None, rows)["score"]
-    late = rows["hours"] < before
+    late = rows["hours"] < last_hours
     figures = {"healthy_above_1": float((scores[~late] > 1).mean())}
     if late.any():
         figures["before_failure_above_1"] = float((scores[late] > 1).mean())
     report.figures |= {f"anomaly.{name}": value for name, value in figures.items()}
     signature = _signature(sorted({c for s in by_type.values() for c in s.columns}), {"score": "double"})
-    params = {"types": ", ".join(sorted(by_type)), "rows": len(healthy), "healthy_until_hours": round(before, 2)}
+    params = {"types": ", ".join(sorted(by_type)), "rows": len(healthy), "healthy_until_hours": round(last_hours, 2)}
     return registry.log("anomaly", model, signature, figures, params, tags)
 
 
@@ -193,7 +193,7 @@ def _train_life(
         baseline += float(((np.median(group[~held_out]["hours"]) - truth) ** 2).sum())
         inside = np.abs(estimate - truth) <= widths[np.searchsorted(edges, estimate, side="right")]
         covered, count = covered + float(inside.sum()), count + len(truth)
-        # The registered model is fitted to all devices, with the widths that were measured without some of them.
+        # The registered model is fitted to all devices; its interval widths come from the held-out devices.
         by_type[str(name)] = LifeEstimator(columns, _fit(group, columns), edges, widths, cap)
     if not by_type:
         return None
@@ -219,7 +219,7 @@ def _fit(rows: pd.DataFrame, columns: list[str]) -> HistGradientBoostingRegresso
         max_features=0.3,
         random_state=_SEED,
     )
-    # All devices count the same, though devices that lasted longer have more rows.
+    # All devices have equal weight, though devices that ran longer have more rows.
     weight = 1.0 / rows.groupby("device_id")["hours"].transform("size").to_numpy(dtype=float)
     return regressor.fit(
         rows[columns].to_numpy(dtype=float), rows["hours"].to_numpy(), sample_weight=weight / weight.mean()

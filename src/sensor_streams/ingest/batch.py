@@ -66,12 +66,12 @@ class _Figures:
 
 
 def ingest_batch(
-    files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, once: BatchTransaction | None
+    files: DataFrame, landing: str, batch_id: int, fleet: Fleet, handles: Handles, transaction: BatchTransaction | None
 ) -> Outcome:
     """Write the lines of a batch of files (path, modificationTime, length) to the three tables of ingestion.
 
-    A line that is stored, accepted or rejected, stays as it is: a batch that is repeated, or was killed between two
-    writes, counts once. Readings are written first and `ingested_files` last, so a file with a row there is complete.
+    A stored line, accepted or rejected, never changes. So a batch that is repeated, or was killed between two writes,
+    adds no line twice. Readings are written first and `ingested_files` last, so a file with a row there is complete.
     Raises InputError for a file outside of the landing folder.
     """
     folder = Landing.at(landing)
@@ -84,7 +84,7 @@ def ingest_batch(
     known = recorded_files(handles.read(files_table(fleet).name), names)
     misnamed = {file.name: file for file in not_utf_8 if not (file.name in known and known[file.name].matches(file))}
     found = files_of_batch(listed, empty, folder, known) | misnamed
-    return _write_files(_Batch(batch_id, folder, found, known, fleet, handles, once), misnamed)
+    return _write_files(_Batch(batch_id, folder, found, known, fleet, handles, transaction), misnamed)
 
 
 def read_again(files: Sequence[LandedFile], landing: str, fleet: Fleet, handles: Handles) -> Outcome:
@@ -110,7 +110,7 @@ def _write_files(batch: _Batch, misnamed: Collection[str]) -> Outcome:
         done += Writes(inserted=figures.new_readings)
         if not already_committed or batch.transaction is None:
             break
-        # An earlier attempt committed other rows under this transaction: decide again what is left to write.
+        # An earlier attempt committed other rows under this transaction: decide again which lines are missing.
         known = recorded_files(batch.handles.read(files_table(batch.fleet).name), list(batch.files))
         batch = replace(batch, known=known, transaction=batch.transaction.again())
     counts = figures.by_file.values()

@@ -20,17 +20,17 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Changed:
-    """A file whose size or time changed after it was read; `words` say how."""
+    """A file whose size or time changed after it was read; `difference` is text."""
 
     file: LandedFile
-    words: str
+    difference: str
 
 
 def changed_files(recorded: DataFrame, landing: str) -> list[Changed]:
     """Return the files in the landing folder whose size or time differs from their row in `ingested_files`.
 
     Sources list each path once, so the new content of such a file was not read. Files that were set aside or empty
-    are not returned: each batch looks at them again. The cost is one walk through the folder and one scan of the
+    are not returned, because each batch checks them again. The cost is one walk through the folder and one scan of the
     table; no file is opened. The result is empty when this machine has no path to the landing folder.
     """
     folder = Landing.at(landing)
@@ -59,9 +59,9 @@ def changed_names(recorded: DataFrame, roots: Sequence[Path]) -> set[str]:
     return found
 
 
-def in_words(changed: Sequence[Changed]) -> str:
+def describe_changes(changed: Sequence[Changed]) -> str:
     """Return one line that names the changed files and what to do."""
-    files = "; ".join(f"{one.file.name}: {one.words}" for one in changed[:_SHOWN])
+    files = "; ".join(f"{one.file.name}: {one.difference}" for one in changed[:_SHOWN])
     more = f"; and {len(changed) - _SHOWN:,} more" if len(changed) > _SHOWN else ""
     return (
         f"{len(changed):,} landed files changed after they were read, and new lines in them were not read "

@@ -41,7 +41,7 @@ def codec(name: str) -> str | None:
     return CODECS.get(suffix(name))
 
 
-def may_read_as_nothing(name: str) -> bool:
+def may_read_as_empty(name: str) -> bool:
     """Return True when the codec for this name reads another format as an empty file, without an error."""
     return suffix(name) in _SILENT
 
@@ -57,7 +57,7 @@ def could_hold_long_line(file: LandedFile, longest: int) -> bool:
 def unsupported_format(spark: SparkSession, file: LandedFile) -> str | None:
     """Return why Spark cannot read a file's format, None when it may.
 
-    Reads the first bytes of the file, only if its suffix is a doubtful one.
+    Reads the first bytes of the file, only for the suffixes that need it.
     """
     end = suffix(file.name)
     if end in _NOT_READ:

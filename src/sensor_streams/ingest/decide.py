@@ -17,14 +17,15 @@ def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFra
     parsed: rows of `parse`. stored: readings that may share a key with them (key, value, source_file, line_hash,
     line_occurrence). rejected: lines of these files that were rejected before (source_file, line_hash,
     line_occurrence, reason).
-    Out: the columns of parsed; line_occurrence int (identical lines of one file count from 1); decision: accepted,
-    rejected or duplicate; reason and detail of the rejected; stored: true when this line is already in its table.
+    Out: the columns of parsed; line_occurrence int (number of a line among identical ones of its file); decision:
+    accepted, rejected or duplicate; reason and detail of the rejected; stored: true when its table has this line.
 
-    Several lines may have one key (device, sensor, event time, sequence). The stored line wins, else the one that
-    arrived first, then by file name and hash. The same value again is a duplicate, another value is a conflict.
+    Several lines may have one key (device, sensor, event time, sequence). The stored line wins. Otherwise the line that
+    arrived first wins, then the first by file name and hash. Of the other lines, one with the winner's value is a
+    duplicate, one with another value is a conflict.
     A decision never changes: stored lines stay accepted and rejected lines stay rejected, even when the configuration
     has changed since. So the counts of a file always agree with the tables.
-    Intermediate columns begin with _, which no field of a fleet does.
+    Names of intermediate columns begin with _; a field of a fleet cannot have such a name.
     """
     competing = _competing(parsed, stored, rejected)
     first_line = F.struct(*[F.col(f"_first.{name}").alias(name) for name in LINE])
@@ -67,7 +68,7 @@ def _competing(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> Dat
         F.lit(True).alias("_old"),
         *key,
     )
-    # Lines without a key do not compete: they are spread by their own hash.
+    # Lines without a key do not compete: each has a window partition of its own.
     has_no_key = F.col("_key_device_id").isNull() | F.col("_key_sensor").isNull() | F.col("_key_event_time").isNull()
     keyless = F.when(has_no_key, F.xxhash64(*LINE))
     order = Window.partitionBy(*_KEY, "_keyless").orderBy(

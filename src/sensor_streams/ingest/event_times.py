@@ -1,9 +1,9 @@
-"""Event times: parse ISO 8601 texts, and say what is wrong with other texts."""
+"""Event times: parse ISO 8601 texts, and give the reason for other texts."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# ISO 8601 with date, time and zone. \z and not $, because $ allows a line end behind it.
+# ISO 8601 with date, time and zone. \z and not $, because $ allows a line end after it.
 _DATE_TIME = r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?|\d{8}[Tt]\d{4}(\d{2}([.,]\d+)?)?)"
 _ZONE = r"([Zz]|[+\-−]\d{2}(:?\d{2})?)"
 _ACCEPTED = rf"^{_DATE_TIME}{_ZONE}\z"
@@ -18,7 +18,7 @@ _REASONS = (
     (r"^\d{4}-?\d{3}([Tt]|\z)", "an ordinal date: write year, month and day"),
     (r"^\d{4}-\d{2}-\d{2} \d{2}:", "a space between date and time: write T"),
     (r"^\d{4}-?\d{2}-?\d{2}[Tt]24", "hour 24: write 00:00 of the next day"),
-    (r"^\d{4}-?\d{2}-?\d{2}[Tt]\d{2}:?\d{2}:?60", "second 60: a leap second has no place in UTC as it is kept here"),
+    (r"^\d{4}-?\d{2}-?\d{2}[Tt]\d{2}:?\d{2}:?60", "second 60: a leap second cannot be stored"),
     (r"[Tt][\d:.,]*[+\-−](19|[2-9]\d|18:?(0[1-9]|[1-9]\d))(:?\d{2})?\z", "an offset of more than 18 hours"),
     (rf"^{_DATE_TIME}[+\-−]\d{{2}}:?[6-9]\d\z", "an offset with more than 59 minutes"),
     (_ACCEPTED, "a date or time that does not exist, or is before 1900 or after 9999-12-30"),
@@ -38,7 +38,7 @@ def event_time(text: Column) -> Column:
     return F.when(time.between(F.lit(_FIRST).cast("timestamp"), F.lit(_LAST).cast("timestamp")), time)
 
 
-def lacks_zone(text: Column) -> Column:
+def has_no_zone(text: Column) -> Column:
     """Return True for a date and time without a zone."""
     return text.rlike(_WITHOUT_ZONE)
 

@@ -1,4 +1,4 @@
-"""Files in the landing folder: their names, the files of a batch, and what `ingested_files` holds of them."""
+"""Files in the landing folder: their names, the files of a batch, and their rows in `ingested_files`."""
 
 import os
 import re
@@ -60,7 +60,7 @@ class RecordedFile:
         """Return True when the file's time changed after the file was read.
 
         A file with rejected lines keeps its first time in the table (see `arrival_dates`), so for such a file only a
-        time after the last reading counts. Two ways to read a time from storage may differ by a second.
+        time after `recorded_at` counts. Two ways to read a time from storage may differ by a second.
         """
         difference = abs(self.arrived_at - file.arrived_at)
         if self.recorded_at is not None and file.arrived_at > self.recorded_at:
@@ -97,7 +97,7 @@ class Landing:
         return plain[len(start) :]
 
     def name_of(self, address: Column) -> Column:
-        """Return the same for the encoded addresses that Spark gives with each line (`_metadata.file_path`)."""
+        """Return the name as a column, from the encoded address of each line (`_metadata.file_path`)."""
         decoded = F.url_decode(F.replace(address, F.lit("+"), F.lit("%2B")))
         plain = F.regexp_replace(F.regexp_replace(decoded, _SCHEME, ""), _NO_HOST, "")
         return F.substr(plain, F.lit(len(self.folder.rstrip("/")) + 2))
@@ -127,7 +127,7 @@ class Landing:
     def skipped_by_sources(self) -> tuple[list[str], list[LandedFile]]:
         """Return files that Spark's sources skip: names of empty files, and files whose names are not UTF-8.
 
-        Java cannot express such a name. Here its bytes are escaped.
+        Java cannot express such a name; here its bytes are escaped.
         """
         empty, not_utf_8 = [], []
         for name, status in self.files():
@@ -140,7 +140,7 @@ class Landing:
 
 
 def files_below(folder: str | Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each file that streams would read below a folder: none that begins with `.` or `_`."""
+    """Yield name and path of each file that streams would read below a folder: not those that begin with `.` or `_`."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         relative = Path(parent).relative_to(folder)
@@ -161,7 +161,7 @@ def is_utf_8(name: str) -> bool:
 def files_of_batch(
     listed: Sequence[LandedFile], empty: Sequence[str], landing: Landing, known: Mapping[str, RecordedFile]
 ) -> dict[str, LandedFile]:
-    """Return the files of a batch by name: those that the source listed, and those that it would miss.
+    """Return the files of a batch by name: those that the source listed, and those that it misses.
 
     A source skips empty files and lists each path once. So files that were set aside or empty are looked up here: they
     may have been replaced under the same name. A file whose size and time match its record is left out.
@@ -202,7 +202,7 @@ def lines_of_files(table: DataFrame, names: Sequence[str]) -> dict[str, int]:
 def arrival_dates(files: Mapping[str, LandedFile], known: Mapping[str, RecordedFile]) -> Column:
     """Return a condition on `arrived_date` that holds for all rejected lines of these files.
 
-    A line keeps the date of its file's time when it was rejected. A restored copy of the file has another time.
+    A rejected line keeps the date that its file had then. A restored copy of the file has another time.
     """
     spans = set()
     for file in files.values():

@@ -18,7 +18,7 @@ from sensor_streams.incremental.stream import (
 )
 from sensor_streams.incremental.transactions import Writes
 from sensor_streams.ingest.batch import ingest_batch
-from sensor_streams.ingest.changed_files import changed_files, in_words
+from sensor_streams.ingest.changed_files import changed_files, describe_changes
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
@@ -40,7 +40,7 @@ class LandingFiles:
     def warnings(self, catalog: Catalog, settings: Settings) -> Sequence[str]:
         """Return one warning about files that changed after they were read; the source does not report them."""
         changed = changed_files(catalog.read("ingested_files"), settings.landing)
-        return (in_words(changed),) if changed else ()
+        return (describe_changes(changed),) if changed else ()
 
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
         """Read the files of the batch, decide each line, and append to the three tables."""
@@ -49,7 +49,7 @@ class LandingFiles:
 
     def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
         """Raise ConfigurationError: readings come from files and are not recomputed."""
-        raise ConfigurationError(f"stream {batch.stream.name} is not computed from tables: it only adds to its own")
+        raise ConfigurationError(f"stream {batch.stream.name} cannot be rebuilt: it reads files, not tables")
 
     def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
         """Do nothing: no line of one device depends on the lines of another."""
@@ -58,7 +58,7 @@ class LandingFiles:
         """Compare the recorded counts of each file with the tables, and landed files with their records."""
         readings, files = batch.tables.read("readings"), batch.tables.read("ingested_files")
         notes = tuple(
-            f"source_file {one.file.name}: {one.words}; `sensor-streams reread` reads it again"
+            f"source_file {one.file.name}: {one.difference}; `sensor-streams reread` reads it again"
             for one in (changed_files(files, batch.landing) if batch.landing else ())
         )
         return Comparison(readings.count(), _differing_files(batch), files.count(), notes)
@@ -91,6 +91,6 @@ def _differing_files(batch: Batch) -> DataFrame:
         .groupBy("device_id", "sensor", "event_time", F.coalesce("sequence", F.lit(-(2**62))).alias("sequence"))
         .agg(F.count(F.lit(1)).alias("times"), F.min("source_file").alias("source_file"))
         .where("times > 1")
-        .select("source_file", F.lit("a reading stands twice").alias(OPERATION))
+        .select("source_file", F.lit("a reading is stored twice").alias(OPERATION))
     )
     return sums.unionByName(twice)

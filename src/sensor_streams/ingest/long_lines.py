@@ -23,7 +23,7 @@ def first_long_line_of(
 ) -> int | None:
     """Return the number of the first line of more than `longest` bytes, None when the file has none.
 
-    lines, octets, longest_read: number of lines that Spark read, their bytes in sum, and the bytes of the longest. When
+    lines, octets, longest_read: number of lines that Spark read, their total bytes, and the bytes of the longest. When
     they explain the file's size, Spark dropped no line and the file is not read again.
     """
     path = Path(landing.folder, file.name)
@@ -34,7 +34,7 @@ def first_long_line_of(
         with closing(_pieces(spark, file, local)) as pieces:
             return first_long_line(pieces, longest)
     except (OSError, pa.ArrowException, zlib.error):
-        # Spark's codec ignores bytes here that this one refuses, so they hold no line.
+        # Spark's codec ignores the bytes that this codec refuses, so they contain no line.
         return None
 
 

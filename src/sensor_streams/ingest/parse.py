@@ -38,7 +38,7 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
 
     `from_json` would accept NaN, and the first of two objects. Instead the line is put into a JSON array, followed by
     its own hash. When the hash is not the second element, the line is not exactly one value.
-    Intermediate columns begin with _, which no field of a fleet does.
+    Names of intermediate columns begin with _; a field of a fleet cannot have such a name.
     """
     hashed = lines.withColumn("line_hash", F.xxhash64("raw"))
     text = F.concat(F.lit("["), F.col("raw"), F.lit(","), F.col("line_hash").cast("string"), F.lit("]"))
@@ -144,7 +144,7 @@ def _line_checks(fleet: Fleet) -> list[_Check]:
             F.lit("the line contains a NUL"),
         ),
         (F.contains(raw, F.lit("\\u")) & raw.rlike(_LONE), "malformed_json", F.lit("half of a surrogate pair")),
-        # Without the array around it the parser stops after the first value: then text follows that value.
+        # Alone, the line is parsed up to the end of its first value. If only this works, text follows that value.
         (
             F.col("_json").isNull() & F.try_parse_json(raw).isNotNull(),
             "more_than_one_value",
@@ -176,7 +176,7 @@ def _value_checks(fleet: Fleet) -> list[_Check]:
         (not_finite, "not_finite", F.lit("value is not finite")),
         (F.col("_device_type").isNull(), "unknown_device", _short(F.col("device_id"))),
         (~_has_sensor(fleet), "unknown_sensor", _short(F.col("sensor"))),
-        (times.lacks_zone(text), "time_zone_missing", F.concat(_short(text), F.lit(": add Z, or +01:00"))),
+        (times.has_no_zone(text), "time_zone_missing", F.concat(_short(text), F.lit(": add Z, or +01:00"))),
         (time.isNull(), "time_malformed", times.why_malformed(text)),
         (_wrong_unit(fleet), "unit_mismatch", _short(F.col("unit"))),
         (refused, "quality_refused", _short(quality)),

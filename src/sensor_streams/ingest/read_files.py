@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.hadoop_files import file_system
-from sensor_streams.ingest.compression import could_hold_long_line, may_read_as_nothing, unsupported_format
+from sensor_streams.ingest.compression import could_hold_long_line, may_read_as_empty, unsupported_format
 from sensor_streams.ingest.corrupt_files import corrupt_files
 from sensor_streams.ingest.landing_files import LandedFile, Landing
 from sensor_streams.ingest.long_lines import first_long_line_of
@@ -76,7 +76,7 @@ def _incomplete(
     file is read a second time only when the lines do not explain its size.
     """
     longest = _longest(fleet)
-    doubtful = [file for file in files if may_read_as_nothing(file.name) or could_hold_long_line(file, longest)]
+    doubtful = [file for file in files if may_read_as_empty(file.name) or could_hold_long_line(file, longest)]
     if not doubtful:
         return {}
     size = F.octet_length("raw")
@@ -94,11 +94,11 @@ def _incomplete(
             number = first_long_line_of(spark, landing, file, longest, lines, octets, longest_read)
             if number is not None:
                 aside[file.name] = (
-                    f"line {number} is longer than {longest >> 20} MB, the most that is held in memory: "
+                    f"line {number} is longer than {longest >> 20} MB, the limit of memory for a line: "
                     "split the file, or remove that line"
                 )
                 continue
-        if not lines and may_read_as_nothing(file.name) and file.size > _EMPTY:
+        if not lines and may_read_as_empty(file.name) and file.size > _EMPTY:
             aside[file.name] = f"damaged: Spark finds no {file.name.rsplit('.', 1)[-1]} content in it"
     return aside
 

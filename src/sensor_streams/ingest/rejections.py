@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-# Reasons are looked up from this share of the lines on; all reasons are in the table `readings_rejected`.
+# Minimum share of rejected lines for a report. The table `readings_rejected` has all reasons.
 REPORTED_SHARE = 0.1
 _MOST, _EXAMPLE = 3, 200
 # Setting of sensors.yml that decides; other reasons depend on the line alone.
@@ -46,7 +46,7 @@ def most_frequent(decided: DataFrame, rejected: int, lines: int) -> tuple[Reject
     """
     if not rejected or rejected < lines * REPORTED_SHARE:
         return ()
-    # One character more than is shown, so that a cut can be seen.
+    # One more character than is shown: if it exists, `_printable` adds an ellipsis.
     start = F.substring(F.make_valid_utf8("raw"), 1, _EXAMPLE + 1)
     rows = (
         decided.where(F.col("decision") == "rejected")
@@ -75,5 +75,5 @@ def united(parts: Iterable[Rejection]) -> list[Rejection]:
 
 def _printable(text: str) -> str:
     """Return a line cut to the length of an example, with control characters of a terminal escaped."""
-    escaped = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[:_EXAMPLE])
+    escaped = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:_EXAMPLE])
     return f"{escaped} …" if len(text) > _EXAMPLE else escaped

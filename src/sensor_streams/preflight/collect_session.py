@@ -16,7 +16,7 @@ from sensor_streams.error_causes import first_line
 from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Stream
-from sensor_streams.inference.champions import Record, tried
+from sensor_streams.inference.champions import Record, try_version
 from sensor_streams.locations import canonical
 from sensor_streams.missing_tables import condition_of
 from sensor_streams.preflight.checkpoint_facts import checkpoint_facts, holders
@@ -72,7 +72,7 @@ def _with_refusal(
     if try_it and not model.problems:
         # A refused version may work now, for example after a package was installed.
         try:
-            reason = tried(catalog, registry_of(settings), stream, model.version, fleet)
+            reason = try_version(catalog, registry_of(settings), stream, model.version, fleet)
         except (SensorStreamsError, PySparkException, Py4JError) as error:
             return Unknown(f"version {model.version} could not be tried: {first_line(str(error))}")
     return replace(model, refused=reason, in_place=in_place)

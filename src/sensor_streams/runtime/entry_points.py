@@ -33,7 +33,7 @@ _OWN = {"stream": {"streams"}, "rebuild": {"models"}, "erase": {"device", "from"
 
 
 def stream() -> TaskReport:
-    """Run the streams that the parameter `streams` names, with commas; all other parameters are settings."""
+    """Run the streams of the parameter `streams` (names with commas); all other parameters are settings."""
     arguments = parse_parameters(sys.argv[1:])
     names = take_stream_names(arguments)
     streams = streams_of(names)
@@ -62,7 +62,7 @@ def _trained(records: Records, settings: Settings) -> TrainingReport:
 
 
 def rebuild() -> Rebuilt:
-    """Compute the tables again that a change of sensors.yml affects; parameter `models`: train or keep."""
+    """Recompute the tables that a change of sensors.yml affects; parameter `models`: train or keep."""
     arguments = parse_parameters(sys.argv[1:])
     models = arguments.pop("models", "")
     if models not in ("", "train", "keep"):

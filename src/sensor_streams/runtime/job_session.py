@@ -39,7 +39,7 @@ def refuse_connect(spark: SparkSession) -> None:
 
 
 def over_connect(spark: SparkSession) -> bool:
-    """True for a session over Spark Connect, by the module of its class: importing it would need more packages."""
+    """Return True for Spark Connect, by the class's module name: an import of the class would need more packages."""
     return any(kind.__module__.startswith("pyspark.sql.connect") for kind in type(spark).__mro__)
 
 

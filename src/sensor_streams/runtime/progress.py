@@ -54,7 +54,7 @@ _MOST_WAITING = 10_000
 class BatchFigures:
     """Figures of one batch: rows in (lines of files, changes of a table), rows written, lines rejected, durations.
 
-    lag_seconds: from the newest time that the batch touched to its end. heap_mb: driver heap in use then.
+    lag_seconds: from the newest time that the batch touched to its end. heap_mb: driver heap in use at its end.
     model_version: version that scored the rows; model_refused: a version that could not, and the reason.
     """
 
@@ -98,9 +98,9 @@ class ProgressTable:
         self._lock = threading.Lock()
         self._table = f"{PROGRESS_PREFIX}{task}"
         self._handle: DeltaTable | None = None
-        self._united = False
+        self._view_exists = False
         self._failed = False
-        self._some = threading.Event()
+        self._has_rows = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -112,7 +112,7 @@ class ProgressTable:
     def close(self, seconds: float) -> None:
         """Write the waiting rows, in at most these seconds."""
         self._stop.set()
-        self._some.set()
+        self._has_rows.set()
         if self._thread is not None:
             self._thread.join(max(0.0, seconds))
 
@@ -122,13 +122,13 @@ class ProgressTable:
             log.info(figures.line())
             with self._lock:
                 self._waiting.append(figures)
-            self._some.set()
+            self._has_rows.set()
         except Exception as error:
             self._warn(error)
 
     def _run(self) -> None:
         # The first figures are written at once, so that the view exists however the run ends.
-        self._some.wait()
+        self._has_rows.wait()
         self._flush()
         while not self._stop.wait(self.interval):
             self._flush()
@@ -149,7 +149,7 @@ class ProgressTable:
             with self._lock:
                 self._waiting = [*rows, *self._waiting][-_MOST_WAITING:]
         else:
-            self._unite()
+            self._create_view()
 
     def _open(self) -> DeltaTable:
         """Return the table's handle; the first call creates the table."""
@@ -158,9 +158,9 @@ class ProgressTable:
             self._handle = self.catalog.handle(self._table)
         return self._handle
 
-    def _unite(self) -> None:
-        """Unite the table with those of other tasks in the view, once; repeated until it succeeds."""
-        if self._united:
+    def _create_view(self) -> None:
+        """Create the view of all tasks' progress tables, once; a failed attempt is repeated at the next write."""
+        if self._view_exists:
             return
         try:
             tables = self.catalog.tables_with_prefix(PROGRESS_PREFIX)
@@ -168,12 +168,12 @@ class ProgressTable:
                 # A task of an older version has fewer columns, and a union needs equal ones.
                 self.catalog.open(TableSpec(table, COLUMNS, _KEY))
             self.catalog.create_view(VIEW, tables)
-            self._united = True
+            self._view_exists = True
         except Exception as error:
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
-        # Once, so that a store that does not answer does not fill the log.
+        # Log only the first error, so that an unavailable store does not fill the log.
         if not self._failed:
             self._failed = True
             cause = first_line(str(error))

@@ -59,7 +59,7 @@ def _java(spark: SparkSession) -> str:
 
 
 def _delta(spark: SparkSession) -> str:
-    """Return the version of the jar, which may differ from the Python package's; else the package's."""
+    """Return the version of Delta's jar, or of the Python package if the jar does not report one."""
     try:
         jvm: Any = spark._jvm
         return str(jvm.io.delta.package.VERSION())

@@ -39,7 +39,7 @@ class _ModelQuery:
         self.at = time.monotonic()
         self.found: bool | None = None
         self.error: ModelError | None = None
-        # Why the champion cannot score, if there is one.
+        # Reason why the champion cannot score.
         self.reason: str | None = None
         self._thread = threading.Thread(target=self._query, args=(kind, ready), name=f"champion {kind}", daemon=True)
         self._thread.start()
@@ -119,7 +119,7 @@ class Supervisor:
                 log.info("stream %s started", worker.stream.name)
             except Exception as error:
                 self._failed(worker, error)
-            # A start takes a second, so the running streams are observed in between.
+            # A start takes a second, so observe the running streams after each one.
             self._observe()
             if self._failures():
                 return
@@ -155,10 +155,10 @@ class Supervisor:
         if not waits:
             worker.state = "WAITING_FOR_MODEL"
             worker.waits = str(query.error or query.reason or f"no {kind} model has the alias champion yet")
-            self._waits(worker)
+            self._log_waiting(worker)
         return False
 
-    def _waits(self, worker: Worker) -> None:
+    def _log_waiting(self, worker: Worker) -> None:
         log.warning("stream %s: WAITING_FOR_MODEL: %s; its input is kept for later", worker.stream.name, worker.waits)
 
     def _observe(self) -> None:
@@ -170,7 +170,7 @@ class Supervisor:
                 query = self._model_queries.get(worker.stream.model)
                 if query is not None:
                     query.found, query.at = False, time.monotonic()
-                self._waits(worker)
+                self._log_waiting(worker)
 
     def _failures(self) -> list[StreamFailure]:
         """Return all failures, the earliest first."""
@@ -185,7 +185,7 @@ class Supervisor:
         deadline = time.monotonic() + self.settings.stop_deadline.total_seconds()
         running = [worker for worker in self.workers if worker.active]
         for worker in running:
-            worker.asked_to_stop = time.monotonic()
+            worker.stop_requested_at = time.monotonic()
             worker.state = "STOPPING" if worker.state == "RUNNING" else worker.state
         if self.interrupted:
             waiter = threading.Event()

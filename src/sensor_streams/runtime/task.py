@@ -47,7 +47,7 @@ def run_task(
     on_batch: Callable[[BatchFigures], None] | None = None,
     on_start: Callable[[Sequence[Worker]], None] | None = None,
 ) -> TaskReport:
-    """Run streams (all, or those of the named tasks and streams) until all are done; continuous streams never are.
+    """Run streams (all, or those of the named tasks and streams) until all are done; continuous ones do not end.
 
     on_batch: called with the figures of each batch. on_start: called before the first query starts.
     Raises StreamFailedError with every failure, and before any stream starts: CheckpointInUseError when another run
@@ -130,7 +130,7 @@ def _progress_name(streams: Sequence[Stream]) -> str:
 def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequence[Stream]) -> None:
     """Check the bindings of the checkpoints, then create or open own tables, then wait for the tables of other tasks.
 
-    Bindings come first: a table that is not the one of the checkpoint must not be written, not even to add a column.
+    Bindings are checked first, so that no column is added to a table that is not the checkpoint's.
     """
 
     def identify(table: str) -> TableIdentity | None:
@@ -151,7 +151,7 @@ def _prepare(catalog: Catalog, settings: Settings, fleet: Fleet, streams: Sequen
     for binding in bindings:
         binding.write(found)
     for stream in streams:
-        records.settle(stream.name)
+        records.record_current(stream.name)
     for name, settings_changed in not_trained(records, streams).items():
         log.warning(
             "stream %s: its model was trained before a change of %s: run `sensor-streams train`",

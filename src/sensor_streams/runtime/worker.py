@@ -18,7 +18,7 @@ from sensor_streams.errors import NoModelError, StreamFailure
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Batch, Handles, Outcome, Stream
 from sensor_streams.incremental.transactions import CONFLICTS, BatchTransaction
-from sensor_streams.inference.champions import Champion, by_champion
+from sensor_streams.inference.champions import Champion, score_with_champion
 from sensor_streams.runtime.progress import BatchFigures, ProgressTable, heap_in_use, now
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
@@ -37,8 +37,8 @@ class _ClosingError(Exception):
 class Worker:
     """Query of one stream: starts it, runs its batches, records its failure.
 
-    waits: reason why it waits for a model. asked_to_stop: monotonic time when the supervisor stopped it; a later
-    failure is a consequence.
+    waits: reason why it waits for a model. stop_requested_at: monotonic time of the supervisor's stop request; a
+    later failure is a consequence of it.
     """
 
     stream: Stream
@@ -56,12 +56,12 @@ class Worker:
     waits: str | None = None
     batch: int | None = None
     in_batch: bool = False
-    last_sign: float = field(default_factory=time.monotonic)
-    asked_to_stop: float | None = None
+    last_progress_at: float = field(default_factory=time.monotonic)
+    stop_requested_at: float | None = None
     _handles: Handles | None = None
     _outcomes: dict[int, tuple[Outcome, float]] = field(default_factory=dict)
     _reported: int = -1
-    _newest: str = ""
+    _last_event_time: str = ""
     _app: str = ""
 
     @property
@@ -76,7 +76,7 @@ class Worker:
         self._handles = None
         for warning in self.stream.scope.warnings(self.catalog, self.settings):
             log.warning("stream %s: %s", self.stream.name, warning)
-        self.last_sign = time.monotonic()
+        self.last_progress_at = time.monotonic()
         checkpoint = self.folder / "checkpoint"
         writer = (
             self.stream.scope.open_source(self.stream, self.catalog, self.settings, str(self.folder))
@@ -102,7 +102,7 @@ class Worker:
         # Read before the progress: after the end of a query its progress is complete.
         active = self.query.isActive
         for entry in self._new_progress():
-            self.last_sign = time.monotonic()
+            self.last_progress_at = time.monotonic()
             self._report(entry)
         if not active:
             self._ended()
@@ -131,16 +131,16 @@ class Worker:
             raise _ClosingError
         self.batch, self.in_batch = batch_id, True
         begun = time.monotonic()
-        self.last_sign = begun
+        self.last_progress_at = begun
         try:
             self.lease.check()
             outcome = self._retried(rows, batch_id)
         except NoModelError as error:
-            # The batch is not committed, so its input comes again once a model exists.
+            # The batch is not committed, so Spark repeats it when a model exists.
             self.waits = str(error)
             raise
         except Exception as error:
-            # A stalled query that is stopped ends with an interruption: the stall is its failure.
+            # A stalled query that is stopped raises an interruption: keep the stall as its failure.
             self.failure = self.failure or describe(self.stream.name, batch_id, error)
             raise
         finally:
@@ -184,7 +184,7 @@ class Worker:
         scope = self.stream.scope
         if self.champion is None:
             return scope.process_batch(rows, batch)
-        return by_champion(
+        return score_with_champion(
             self.champion, lambda model: scope.process_batch(rows, replace(batch, model=model)), self.lease.check
         )
 
@@ -197,11 +197,11 @@ class Worker:
         recent = self.query._jsq.recentProgress()
         found: list[dict[str, object]] = []
         for at in range(len(recent) - 1, -1, -1):
-            if str(recent[at].timestamp()) <= self._newest:
+            if str(recent[at].timestamp()) <= self._last_event_time:
                 break
             found.append(json.loads(recent[at].json()))
         if found:
-            self._newest = str(found[0]["timestamp"])
+            self._last_event_time = str(found[0]["timestamp"])
         return found[::-1]
 
     def _report(self, entry: dict[str, object]) -> None:
@@ -241,8 +241,8 @@ class Worker:
         """Decide whether the end of the query is a failure."""
         assert self.query is not None
         error = self.query.exception()
-        if self.asked_to_stop is not None and (self.failure is None or self.failure.at > self.asked_to_stop):
-            # A query that is stopped inside a batch ends with an error: a consequence, not a failure.
+        if self.stop_requested_at is not None and (self.failure is None or self.failure.at > self.stop_requested_at):
+            # A query that is stopped inside a batch ends with an error, which is not a failure.
             self.state, self.failure = "STOPPED", None
             return
         self.state = "FAILED"
@@ -261,7 +261,7 @@ class Worker:
         # No progress is expected between two triggers.
         interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
         limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
-        if self.query is None or time.monotonic() - self.last_sign < limit:
+        if self.query is None or time.monotonic() - self.last_progress_at < limit:
             return
         status = self.query.status
         if status["isTriggerActive"] or status["isDataAvailable"]:
