@@ -192,17 +192,17 @@ class Plant:
         """The handles that a batch of the stream has."""
         return Handles.of_stream(self.catalog, BY_NAME[name], self.fleet)
 
-    def process(self, name: str, changes: DataFrame, once: BatchTransaction | None = None) -> Outcome:
+    def process(self, name: str, changes: DataFrame, transaction: BatchTransaction | None = None) -> Outcome:
         """One batch of a computed stream with the changed rows of its sources."""
         stream = BY_NAME[name]
-        return stream.scope.process_batch(changes, Batch(stream, self.fleet, self.handles(name), once))
+        return stream.scope.process_batch(changes, Batch(stream, self.fleet, self.handles(name), transaction))
 
-    def ingest(self, *files: str, once: BatchTransaction | None = None) -> Outcome:
+    def ingest(self, *files: str, transaction: BatchTransaction | None = None) -> Outcome:
         """Process one batch of files (all of the landing folder unless named) as the stream `readings` does."""
         self._batch += 1
         paths = [str(self.landing / name) for name in files] or [str(self.landing)]
         found = self.spark.read.format("binaryFile").load(paths).select("path", "modificationTime", "length")
-        return ingest_batch(found, str(self.landing), self._batch, self.fleet, self.handles("readings"), once)
+        return ingest_batch(found, str(self.landing), self._batch, self.fleet, self.handles("readings"), transaction)
 
     def feed(self, table: str, since: int = 0) -> DataFrame:
         """Return the table's change feed from a version on."""

@@ -98,7 +98,7 @@ def test_models_in_unity_catalog_have_names_of_three_parts() -> None:
         (b"run: \xff\xfe", "is not UTF-8 text: save it as UTF-8"),
         (b"run: [", "line 1: not valid YAML: "),
         (b"run: 2026-13-45", "not valid YAML: month must be in 1..12"),
-        (b"- x", "holds list: write one `name: value` a line"),
+        (b"- x", "contains a list: write one `name: value` a line"),
         (b"1: x", "1"),
     ],
 )

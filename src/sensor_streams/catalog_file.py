@@ -67,7 +67,7 @@ class CatalogFile:
         with self._registering:
             self._put(identity.name, {"location": identity.location, "table_id": identity.table_id})
             if spark is not None:
-                self._of(spark)[identity.name] = ("TABLE", identity.location)
+                self._registered(spark)[identity.name] = ("TABLE", identity.location)
 
     def add_view(self, name: str, tables: Sequence[str]) -> None:
         """Add or replace the entry of a view that unites tables."""
@@ -93,7 +93,7 @@ class CatalogFile:
     def register(self, spark: SparkSession) -> None:
         """Make the session's catalog equal to the file; write nothing at the locations."""
         with self._registering:
-            known = self._of(spark)
+            known = self._registered(spark)
             entries = self.read()
             definitions = {name: _definition(entry, entries) for name, entry in entries.items()}
             for name in [name for name, definition in known.items() if definitions.get(name) != definition]:
@@ -109,7 +109,7 @@ class CatalogFile:
                     _create_view(spark, name, [_quoted(table) for table in entries[name]["view_of"]])
                 known[name] = definitions[name]
 
-    def _of(self, spark: SparkSession) -> dict[str, tuple[str, str]]:
+    def _registered(self, spark: SparkSession) -> dict[str, tuple[str, str]]:
         return self._known.setdefault(spark.sparkContext.applicationId, {})
 
     def _put(self, name: str, entry: Entry) -> None:

@@ -120,7 +120,7 @@ def _maintain_table(
     if lag + _MARGIN > keep:
         notes.append(f"a stream lags {lag.total_seconds() / 3600:.0f} hours behind")
     hours = kept.total_seconds() / 3600
-    # A younger table has no file that was replaced so long ago, and VACUUM lists every file.
+    # VACUUM lists every file, so skip a younger table: none of its files was replaced before that time.
     if detail["createdAt"] is None or now - detail["createdAt"].astimezone(UTC) >= kept:
         handle.vacuum(hours)
     return TableResult(spec.name, removed, added, hours, tuple(notes))

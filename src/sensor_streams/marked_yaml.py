@@ -73,7 +73,7 @@ def load_names(file: pathlib.Path, advice: str) -> dict[str, object]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{file}: holds {type(content).__name__}: write one `name: value` a line")
+        raise ConfigurationError(f"{file}: contains a {type(content).__name__}: write one `name: value` a line")
     return {str(name): value for name, value in content.items()}
 
 

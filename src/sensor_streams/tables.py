@@ -195,7 +195,7 @@ class Catalog:
         return identity
 
     def read(self, table: str) -> DataFrame:
-        """Return the table as it is now. For commands and checks; streams use `handle`. Raises TableError."""
+        """Return the current table. For commands and checks; streams use `handle`. Raises TableError."""
         if self.entries is not None:
             self.entries.register(self.spark)
         try:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sensor_streams.inference.training import TrainingReport
-from sensor_streams.ingest.rejections import united
+from sensor_streams.ingest.rejections import merge_rejections
 from sensor_streams.runtime.progress import BatchFigures, json_lines_to
 from sensor_streams.runtime.task import TaskReport, run_task
 from sensor_streams.verify import Check
@@ -47,7 +47,7 @@ class Watch:
         lines = self.workspace.log_file.with_suffix(".batches.jsonl")
         with self.busy(f"streaming: {title}"), lines.open("a", encoding="utf-8") as file, json_lines_to(file):
             report = run_task(spark, self.workspace.settings, names, fleet=fleet, on_batch=self._batch)
-        for summary in united(r for figures in self.figures[before:] for r in figures.rejections):
+        for summary in merge_rejections(r for figures in self.figures[before:] for r in figures.rejections):
             self.say(f" {summary}", "[yellow]in total:[/yellow]")
         waiting = [name for name, state in report.states.items() if state == "WAITING_FOR_MODEL"]
         if waiting:

@@ -183,12 +183,12 @@ def test_a_replayed_batch_writes_what_its_killed_attempt_did_not_and_nothing_twi
     packed = gzip.compress(f"{B}\nbroken\n".encode())
     empty.land("a.json", [A, "half"])
     empty.land_bytes("b.json.gz", packed[:-9])
-    empty.ingest(once=BatchTransaction("query", 7))
+    empty.ingest(transaction=BatchTransaction("query", 7))
     assert (empty.count("readings"), empty.count("readings_rejected")) == (1, 1)
     # The file is replaced before the replay, so the committed transaction of the batch had other rows.
     empty.land_bytes("b.json.gz", packed)
     for _ in range(2):
-        empty.ingest(once=BatchTransaction("query", 7))
+        empty.ingest(transaction=BatchTransaction("query", 7))
         assert empty.sums() == (4, 2, 2, 0)
         assert empty.differing("readings") == []
 

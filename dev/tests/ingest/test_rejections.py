@@ -5,7 +5,7 @@ import json
 import pytest
 from pyspark.sql import SparkSession
 
-from sensor_streams.ingest.rejections import Rejection, most_frequent, united
+from sensor_streams.ingest.rejections import Rejection, merge_rejections, most_frequent
 from tests.plant import Plant, reading
 
 OLD = [reading("pump-1", "power", f"2001-01-01T00:00:{second:02d}Z", second) for second in range(8)]
@@ -38,9 +38,9 @@ def test_an_example_ends_with_an_ellipsis_only_when_it_was_cut(spark: SparkSessi
     assert most_frequent(rows, 1, 1)[0].example == shown
 
 
-def test_reasons_of_several_batches_are_united() -> None:
+def test_reasons_of_several_batches_are_merged() -> None:
     parts = [Rejection("a", 1, None, "x"), Rejection("b", 5, "s", "y"), Rejection("a", 9, None, "z")]
-    assert united(parts) == [Rejection("a", 10, None, "x"), Rejection("b", 5, "s", "y")]
+    assert merge_rejections(parts) == [Rejection("a", 10, None, "x"), Rejection("b", 5, "s", "y")]
 
 
 def test_history_stays_accepted_after_the_run_that_loads_it(plant: Plant) -> None:

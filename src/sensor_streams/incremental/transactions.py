@@ -97,7 +97,7 @@ def _execute(merge: Any, session: SparkSession, transaction: BatchTransaction | 
         return
     with transaction.on(session):
         figures = merge.execute()
-    # A runtime whose MERGE returns None gives no information: there a skipped write is not detected.
+    # On a runtime whose MERGE returns None, a skipped write is not detected.
     if figures is not None and figures.isEmpty():
         raise AlreadyCommittedError(f"transaction {transaction} is known")
 

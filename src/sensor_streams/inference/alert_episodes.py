@@ -100,8 +100,8 @@ class AlertEpisodes(RegionScope):
                 .agg(F.max("window_start").alias("since"))
             )
             anchors = open_pairs.join(quiet, ["device_id", "rule"], "left").localCheckpoint()
-            settled = anchors if depth is None else anchors.where(F.col("since").isNotNull())
-            found = settled if found is None else found.unionByName(settled)
+            complete = anchors if depth is None else anchors.where(F.col("since").isNotNull())
+            found = complete if found is None else found.unionByName(complete)
             if depth is None or anchors.where(F.col("since").isNull()).isEmpty():
                 break
             open_pairs = anchors.where(F.col("since").isNull()).drop("since")

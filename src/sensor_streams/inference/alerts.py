@@ -83,17 +83,17 @@ def alerts(signals: DataFrame, fleet: Fleet) -> DataFrame:
         .withColumn("severity", _severity(fleet))
         .withColumn("high", high)
         .withColumn("closed", definitely_closed(fleet))
-        # A closed row ends its stretch; the next row begins another one.
-        .withColumn("stretch", F.sum(F.col("closed").cast("int")).over(in_time) - F.col("closed").cast("int"))
+        # A closed row ends its segment; the next row begins another one.
+        .withColumn("segment", F.sum(F.col("closed").cast("int")).over(in_time) - F.col("closed").cast("int"))
         .withColumn("run", F.sum((~F.col("high")).cast("int")).over(in_time))
     )
     run = Window.partitionBy("device_id", "rule", "run", "high")
-    stretch = Window.partitionBy("device_id", "rule", "stretch")
+    segment = Window.partitionBy("device_id", "rule", "segment")
     least = _by_rule(fleet, lambda rule: float(rule.least))
     opens = F.when(F.col("high") & (F.count(F.lit(1)).over(run) >= least), F.min("window_start").over(run))
     episodes = (
         decided.withColumn("opens", opens)
-        .withColumn("opened_at", F.min("opens").over(stretch))
+        .withColumn("opened_at", F.min("opens").over(segment))
         .where("window_start >= opened_at")
         .groupBy("device_id", "rule", "opened_at")
         .agg(

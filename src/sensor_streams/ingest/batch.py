@@ -57,7 +57,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Figures:
-    """Figures of a decided batch; new rows are those that their table does not hold yet."""
+    """Figures of a decided batch. New rows are not in their table yet."""
 
     by_file: Mapping[str, Counts]
     new_readings: int

@@ -31,7 +31,7 @@ def event_time(text: Column) -> Column:
 
     Accepted are ISO 8601 dates and times in extended or basic format. Seconds are optional, with any number of digits
     after a point or comma. Zones are `Z`, `+01:00`, `+0100` and `+01`, also with U+2212 as the minus sign. Times
-    before 1900 or after 9999-12-30 are null, because not every calendar can hold them.
+    before 1900 or after 9999-12-30 are null, because not every calendar has them.
     """
     plain = F.when(text.rlike(_PLAIN), text).when(text.rlike(_ACCEPTED), _plain(text))
     time = plain.try_cast("timestamp")

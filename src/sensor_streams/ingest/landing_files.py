@@ -103,7 +103,7 @@ class Landing:
         return F.substr(plain, F.lit(len(self.folder.rstrip("/")) + 2))
 
     def file(self, name: str) -> LandedFile | None:
-        """Return the file as it is now; None when it is gone, or when this machine has no path to the storage."""
+        """Return the current file; None when it is gone, or when this machine has no path to the storage."""
         try:
             status = Path(self.folder, name).stat()
         except OSError:

@@ -69,7 +69,7 @@ class LandingFiles:
 
 
 def _differing_files(batch: Batch) -> DataFrame:
-    """Return source_file and operation: files whose recorded counts differ from the tables, keys with two readings."""
+    """Return source_file and operation of files whose counts differ from the tables, and of keys with two readings."""
 
     def counted(table: str, name: str) -> DataFrame:
         return batch.tables.read(table).groupBy("source_file").agg(F.count(F.lit(1)).alias(name))

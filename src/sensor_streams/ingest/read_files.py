@@ -16,8 +16,8 @@ from sensor_streams.ingest.landing_files import LandedFile, Landing
 from sensor_streams.ingest.long_lines import first_long_line_of
 from sensor_streams.ingest.parse import parse
 
-# Longest line that memory must hold. The reader drops a longer one, and its file is set aside.
-LONGEST_HELD = 64 << 20
+# Longest line that is read into memory. The reader drops a longer one, and its file is set aside.
+LONGEST_IN_MEMORY = 64 << 20
 _LIMIT = "mapreduce.input.linerecordreader.line.maxlength"
 _EMPTY = 14  # bytes of a bzip2 file without content; Hadoop's block formats have 4
 
@@ -104,7 +104,7 @@ def _incomplete(
 
 
 def _longest(fleet: Fleet) -> int:
-    return max(LONGEST_HELD, fleet.accept.longest_line)
+    return max(LONGEST_IN_MEMORY, fleet.accept.longest_line)
 
 
 def _text(spark: SparkSession, paths: Collection[str], fleet: Fleet) -> DataFrame:

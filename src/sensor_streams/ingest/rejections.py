@@ -62,7 +62,7 @@ def most_frequent(decided: DataFrame, rejected: int, lines: int) -> tuple[Reject
     )
 
 
-def united(parts: Iterable[Rejection]) -> list[Rejection]:
+def merge_rejections(parts: Iterable[Rejection]) -> list[Rejection]:
     """Return the reasons of several batches as one list, the most frequent first."""
     found: dict[str, Rejection] = {}
     for one in parts:

@@ -44,7 +44,7 @@ def stream() -> TaskReport:
 
 
 def train() -> TrainingReport:
-    """Train both models on the tables as they are, and make them champion."""
+    """Train both models on the current tables, and give them the alias champion."""
     settings = _settings(parse_parameters(sys.argv[1:]))
     spark = job_session()
     log.info("%s", RunEnvironment.of(spark))
