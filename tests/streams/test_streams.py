@@ -1,16 +1,13 @@
 """All eight streams with real queries and checkpoints, until their input is drained."""
 
 import json
-import logging
 import shutil
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame
 
 from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.runtime import worker
-from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.task import run_task
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
@@ -90,20 +87,6 @@ def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) ->
         "sensor_features": "DONE"
     }
     assert len(seen) >= 3
-
-
-def test_a_failure_to_write_figures_does_not_stop_a_stream(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(self: ProgressTable, *_: object) -> DataFrame:
-        raise OSError("no space left")
-
-    monkeypatch.setattr("sensor_streams.runtime.progress.append", broken)
-    plant.land("a.json", [reading("pump-1", "power", "00:00:00", 5)])
-    with caplog.at_level(logging.WARNING):
-        assert plant.run("readings").states == {"readings": "DONE"}
-    assert "figures were not written (OSError: no space left)" in caplog.text
-    assert plant.count("readings") == 1
 
 
 def test_checkpoint_paths_do_not_depend_on_the_job_shape(running: Plant) -> None:
