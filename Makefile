@@ -15,7 +15,7 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMP) $(JARS) ## make .venv with all packages, unless it is complete
+setup: $(STAMP) $(JARS) ## install all packages into .venv, unless it is complete
 
 $(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 	@scripts/check_java.sh
