@@ -94,7 +94,7 @@ def test_a_moved_working_day_keeps_all_its_times() -> None:
         ("0 0 25 * * ?", "hours '25'"),
         ("0 0 12 32 * ?", "day of month '32'"),
         ("0 0 12 0W * ?", "day of month '0'"),
-        ("0 0 12 L-31 * ?", "30 days"),
+        ("0 0 12 L-31 * ?", "L-0 to L-30"),
         ("0 0 12 * FOO ?", "month 'FOO' is not 1 to 12 or JAN to DEC"),
         ("0 0 12 ? * 8", "day of week '8'"),
         ("0 0 12 ? * MON#6", "1 to 5"),

@@ -158,7 +158,7 @@ def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant:
 
     files += simulate(simulation, plant.landing, ORIGIN + third, ORIGIN + 2 * third).files
     quick = ["--target", "dev", "--var", "trigger=1 s"]
-    with Running(folder, *quick, "--for", "60s", job="single_task") as running:
+    with Running(folder, *quick, "--for", "120s", job="single_task") as running:
         holder = plant.folder / "checkpoints/readings/holder.json"
         running.until(holder.exists)
         (first,) = {one["run"] for one in running.find("run")}
@@ -168,7 +168,7 @@ def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant:
             assert f"in use by run {first}, attempt 1" in ended["message"]
             second.process.send_signal(signal.SIGINT)
             assert second.wait() == 130
-        assert running.wait(120) == 0, running.output()
+        assert running.wait(180) == 0, running.output()
     (summary,) = running.find("summary")
     assert summary["runs"][0]["ui"] == "RUNNING"
     assert {one["stream"] for one in summary["streams"]} == {stream.name for stream in STREAMS}
