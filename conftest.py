@@ -95,6 +95,10 @@ def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPath
         for _, end in device.lives(int((RUNNING_FROM + RUNNING_FOR).timestamp()))
     ]
     assert set(plant.run("feature_extraction").states.values()) == {"DONE"}
+    assert plant.run("anomaly_scores", "remaining_life").states == {
+        "anomaly_scores": "WAITING_FOR_MODEL",
+        "remaining_life": "WAITING_FOR_MODEL",
+    }
     plant.train(failures)
     with (plant.folder / "batches.jsonl").open("w", encoding="utf-8") as lines, json_lines_to(lines):
         assert set(plant.run("inference").states.values()) == {"DONE"}
