@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 
+from sensor_streams.incremental.stream import Stream
 from sensor_streams.settings import Settings
 from sensor_streams.tables import Catalog
 
@@ -28,3 +29,15 @@ def change_feed(catalog: Catalog, tables: Sequence[str], settings: Settings) -> 
     if changes is None:
         raise ValueError("a change feed needs at least one table")
     return changes
+
+
+class ChangeFeedScope:
+    """Base of the scopes of streams that read tables."""
+
+    def open_source(self, stream: Stream, catalog: Catalog, settings: Settings, folder: str) -> DataFrame:
+        """Return the change feeds of the sources."""
+        return change_feed(catalog, stream.sources, settings)
+
+    def warnings(self, catalog: Catalog, settings: Settings) -> Sequence[str]:
+        """Return no warnings."""
+        return ()

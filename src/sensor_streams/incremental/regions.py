@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.change_feed import change_feed
+from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference
 from sensor_streams.incremental.stream import (
     Batch,
@@ -24,8 +24,6 @@ from sensor_streams.incremental.stream import (
     retry_committed,
 )
 from sensor_streams.incremental.transactions import Writes, apply
-from sensor_streams.settings import Settings
-from sensor_streams.tables import Catalog
 
 if TYPE_CHECKING:
     from sensor_streams.inference.registry import LoadedModel
@@ -47,7 +45,7 @@ class Region:
     trim: Callable[[DataFrame], DataFrame] = lambda rows: rows
 
 
-class RegionScope(ABC):
+class RegionScope(ChangeFeedScope, ABC):
     """Base of the scopes of computed streams; a subclass finds the region of a change or of a range of times."""
 
     is_computed = True
@@ -67,14 +65,6 @@ class RegionScope(ABC):
     @abstractmethod
     def as_changes(self, stored: DataFrame, sources: Sequence[DataFrame]) -> DataFrame:
         """Return rows of the stream's table and of its sources with the columns of source changes."""
-
-    def open_source(self, stream: Stream, catalog: Catalog, settings: Settings, folder: str) -> DataFrame:
-        """Return the change feeds of the sources."""
-        return change_feed(catalog, stream.sources, settings)
-
-    def warnings(self, catalog: Catalog, settings: Settings) -> Sequence[str]:
-        """Return no warnings."""
-        return ()
 
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
         """Recompute and write the region that the changed rows touch.
@@ -105,7 +95,7 @@ class RegionScope(ABC):
         if batch.stream.model is not None:
             if changes.isEmpty():
                 return
-            batch = Batch(batch.stream, batch.fleet, batch.tables, model=model())
+            batch = replace(batch, model=model())
         self.process_batch(changes, batch)
 
     def compare(self, batch: Batch, span: TimeRange, load: LoadVersion) -> Comparison:

@@ -1,28 +1,25 @@
 """Events of alert episodes: differences between an episode and the events already written about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.change_feed import change_feed
+from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference, same_number
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
     LoadVersion,
     Outcome,
-    Stream,
     TimeRange,
     retry_committed,
 )
 from sensor_streams.incremental.transactions import Writes, append
 from sensor_streams.inference.alerts import PEAK
-from sensor_streams.settings import Settings
 from sensor_streams.table_spec import Columns
-from sensor_streams.tables import Catalog
 
 if TYPE_CHECKING:
     from sensor_streams.inference.registry import LoadedModel
@@ -122,19 +119,11 @@ def _same() -> Column:
     )
 
 
-class AlertEventLog:
+class AlertEventLog(ChangeFeedScope):
     """Scope of the stream that appends the events of changed episodes."""
 
     # Events are history: a range of them is not recomputed.
     is_computed = False
-
-    def open_source(self, stream: Stream, catalog: Catalog, settings: Settings, folder: str) -> DataFrame:
-        """Return the change feed of the episodes."""
-        return change_feed(catalog, stream.sources, settings)
-
-    def warnings(self, catalog: Catalog, settings: Settings) -> Sequence[str]:
-        """Return no warnings."""
-        return ()
 
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
         """Append the events of the changed episodes (device_id, rule, opened_at)."""

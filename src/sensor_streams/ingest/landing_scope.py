@@ -17,7 +17,7 @@ from sensor_streams.incremental.stream import (
     TimeRange,
 )
 from sensor_streams.incremental.transactions import Writes
-from sensor_streams.ingest.batch import ingest_batch
+from sensor_streams.ingest.batch import READ_AGAIN, ingest_batch
 from sensor_streams.ingest.changed_files import changed_files, describe_changes
 from sensor_streams.ingest.source import landing_files
 from sensor_streams.settings import Settings
@@ -44,7 +44,7 @@ class LandingFiles:
 
     def process_batch(self, rows: DataFrame, batch: Batch) -> Outcome:
         """Read the files of the batch, decide each line, and append to the three tables."""
-        number = -1 if batch.transaction is None else batch.transaction.version
+        number = READ_AGAIN if batch.transaction is None else batch.transaction.version
         return ingest_batch(rows, batch.landing, number, batch.fleet, batch.tables, batch.transaction)
 
     def rebuild(self, batch: Batch, span: TimeRange) -> Writes:
