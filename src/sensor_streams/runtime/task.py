@@ -70,13 +70,13 @@ def run_task(
         refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
-        interval = settings.progress_interval.total_seconds()
-        progress = ProgressTable(catalog, _progress_name(streams), interval, environment)
+        figures_interval = settings.progress_interval.total_seconds()
+        progress = ProgressTable(catalog, _progress_name(streams), figures_interval, environment)
         registry = registry_of(settings)
-        interval = settings.model_interval.total_seconds()
+        model_interval = settings.model_interval.total_seconds()
         champions = {
             s.model: Champion(
-                spark, registry, s.model, interval, Path(settings.checkpoints) / s.name, _scored(catalog, s)
+                spark, registry, s.model, model_interval, Path(settings.checkpoints) / s.name, _scored(catalog, s)
             )
             for s in streams
             if s.model is not None
