@@ -69,7 +69,7 @@ def test_a_ninth_stream_runs_in_a_job_with_the_other_eight(plant: Plant) -> None
     simulation = Simulation(plant.fleet, devices=2, mean_life=timedelta(hours=2))
     assert simulate(simulation, plant.landing, begin, begin + timedelta(hours=1)).files
     with Running(folder, "--target", "dev", job="shared_cluster", environment=environment) as running:
-        assert running.wait(400) == 0, running.told()
+        assert running.wait(400) == 0, running.output()
     (start,) = running.find("start")
     assert not [line for line in start["warnings"] if "device_days" in line], start
     (place,) = (plant.folder / "tables").rglob("device_days")
