@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -13,6 +14,8 @@ from sensor_streams.errors import SensorStreamsError, TableError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference
+from sensor_streams.incremental.interpreted import interpreted
+from sensor_streams.incremental.small_rows import held
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
@@ -35,7 +38,8 @@ class Region:
 
     source: (table, rows) → the rows from which the part is computed. sink: rows → the rows in the part.
     condition: SQL bounds of its dates and times on alias `t`; a merge opens no files outside of them.
-    newest: greatest touched time, None when unknown. trim: see `Inputs`.
+    newest: greatest touched time, None when unknown. trim: see `Inputs`. is_small: its rows fit on the driver.
+    is_tiny: they are so few that compiling a query takes longer than reading them.
     """
 
     source: Callable[[str, DataFrame], DataFrame]
@@ -43,6 +47,8 @@ class Region:
     condition: str = "true"
     newest: datetime | None = None
     trim: Callable[[DataFrame], DataFrame] = lambda rows: rows
+    is_small: bool = False
+    is_tiny: bool = False
 
 
 class RegionScope(ChangeFeedScope, ABC):
@@ -117,9 +123,11 @@ class RegionScope(ChangeFeedScope, ABC):
 def write_region(batch: Batch, region: Region) -> Writes:
     """Recompute a region and write the differences. Raises AlreadyCommittedError when Delta knows the transaction."""
     stream = batch.stream
-    changes = changed_rows(batch, region)
     target, columns = batch.tables.tables[stream.name], stream.columns(batch.fleet)
-    return apply(target, changes, columns, stream.key, region.condition, batch.transaction)
+    with interpreted(batch.tables.session, when=region.is_tiny):
+        changes = changed_rows(batch, region)
+        write = partial(apply, is_small=region.is_small)
+        return write(target, changes, columns, stream.key, region.condition, batch.transaction)
 
 
 def changed_rows(batch: Batch, region: Region) -> DataFrame:
@@ -133,6 +141,9 @@ def changed_rows(batch: Batch, region: Region) -> DataFrame:
     stored = region.sink(tables.read(stream.name))
     sources = {table: region.source(table, tables.read(table)) for table in stream.sources}
     names = column_names(stream, fleet, stored)
+    if region.is_small and stream.reads_twice:
+        stored = held(stored)
+        sources = {table: held(rows) for table, rows in sources.items()}
     # A function needs rows around the region, so its result may reach beyond the region.
     computed = stream.compute(Inputs(sources, stored, fleet, batch.model, region.trim))
     columns, magnitudes = stream.columns(fleet), stream.magnitudes(fleet)

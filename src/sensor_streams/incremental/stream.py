@@ -189,6 +189,7 @@ class Stream:
 
     sources: tables that it reads. compute: its function; None for streams that only append. scope: rows that a change
     of the sources affects. model: kind of the model that it needs. magnitudes: see `incremental.difference`.
+    reads_twice: its function reads its inputs more than once, so a small region of them is kept on the driver.
     side_tables: tables that it writes in the same batch as its own. compare: replaces the comparison of `verify`
     (batch, region's sink, load) where `compute` is not enough.
     """
@@ -203,6 +204,7 @@ class Stream:
     partition: str | None = None
     model: ModelKind | None = None
     magnitudes: Callable[[Fleet], Magnitudes] = lambda _: {}
+    reads_twice: bool = False
     side_tables: tuple[Callable[[Fleet], TableSpec], ...] = ()
     compare: Callable[[Batch, Callable[[DataFrame], DataFrame], LoadVersion], DataFrame] | None = None
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.regions import Region, RegionScope
+from sensor_streams.incremental.slots import SLOT, slots_of
 from sensor_streams.incremental.stream import Batch, TimeRange
 
 Span = Callable[[Fleet], int]
@@ -18,9 +19,6 @@ Span = Callable[[Fleet], int]
 # No reading is outside these times (see `ingest.parse`), so slots are limited to them.
 _FIRST = int(datetime(1800, 1, 1, tzinfo=UTC).timestamp())
 _LAST = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
-
-# Up to this many keys of a batch are broadcast, which avoids a sort of the table.
-BROADCAST_ROWS = 300_000
 
 
 def no_time(_: Fleet) -> int:
@@ -47,28 +45,26 @@ class TimeSlots(RegionScope):
         """Return the region that changed source rows (`by` and `source_time`) touch, None for no rows."""
         length, ahead, sink = self.length(batch.fleet), self.ahead(batch.fleet), batch.stream.name
         slot = F.explode(F.sequence(_slot(self.source_time, length), _slot(self.source_time, length, ahead)))
-        touched = changes.select(*self.by, (slot if ahead else _slot(self.source_time, length)).alias("slot"))
-        touched = touched.distinct().localCheckpoint()
-        limits = touched.agg(F.min("slot"), F.max("slot"), F.count(F.lit(1))).first()
-        if limits is None or limits[0] is None:
+        touched = changes.select(*self.by, (slot if ahead else _slot(self.source_time, length)).alias(SLOT)).distinct()
+        slots = slots_of(touched)
+        if slots is None:
             return None
-        low, high, count = int(limits[0]), int(limits[1]), int(limits[2])
         margin = -(-ahead // length)
-        steps = F.explode(F.array(*[F.col("slot") - n for n in range(margin + 1)]))
-        needed = touched.select(*self.by, steps.alias("slot")).distinct() if margin else touched
-        start, end = _time(low * length), _time((high + 1) * length)
-        first = _time(low * length - ahead)
+        needed = slots.with_earlier(margin)
+        start, end = _time(slots.low * length), _time((slots.high + 1) * length)
+        first = _time(slots.low * length - ahead)
 
         def source(table: str, rows: DataFrame) -> DataFrame:
             bounded = rows.where(self._between(table, self.source_time, first, end))
-            return _rows_in_slots(bounded, needed, self.by, _slot(self.source_time, length), count * (margin + 1))
+            return needed.select_from(bounded, _slot(self.source_time, length))
 
         def within(rows: DataFrame) -> DataFrame:
             bounded = rows.where(self._between(sink, self.sink_time, start, end))
-            return _rows_in_slots(bounded, touched, self.by, _slot(self.sink_time, length), count)
+            return slots.select_from(bounded, _slot(self.sink_time, length))
 
         condition = self._condition(sink, self.sink_time, start, end)
-        return Region(source, within, condition, newest=_time((high - margin + 1) * length))
+        newest = _time((slots.high - margin + 1) * length)
+        return Region(source, within, condition, newest, is_small=slots.is_small, is_tiny=slots.is_tiny)
 
     def between(self, span: TimeRange, batch: Batch) -> Region:
         """Return the region of all slots that hold times of the range."""
@@ -131,9 +127,3 @@ def _slot(time: str, length: int, ahead: int = 0) -> Column:
 
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
-
-
-def _rows_in_slots(rows: DataFrame, keys: DataFrame, by: tuple[str, ...], slot: Column, count: int) -> DataFrame:
-    marked = rows.withColumn("slot", slot)
-    right = F.broadcast(keys) if count <= BROADCAST_ROWS else keys
-    return marked.join(right, [*by, "slot"], "left_semi").drop("slot")

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sensor_streams.incremental.commit_signature import Signature
 from sensor_streams.incremental.difference import DELETE, INSERT, OPERATION, UPDATE
+from sensor_streams.incremental.small_rows import as_rows
 from sensor_streams.table_spec import Columns
 
 _APP, _VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
@@ -119,14 +120,21 @@ def apply(
     key: Sequence[str],
     condition: str,
     transaction: BatchTransaction | None,
+    *,
+    is_small: bool = False,
 ) -> Writes:
     """Write the result of `difference` in one commit; no commit for no rows.
 
-    condition: SQL on alias `t`, true for every stored row that the changes can match. Raises
-    AlreadyCommittedError when the transaction is known.
+    condition: SQL on alias `t`, true for every stored row that the changes can match. is_small: the changes fit on the
+    driver, which saves Spark jobs. Raises AlreadyCommittedError when the transaction is known.
     """
-    changes = changes.localCheckpoint()
-    counts = {row[OPERATION]: int(row["count"]) for row in changes.groupBy(OPERATION).count().collect()}
+    if is_small:
+        table = changes.toArrow()
+        counts = {pair["values"]: pair["counts"] for pair in table[OPERATION].value_counts().to_pylist()}
+        changes = as_rows(table, changes)
+    else:
+        changes = changes.localCheckpoint()
+        counts = {row[OPERATION]: int(row["count"]) for row in changes.groupBy(OPERATION).count().collect()}
     writes = Writes(counts.get(INSERT, 0), counts.get(UPDATE, 0), counts.get(DELETE, 0))
     if not writes.total:
         return writes

@@ -8,7 +8,9 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from sensor_streams.fleet import Fleet
+from sensor_streams.incremental.interpreted import interpreted
 from sensor_streams.incremental.regions import Region, RegionScope
+from sensor_streams.incremental.small_rows import as_rows, fetch_small, held
 from sensor_streams.incremental.stream import Batch, TimeRange
 from sensor_streams.inference.alerts import definitely_closed
 
@@ -16,6 +18,8 @@ Signals = Callable[[Mapping[str, DataFrame], Fleet], DataFrame]
 
 # The search for a quiet window reads 64 long windows, then 2048, then all.
 _DEPTHS = (64, 2048)
+# Up to this many devices, intermediate rows are kept on the driver.
+_FEW = 200
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class AlertEpisodes(RegionScope):
 
         The window before the change is touched too: it was the newest window so far, which `alerts` ignores.
         """
-        first = changes.groupBy("device_id").agg(F.min("window_start").alias("first")).localCheckpoint()
-        limits = first.agg(F.min("first"), F.count(F.lit(1))).first()
-        if limits is None or limits[0] is None:
+        first = changes.groupBy("device_id").agg(F.min("window_start").alias("first"))
+        few = fetch_small(first)
+        is_small = few is not None and few.num_rows <= _FEW
+        first = as_rows(few, first) if few is not None and is_small else first.localCheckpoint()
+        if first.isEmpty():
             return None
         devices = F.broadcast(first)
-        since = self._anchors(devices, batch)
+        since = self._anchors(devices, batch, is_small)
         low = since.agg(F.min("since"), F.count_if(F.col("since").isNull())).first()
         # Without a quiet window, use all rows. Spark returns local times without a zone.
         start = None if low is None or low[0] is None or low[1] else low[0].astimezone(UTC)
@@ -55,7 +61,7 @@ class AlertEpisodes(RegionScope):
             joined = rows.join(anchors, ["device_id", "rule"])
             return joined.where(F.col("since").isNull() | (F.col("opened_at") > F.col("since"))).drop("since")
 
-        return Region(source, sink, trim=trim)
+        return Region(source, sink, trim=trim, is_small=is_small, is_tiny=is_small and start is not None)
 
     def between(self, span: TimeRange, batch: Batch) -> Region:
         """Return the region of the episodes that opened in the range, computed from all rows."""
@@ -81,10 +87,11 @@ class AlertEpisodes(RegionScope):
             changes = changes.unionByName(rows.select("device_id", "window_start"))
         return changes
 
-    def _anchors(self, devices: DataFrame, batch: Batch) -> DataFrame:
+    def _anchors(self, devices: DataFrame, batch: Batch, is_small: bool) -> DataFrame:
         """Return device_id, rule, since: last quiet window, at least two windows before the change, or null."""
         fleet = batch.fleet
-        rules = devices.sparkSession.createDataFrame([(rule,) for rule in sorted(fleet.alerts)], "rule string")
+        session = devices.sparkSession
+        rules = session.createDataFrame([(rule,) for rule in sorted(fleet.alerts)], "rule string")
         open_pairs = devices.select("device_id").crossJoin(rules)
         found: DataFrame | None = None
         for depth in (*_DEPTHS, None):
@@ -99,7 +106,8 @@ class AlertEpisodes(RegionScope):
                 .groupBy("device_id", "rule")
                 .agg(F.max("window_start").alias("since"))
             )
-            anchors = open_pairs.join(quiet, ["device_id", "rule"], "left").localCheckpoint()
+            with interpreted(session, when=is_small and depth == _DEPTHS[0]):
+                anchors = _kept(open_pairs.join(quiet, ["device_id", "rule"], "left"), is_small)
             complete = anchors if depth is None else anchors.where(F.col("since").isNotNull())
             found = complete if found is None else found.unionByName(complete)
             if depth is None or anchors.where(F.col("since").isNull()).isEmpty():
@@ -107,7 +115,11 @@ class AlertEpisodes(RegionScope):
             open_pairs = anchors.where(F.col("since").isNull()).drop("since")
         if found is None:
             return open_pairs.withColumn("since", F.lit(None).cast("timestamp"))
-        return found.localCheckpoint()
+        return _kept(found, is_small)
+
+
+def _kept(rows: DataFrame, is_small: bool) -> DataFrame:
+    return held(rows) if is_small else rows.localCheckpoint()
 
 
 def _before(rows: DataFrame, devices: DataFrame, depth: int | None, fleet: Fleet) -> DataFrame:

@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference, same_number
+from sensor_streams.incremental.interpreted import interpreted
+from sensor_streams.incremental.small_rows import as_rows, fetch_small, held
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
@@ -154,19 +156,24 @@ class AlertEventLog(ChangeFeedScope):
         episodes = rows.select(*EPISODE)
         if with_orphans:
             episodes = episodes.unionByName(self.orphans(batch))
-        touched = episodes.distinct().localCheckpoint()
+        touched = episodes.distinct()
+        few = fetch_small(touched)
+        touched = touched.localCheckpoint() if few is None else as_rows(few, touched)
         if touched.isEmpty():
             return Outcome()
-        keys = F.broadcast(touched)
-        stored = tables.read(stream.sources[0]).join(keys, list(EPISODE), "left_semi")
-        changed = touched.join(stored, list(EPISODE), "left")
-        written = tables.read(stream.name).join(keys, list(EPISODE), "left_semi")
-        columns = stream.columns(batch.fleet)
-        new = alert_events(changed, written).withColumn("recorded_at", F.current_timestamp())
-        new = new.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns]).localCheckpoint()
-        count = new.count()
-        if count:
-            append(tables.tables[stream.name], new, columns, batch.transaction)
+        with interpreted(tables.session, when=few is not None):
+            keys = F.broadcast(touched)
+            stored = tables.read(stream.sources[0]).join(keys, list(EPISODE), "left_semi")
+            changed = touched.join(stored, list(EPISODE), "left")
+            written = tables.read(stream.name).join(keys, list(EPISODE), "left_semi")
+            columns = stream.columns(batch.fleet)
+            new = alert_events(changed, written).withColumn("recorded_at", F.current_timestamp())
+            new = new.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns])
+            # At most two events for each episode.
+            new = new.localCheckpoint() if few is None else held(new)
+            count = new.count()
+            if count:
+                append(tables.tables[stream.name], new, columns, batch.transaction)
         return Outcome(Writes(inserted=count))
 
     def _differing(self, batch: Batch) -> DataFrame:

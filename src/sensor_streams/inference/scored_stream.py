@@ -46,6 +46,7 @@ def scored_stream(
         compute=lambda inputs: rescore(inputs, score),
         model=model,
         magnitudes=magnitudes,
+        reads_twice=True,
         compare=lambda batch, sink, load: differing_scores(batch, sink, load, score),
     )
 

@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sensor_streams.errors import InputError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
+from sensor_streams.incremental.interpreted import interpreted
+from sensor_streams.incremental.slots import SLOT, Slots, slots_of
+from sensor_streams.incremental.small_rows import as_rows, fetch_small
 from sensor_streams.incremental.stream import Handles, Outcome
-from sensor_streams.incremental.time_slots import BROADCAST_ROWS
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide
 from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table
@@ -34,6 +36,8 @@ from sensor_streams.ingest.rejections import most_frequent
 from sensor_streams.table_spec import Columns
 
 _HOUR = 3600
+# Up to this many bytes of files, queries are interpreted.
+_TINY = 1 << 20
 # Batch number in `ingested_files` of a file that a command read again.
 READ_AGAIN = -1
 
@@ -101,6 +105,11 @@ def _write_files(batch: _Batch, misnamed: Collection[str]) -> Outcome:
     """Read, decide and write the files of a batch; misnamed: files whose names are not UTF-8."""
     if not batch.files:
         return Outcome(rows_in=0)
+    with interpreted(batch.handles.session, when=sum(file.size for file in batch.files.values()) <= _TINY):
+        return _write_lines(batch, misnamed)
+
+
+def _write_lines(batch: _Batch, misnamed: Collection[str]) -> Outcome:
     readable = [file for name, file in batch.files.items() if name not in misnamed]
     parsed, aside = read_files(readable, batch.landing, batch.fleet, batch.handles.session)
     aside = {**aside, **dict.fromkeys(misnamed, NOT_UTF_8)}
@@ -159,32 +168,34 @@ def _utc(time: datetime) -> datetime:
 
 def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     """Decide every line, compared with the stored readings of the same devices and hours."""
-    hour = F.floor(F.unix_seconds("event_time") / _HOUR).alias("hour")
+    hour = F.floor(F.unix_seconds("event_time") / _HOUR)
     keyed = parsed.where(F.col("device_id").isNotNull() & F.col("event_time").isNotNull())
-    hours = keyed.select("device_id", hour).distinct().localCheckpoint()
-    dates = F.to_date(F.timestamp_seconds(F.col("hour") * _HOUR)).alias("date")
-    days = [row["date"] for row in hours.select(dates).distinct().collect()]
-    # As SQL text: PySpark formats Python's dates with strftime, which writes the year 999 with three digits.
-    dated = ", ".join(f"DATE'{day.isoformat()}'" for day in days)
-    readings = batch.handles.read("readings").where(f"event_date IN ({dated})" if days else "false")
-    span = hours.agg(F.min("hour"), F.max("hour"), F.count(F.lit(1))).first()
-    if span is not None and span[0] is not None:
-        readings = readings.where(
-            (F.col("event_time") >= F.timestamp_seconds(F.lit(span[0] * _HOUR)))
-            & (F.col("event_time") < F.timestamp_seconds(F.lit((span[1] + 1) * _HOUR)))
-        )
-    small = span is not None and span[2] <= BROADCAST_ROWS
-    wanted = F.broadcast(hours) if small else hours
-    stored = readings.withColumn("hour", hour).join(wanted, ["device_id", "hour"], "left_semi")
+    hours = slots_of(keyed.select("device_id", hour.alias(SLOT)).distinct())
+    readings = batch.handles.read("readings")
+    stored = readings.where("false") if hours is None else _in_hours(readings, hours, hour)
     rejected = batch.handles.read("readings_rejected").where(
         arrival_dates(batch.files, batch.known) & F.col("source_file").isin(list(batch.files))
     )
     before = rejected.select(*LINE, "reason").dropDuplicates(list(LINE))
+    few = fetch_small(before)
     return decide(
         parsed,
         stored.select("device_id", "sensor", "event_time", "sequence", "value", *LINE),
-        F.broadcast(before) if before.count() <= BROADCAST_ROWS else before,
+        before if few is None else as_rows(few, before),
     )
+
+
+def _in_hours(readings: DataFrame, hours: Slots, hour: Column) -> DataFrame:
+    """Return the stored readings of these devices and hours."""
+    start = F.timestamp_seconds(F.col(SLOT) * _HOUR)
+    days = [row["date"] for row in hours.rows.select(F.to_date(start).alias("date")).distinct().collect()]
+    # As SQL text: PySpark formats Python's dates with strftime, which writes the year 999 with three digits.
+    dated = ", ".join(f"DATE'{day.isoformat()}'" for day in days)
+    bounded = readings.where(f"event_date IN ({dated})").where(
+        (F.col("event_time") >= F.timestamp_seconds(F.lit(hours.low * _HOUR)))
+        & (F.col("event_time") < F.timestamp_seconds(F.lit((hours.high + 1) * _HOUR)))
+    )
+    return hours.select_from(bounded, hour)
 
 
 def _count(decided: DataFrame, files: Collection[str]) -> _Figures:

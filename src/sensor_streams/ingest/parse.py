@@ -1,5 +1,7 @@
 """Parse each line of text into a reading, or give the reason why it is rejected."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -11,6 +13,20 @@ _LONE = r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[
 _NUMBER = r"^(BIGINT|DECIMAL.*|DOUBLE|FLOAT)$"
 _SHOWN = 80
 
+# Columns of `parse` before the fleet's fields.
+OUTPUT = (
+    "raw",
+    "source_file",
+    "arrived_at",
+    "line_hash",
+    "device_id",
+    "sensor",
+    "event_time",
+    "sequence",
+    "value",
+    "unit",
+    "quality",
+)
 FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
 _REQUIRED = ("device_id", "sensor", "event_time", "value")
 _TYPES = {
@@ -78,19 +94,11 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
     )
     timed = read.withColumn("event_time", times.event_time(F.col("_time_text")))
     known = timed.withColumn("_device_type", fleet.device_type_of(F.col("device_id")))
-    checked = known.withColumn("_problem", _problem(fleet))
+    checked = known.withColumn(
+        "_problem", first_problem([*_line_checks(fleet), *_type_checks(fleet), *value_checks(fleet)])
+    )
     return checked.select(
-        "raw",
-        "source_file",
-        "arrived_at",
-        "line_hash",
-        "device_id",
-        "sensor",
-        "event_time",
-        "sequence",
-        "value",
-        "unit",
-        "quality",
+        *OUTPUT,
         *fleet.fields,
         F.col("_problem.reason").alias("reason"),
         F.col("_problem.detail").alias("detail"),
@@ -118,20 +126,20 @@ def _value() -> Column:
 
 
 # A condition for a bad line, its reason, and a detail in words.
-_Check = tuple[Column, str, Column]
+Check = tuple[Column, str, Column]
 
 
-def _problem(fleet: Fleet) -> Column:
+def first_problem(checks: Sequence[Check]) -> Column:
     """Return reason and detail of the first check that applies; null for a good line."""
     problem: Column | None = None
-    for condition, reason, detail in [*_line_checks(fleet), *_type_checks(fleet), *_value_checks(fleet)]:
+    for condition, reason, detail in checks:
         found = F.struct(F.lit(reason).alias("reason"), detail.alias("detail"))
         applies = F.coalesce(condition, F.lit(False))
         problem = F.when(applies, found) if problem is None else problem.when(applies, found)
     return F.lit(None) if problem is None else problem
 
 
-def _line_checks(fleet: Fleet) -> list[_Check]:
+def _line_checks(fleet: Fleet) -> list[Check]:
     raw, size, longest = F.col("raw"), F.octet_length("raw"), fleet.accept.longest_line
     return [
         (raw.rlike(r"^\s*\z"), "empty_line", F.lit("only blanks")),
@@ -156,7 +164,7 @@ def _line_checks(fleet: Fleet) -> list[_Check]:
     ]
 
 
-def _type_checks(fleet: Fleet) -> list[_Check]:
+def _type_checks(fleet: Fleet) -> list[Check]:
     checks = [(F.col(f"_type_{name}").isNull(), "missing_field", F.lit(name)) for name in _REQUIRED]
     checks += [(F.col(f"_type_{name}") == "VOID", "null_field", F.lit(name)) for name in _REQUIRED]
     patterns = _TYPES | {name: FIELD_PATTERNS[kind] for name, kind in fleet.fields.items()}
@@ -167,7 +175,8 @@ def _type_checks(fleet: Fleet) -> list[_Check]:
     return checks
 
 
-def _value_checks(fleet: Fleet) -> list[_Check]:
+def value_checks(fleet: Fleet) -> list[Check]:
+    """Return the checks of the values of a line, which follow those of its form."""
     accept, value = fleet.accept, F.col("value")
     text, time, arrived, quality = F.col("_time_text"), F.col("event_time"), F.col("arrived_at"), F.col("quality")
     not_finite = value.isNull() | (F.abs(value) == float("inf")) | F.isnan(value)
