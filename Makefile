@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-fixed bench-run golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -13,7 +13,7 @@ SET ?= FD001
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) $(JARS) ## install all packages into .venv, unless it is complete
 
@@ -70,6 +70,9 @@ format: setup ## fix and format the code with ruff
 
 bench: setup ## measure rows per second and memory by stream, next to the watermark form
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+bench-fixed: setup ## measure the fixed cost of a small batch by stream, next to bare streams that only append
+	@$(BIN)/python -m benchmarks.fixed_cost $(ARGS)
 
 bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)

@@ -61,7 +61,7 @@ def _small_slots(touched: DataFrame) -> Slots | None:
 
 
 def _large_slots(touched: DataFrame) -> Slots | None:
-    """Return the touched slots; None when there are none."""
+    """Return the touched slots; None for no rows."""
     rows = touched.localCheckpoint()
     limits = rows.agg(F.min(SLOT), F.max(SLOT), F.count(F.lit(1))).first()
     if limits is None or limits[0] is None:

@@ -16,7 +16,7 @@ from sensor_streams.incremental.slots import SLOT, Slots, slots_of
 from sensor_streams.incremental.small_rows import as_rows, fetch_small
 from sensor_streams.incremental.stream import Handles, Outcome
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
-from sensor_streams.ingest.decide import LINE, decide
+from sensor_streams.ingest.decide import LINE, decide, decide_most_directly
 from sensor_streams.ingest.ingest_tables import files_table, readings_columns, rejected_table
 from sensor_streams.ingest.landing_files import (
     DONE,
@@ -53,6 +53,11 @@ class _Batch:
     fleet: Fleet
     handles: Handles
     transaction: BatchTransaction | None
+
+    @property
+    def is_tiny(self) -> bool:
+        """True when compiling a query takes longer than reading the files."""
+        return sum(file.size for file in self.files.values()) <= _TINY
 
     def transaction_of(self, table: str) -> BatchTransaction | None:
         """Return the transaction of the write to a table."""
@@ -105,7 +110,7 @@ def _write_files(batch: _Batch, misnamed: Collection[str]) -> Outcome:
     """Read, decide and write the files of a batch; misnamed: files whose names are not UTF-8."""
     if not batch.files:
         return Outcome(rows_in=0)
-    with interpreted(batch.handles.session, when=sum(file.size for file in batch.files.values()) <= _TINY):
+    with interpreted(batch.handles.session, when=batch.is_tiny):
         return _write_lines(batch, misnamed)
 
 
@@ -178,7 +183,8 @@ def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     )
     before = rejected.select(*LINE, "reason").dropDuplicates(list(LINE))
     few = fetch_small(before)
-    return decide(
+    way = decide if batch.is_tiny else decide_most_directly
+    return way(
         parsed,
         stored.select("device_id", "sensor", "event_time", "sequence", "value", *LINE),
         before if few is None else as_rows(few, before),

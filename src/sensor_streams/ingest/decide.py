@@ -3,12 +3,51 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from sensor_streams.incremental.small_rows import as_rows, fetch_small
+
 LINE = ("source_file", "line_hash", "line_occurrence")
+# Identical lines of a file have the same values in these columns.
+_CONTENT = ("source_file", "line_hash")
 KEY = ("device_id", "sensor", "event_time", "sequence")
 
 _KEY = [f"_key_{name}" for name in KEY]
 # An event time with more digits than a table keeps: two of them may be the same microsecond.
 _FINER = r"[.,]\d{7}"
+
+
+def decide_most_directly(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFrame:
+    """Decide every line of a large batch; same input and output as `decide`, which sorts all lines.
+
+    Most lines have a key that no other line and no stored reading has, and no identical line in their file: the reason
+    of `parse` alone decides them. Only the others are compared with each other. Equal hashes of different keys do no
+    harm: these lines are compared too.
+    """
+    marked = parsed.withColumn("_key_hash", F.when(F.col("reason").isNull(), F.xxhash64(*KEY)))
+    keys = marked.where("_key_hash IS NOT NULL").select("_key_hash").unionAll(stored.select(F.xxhash64(*KEY)))
+    contested = _kept(keys.groupBy("_key_hash").count().where("count > 1").select("_key_hash"))
+    # A line that was rejected before counts as repeated.
+    lines = marked.select(*_CONTENT).unionAll(rejected.select(*_CONTENT).unionAll(rejected.select(*_CONTENT)))
+    repeated = _kept(lines.groupBy(*_CONTENT).count().where("count > 1").select(*_CONTENT))
+    alone = marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_anti")
+    compared = marked.join(contested, "_key_hash", "left_semi").unionByName(
+        marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_semi")
+    )
+    rivals = stored.withColumn("_key_hash", F.xxhash64(*KEY)).join(contested, "_key_hash", "left_semi")
+    direct = alone.withColumns(
+        {
+            "line_occurrence": F.lit(1),
+            "decision": F.when(F.col("reason").isNull(), "accepted").otherwise("rejected"),
+            "stored": F.lit(False),
+        }
+    )
+    decided = decide(compared.drop("_key_hash"), rivals.drop("_key_hash"), rejected)
+    return decided.unionByName(direct.drop("_key_hash"))
+
+
+def _kept(keys: DataFrame) -> DataFrame:
+    """Return keys on the driver if they are few, else checkpointed."""
+    few = fetch_small(keys)
+    return keys.localCheckpoint() if few is None else F.broadcast(as_rows(few, keys))
 
 
 def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFrame:
