@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.incremental.small_rows import as_rows, fetch_small
+from sensor_streams.incremental.small_rows import kept
 
 SLOT = "slot"
 # Up to this many keys of a batch are broadcast, which avoids a sort of the table.
@@ -48,22 +48,10 @@ class Slots:
 
 def slots_of(touched: DataFrame) -> Slots | None:
     """Return touched slots (key columns and `slot`, distinct); None for no rows."""
-    return _small_slots(touched) or _large_slots(touched)
-
-
-def _small_slots(touched: DataFrame) -> Slots | None:
-    """Return the touched slots, fetched to the driver; None when they are too many, or none."""
-    table = fetch_small(touched)
-    if table is None or not table.num_rows:
-        return None
-    limits = pc.min_max(table[SLOT]).as_py()
-    return Slots(as_rows(table, touched), table.num_rows, limits["min"], limits["max"], is_small=True)
-
-
-def _large_slots(touched: DataFrame) -> Slots | None:
-    """Return the touched slots; None for no rows."""
-    rows = touched.localCheckpoint()
-    limits = rows.agg(F.min(SLOT), F.max(SLOT), F.count(F.lit(1))).first()
-    if limits is None or limits[0] is None:
-        return None
-    return Slots(rows, int(limits[2]), int(limits[0]), int(limits[1]), is_small=False)
+    rows, few = kept(touched)
+    if few is not None:
+        limits = pc.min_max(few[SLOT]).as_py()
+        return Slots(rows, few.num_rows, limits["min"], limits["max"], is_small=True) if few.num_rows else None
+    figures = rows.agg(F.min(SLOT), F.max(SLOT), F.count(F.lit(1))).first()
+    assert figures is not None
+    return Slots(rows, int(figures[2]), int(figures[0]), int(figures[1]), is_small=False)

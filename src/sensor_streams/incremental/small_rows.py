@@ -13,6 +13,16 @@ def fetch_small(rows: DataFrame) -> pa.Table | None:
     return table if table.num_rows <= SMALL else None
 
 
+def kept(rows: DataFrame) -> tuple[DataFrame, pa.Table | None]:
+    """Compute rows once. Return them as a local relation, with the table, if they are few; else checkpointed.
+
+    Many rows are not computed a second time: the attempt to fetch them fills the checkpoint.
+    """
+    stored = rows.localCheckpoint(eager=False)
+    few = fetch_small(stored)
+    return (stored, None) if few is None else (as_rows(few, rows), few)
+
+
 def as_rows(table: pa.Table, like: DataFrame) -> DataFrame:
     """Return an Arrow table as a local relation with the schema and in the session of `like`."""
     return like.sparkSession.createDataFrame(table, like.schema)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.interpreted import interpreted
 from sensor_streams.incremental.regions import Region, RegionScope
-from sensor_streams.incremental.small_rows import as_rows, fetch_small, held
+from sensor_streams.incremental.small_rows import held, kept
 from sensor_streams.incremental.stream import Batch, TimeRange
 from sensor_streams.inference.alerts import definitely_closed
 
@@ -36,10 +36,8 @@ class AlertEpisodes(RegionScope):
 
         The window before the change is touched too: it was the newest window so far, which `alerts` ignores.
         """
-        first = changes.groupBy("device_id").agg(F.min("window_start").alias("first"))
-        few = fetch_small(first)
+        first, few = kept(changes.groupBy("device_id").agg(F.min("window_start").alias("first")))
         is_small = few is not None and few.num_rows <= _FEW
-        first = as_rows(few, first) if few is not None and is_small else first.localCheckpoint()
         if first.isEmpty():
             return None
         devices = F.broadcast(first)

@@ -10,7 +10,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference, same_number
 from sensor_streams.incremental.interpreted import interpreted
-from sensor_streams.incremental.small_rows import as_rows, fetch_small, held
+from sensor_streams.incremental.small_rows import held, kept
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
@@ -156,9 +156,7 @@ class AlertEventLog(ChangeFeedScope):
         episodes = rows.select(*EPISODE)
         if with_orphans:
             episodes = episodes.unionByName(self.orphans(batch))
-        touched = episodes.distinct()
-        few = fetch_small(touched)
-        touched = touched.localCheckpoint() if few is None else as_rows(few, touched)
+        touched, few = kept(episodes.distinct())
         if touched.isEmpty():
             return Outcome()
         with interpreted(tables.session, when=few is not None):

@@ -13,7 +13,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.difference import INSERT, OPERATION, UPDATE
 from sensor_streams.incremental.interpreted import interpreted
 from sensor_streams.incremental.slots import SLOT, Slots, slots_of
-from sensor_streams.incremental.small_rows import as_rows, fetch_small
+from sensor_streams.incremental.small_rows import kept
 from sensor_streams.incremental.stream import Handles, Outcome
 from sensor_streams.incremental.transactions import AlreadyCommittedError, BatchTransaction, Writes, append, apply
 from sensor_streams.ingest.decide import LINE, decide, decide_most_directly
@@ -181,13 +181,12 @@ def _decide(parsed: DataFrame, batch: _Batch) -> DataFrame:
     rejected = batch.handles.read("readings_rejected").where(
         arrival_dates(batch.files, batch.known) & F.col("source_file").isin(list(batch.files))
     )
-    before = rejected.select(*LINE, "reason").dropDuplicates(list(LINE))
-    few = fetch_small(before)
+    before, _ = kept(rejected.select(*LINE, "reason").dropDuplicates(list(LINE)))
     way = decide if batch.is_tiny else decide_most_directly
     return way(
         parsed,
         stored.select("device_id", "sensor", "event_time", "sequence", "value", *LINE),
-        before if few is None else as_rows(few, before),
+        before,
     )
 
 

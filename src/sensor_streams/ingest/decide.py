@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from sensor_streams.incremental.small_rows import as_rows, fetch_small
+from sensor_streams.incremental.small_rows import kept
 
 LINE = ("source_file", "line_hash", "line_occurrence")
 # Identical lines of a file have the same values in these columns.
@@ -24,10 +24,10 @@ def decide_most_directly(parsed: DataFrame, stored: DataFrame, rejected: DataFra
     """
     marked = parsed.withColumn("_key_hash", F.when(F.col("reason").isNull(), F.xxhash64(*KEY)))
     keys = marked.where("_key_hash IS NOT NULL").select("_key_hash").unionAll(stored.select(F.xxhash64(*KEY)))
-    contested = _kept(keys.groupBy("_key_hash").count().where("count > 1").select("_key_hash"))
+    contested = _keys(keys.groupBy("_key_hash").count().where("count > 1").select("_key_hash"))
     # A line that was rejected before counts as repeated.
     lines = marked.select(*_CONTENT).unionAll(rejected.select(*_CONTENT).unionAll(rejected.select(*_CONTENT)))
-    repeated = _kept(lines.groupBy(*_CONTENT).count().where("count > 1").select(*_CONTENT))
+    repeated = _keys(lines.groupBy(*_CONTENT).count().where("count > 1").select(*_CONTENT))
     alone = marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_anti")
     compared = marked.join(contested, "_key_hash", "left_semi").unionByName(
         marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_semi")
@@ -44,10 +44,10 @@ def decide_most_directly(parsed: DataFrame, stored: DataFrame, rejected: DataFra
     return decided.unionByName(direct.drop("_key_hash"))
 
 
-def _kept(keys: DataFrame) -> DataFrame:
-    """Return keys on the driver if they are few, else checkpointed."""
-    few = fetch_small(keys)
-    return keys.localCheckpoint() if few is None else F.broadcast(as_rows(few, keys))
+def _keys(keys: DataFrame) -> DataFrame:
+    """Return keys, computed once; a few of them are broadcast."""
+    rows, few = kept(keys)
+    return rows if few is None else F.broadcast(rows)
 
 
 def decide(parsed: DataFrame, stored: DataFrame, rejected: DataFrame) -> DataFrame:
