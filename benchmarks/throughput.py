@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +27,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.record import say, write
 from sensor_streams.failures import load_failures
 from sensor_streams.features.sensor import expected_readings
 from sensor_streams.fleet import Fleet
@@ -51,11 +53,6 @@ class Measured:
     seconds: float
     readings_per_second: float
     peak_mb: float
-
-
-def say(text: str) -> None:
-    """Print a line of progress to standard error."""
-    Console(stderr=True, highlight=False).print(f"{datetime.now(UTC):%H:%M:%S} {text}")
 
 
 class Memory:
@@ -249,9 +246,11 @@ def main() -> None:
     say("verify")
     differing = sum(check.differing for check in workspace.verify())
     ratio = sum(m.seconds for m in plain) / sum(m.seconds for m in ours if m.stream in FIRST_THREE)
+    figures: dict[str, Any] = {"readings": lines, "files": files, "differing": differing, "ratio": round(ratio, 2)}
+    figures["streams"] = [asdict(m) for m in [*ours, *plain]]
+    file = write("P1", load, figures)
     if options.json:
-        figures = {"readings": lines, "files": files, "load": load, "differing": differing, "ratio": ratio}
-        print(json.dumps({**figures, "streams": [asdict(m) for m in [*ours, *plain]]}))
+        print(json.dumps(figures))
         return
     table = Table("stream", "form", "seconds", "readings/s", "peak MB")
     for m in [*ours, *plain]:
@@ -259,7 +258,7 @@ def main() -> None:
     console = Console()
     console.print(table)
     console.print(f"{lines:,} readings in {files} files; load {load:.1f}; verify: {differing} rows differ")
-    console.print(f"streams 1 to 3, recomputed: {ratio:.2f} of the speed of the watermark version")
+    console.print(f"streams 1 to 3, recomputed: {ratio:.2f} of the speed of the watermark version; written to {file}")
 
 
 if __name__ == "__main__":
