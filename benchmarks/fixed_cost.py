@@ -15,7 +15,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,7 +70,7 @@ class Feed:
 
 
 def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
-    """Run all streams in one task; land files one by one; return the seconds of each batch that wrote rows."""
+    """Run all streams in one task; land files one by one; return the seconds of each batch."""
     seconds: dict[str, list[float]] = {}
     workers: list[Worker] = []
 
@@ -89,8 +89,8 @@ def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
 
     thread = threading.Thread(target=feeding, daemon=True)
 
-    def on_start(new: object) -> None:
-        workers[:] = list(new) if isinstance(new, list) else []
+    def on_start(new: Sequence[Worker]) -> None:
+        workers[:] = new
         thread.start()
 
     settings = home.settings.model_copy(update={"trigger": "1 s"})
@@ -104,9 +104,9 @@ def bare(home: LocalHome, folder: Path, since: dict[str, int]) -> dict[str, list
     """Append the rows that each stream wrote since a version, commit by commit; return the seconds of each batch."""
     found = {}
     for name in BY_NAME:
-        reader = home.spark.read.option("readChangeFeed", "true").option("startingVersion", since[name] + 1)
         if version(home, name) <= since[name]:
             continue
+        reader = home.spark.read.option("readChangeFeed", "true").option("startingVersion", since[name] + 1)
         changed = reader.table(home.catalog.full_name(name)).where("_change_type IN ('insert', 'update_postimage')")
         source, target = str(folder / f"{name}-source"), str(folder / f"{name}-target")
         versions = sorted(row[0] for row in changed.select("_commit_version").distinct().collect())
@@ -170,6 +170,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=4, help="files per round")
     parser.add_argument("--folder", type=Path, default=Path(".local/bench-fixed"))
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error("--rounds: at least 2, because the first one warms the JVM up")
     home, feed = prepared(options.folder, options.rounds * (options.files + 1))
     load = os.getloadavg()[0]
     both: dict[str, dict[str, list[float]]] = {"ours": {}, "bare": {}}

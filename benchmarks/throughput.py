@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -94,8 +94,8 @@ def recomputed(workspace: LocalHome, readings: int, failures: Path) -> list[Meas
     workers: list[Worker] = []
     seconds: dict[str, float] = {}
 
-    def started(new: object) -> None:
-        workers[:] = list(new) if isinstance(new, list) else []
+    def started(new: Sequence[Worker]) -> None:
+        workers[:] = new
 
     def batch(figures: BatchFigures) -> None:
         seconds[figures.stream] = seconds.get(figures.stream, 0.0) + figures.seconds
@@ -246,7 +246,7 @@ def main() -> None:
     say("verify")
     differing = sum(check.differing for check in workspace.verify())
     ratio = sum(m.seconds for m in plain) / sum(m.seconds for m in ours if m.stream in FIRST_THREE)
-    figures: dict[str, Any] = {"readings": lines, "files": files, "differing": differing, "ratio": round(ratio, 2)}
+    figures: dict[str, Any] = {"readings": lines, "files": files, "load": load, "differing": differing, "ratio": ratio}
     figures["streams"] = [asdict(m) for m in [*ours, *plain]]
     file = write("P1", load, figures)
     if options.json:
