@@ -1,6 +1,7 @@
 """Plain lines: the fast way to read a line gives the same reading as the way that knows every reason."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dev.tests.ingest.test_bad_lines import BAD, FINE, as_bytes
 from sensor_streams.fleet import Fleet, parse_fleet
 from sensor_streams.ingest.parse import parse
 from sensor_streams.ingest.plain_lines import read_plain
+from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import ARRIVAL
 from tests.rows import FIXTURES
 
@@ -124,10 +126,6 @@ def test_a_plain_line_is_recognised_and_any_other_form_is_not(spark: SparkSessio
 
 
 def test_nearly_all_lines_of_the_simulated_fleet_are_plain(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> None:
-    from datetime import UTC, datetime, timedelta
-
-    from sensor_streams_dev.simulate import Simulation, simulate
-
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     simulate(Simulation(fleet, devices=2, origin=begin), tmp_path, begin, begin + timedelta(hours=6))
     texts = [line for file in sorted(tmp_path.rglob("*.json")) for line in file.read_bytes().splitlines()]

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
+from sensor_streams.databricks import on_databricks
+
 # Spark generates and compiles Java code for each query. For a few thousand rows that takes longer than the rows do.
 # Measured on batches of 1,000 lines: 1.5 s with and 1.1 s without for `sensor_features` (see docs/performance.md).
 _SETTINGS = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-_ON_DATABRICKS = "spark.databricks.clusterUsageTags.sparkVersion"
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def interpreted(session: SparkSession, *, when: bool) -> Iterator[None]:
 
     Databricks has an engine of its own (Photon), so its settings stay as they are.
     """
-    if not when or session.conf.get(_ON_DATABRICKS, None) is not None:
+    if not when or on_databricks(session):
         yield
         return
     before = {name: str(session.conf.get(name)) for name in _SETTINGS}

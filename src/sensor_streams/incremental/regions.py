@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -15,7 +14,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference
 from sensor_streams.incremental.interpreted import interpreted
-from sensor_streams.incremental.small_rows import held
+from sensor_streams.incremental.small_rows import compute_once
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
@@ -126,8 +125,9 @@ def write_region(batch: Batch, region: Region) -> Writes:
     target, columns = batch.tables.tables[stream.name], stream.columns(batch.fleet)
     with interpreted(batch.tables.session, when=region.is_tiny):
         changes = changed_rows(batch, region)
-        write = partial(apply, is_small=region.is_small)
-        return write(target, changes, columns, stream.key, region.condition, batch.transaction)
+        return apply(
+            target, changes, columns, stream.key, region.condition, batch.transaction, is_small=region.is_small
+        )
 
 
 def changed_rows(batch: Batch, region: Region) -> DataFrame:
@@ -142,8 +142,8 @@ def changed_rows(batch: Batch, region: Region) -> DataFrame:
     sources = {table: region.source(table, tables.read(table)) for table in stream.sources}
     names = column_names(stream, fleet, stored)
     if region.is_small and stream.reads_twice:
-        stored = held(stored)
-        sources = {table: held(rows) for table, rows in sources.items()}
+        stored = compute_once(stored, is_small=True)
+        sources = {table: compute_once(rows, is_small=True) for table, rows in sources.items()}
     # A function needs rows around the region, so its result may reach beyond the region.
     computed = stream.compute(Inputs(sources, stored, fleet, batch.model, region.trim))
     columns, magnitudes = stream.columns(fleet), stream.magnitudes(fleet)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.interpreted import interpreted
 from sensor_streams.incremental.regions import Region, RegionScope
-from sensor_streams.incremental.small_rows import held, kept
+from sensor_streams.incremental.small_rows import compute_once, kept
 from sensor_streams.incremental.stream import Batch, TimeRange
 from sensor_streams.inference.alerts import definitely_closed
 
@@ -105,7 +105,7 @@ class AlertEpisodes(RegionScope):
                 .agg(F.max("window_start").alias("since"))
             )
             with interpreted(session, when=is_small and depth == _DEPTHS[0]):
-                anchors = _kept(open_pairs.join(quiet, ["device_id", "rule"], "left"), is_small)
+                anchors = compute_once(open_pairs.join(quiet, ["device_id", "rule"], "left"), is_small=is_small)
             complete = anchors if depth is None else anchors.where(F.col("since").isNotNull())
             found = complete if found is None else found.unionByName(complete)
             if depth is None or anchors.where(F.col("since").isNull()).isEmpty():
@@ -113,11 +113,7 @@ class AlertEpisodes(RegionScope):
             open_pairs = anchors.where(F.col("since").isNull()).drop("since")
         if found is None:
             return open_pairs.withColumn("since", F.lit(None).cast("timestamp"))
-        return _kept(found, is_small)
-
-
-def _kept(rows: DataFrame, is_small: bool) -> DataFrame:
-    return held(rows) if is_small else rows.localCheckpoint()
+        return compute_once(found, is_small=is_small)
 
 
 def _before(rows: DataFrame, devices: DataFrame, depth: int | None, fleet: Fleet) -> DataFrame:

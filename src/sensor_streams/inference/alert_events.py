@@ -10,7 +10,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.change_feed import ChangeFeedScope
 from sensor_streams.incremental.difference import OPERATION, difference, same_number
 from sensor_streams.incremental.interpreted import interpreted
-from sensor_streams.incremental.small_rows import held, kept
+from sensor_streams.incremental.small_rows import compute_once, kept
 from sensor_streams.incremental.stream import (
     Batch,
     Comparison,
@@ -168,7 +168,7 @@ class AlertEventLog(ChangeFeedScope):
             new = alert_events(changed, written).withColumn("recorded_at", F.current_timestamp())
             new = new.select(*[F.col(name).cast(kind).alias(name) for name, kind in columns])
             # At most two events for each episode.
-            new = new.localCheckpoint() if few is None else held(new)
+            new = compute_once(new, is_small=few is not None)
             count = new.count()
             if count:
                 append(tables.tables[stream.name], new, columns, batch.transaction)

@@ -115,6 +115,7 @@ def _write_files(batch: _Batch, misnamed: Collection[str]) -> Outcome:
 
 
 def _write_lines(batch: _Batch, misnamed: Collection[str]) -> Outcome:
+    """Do the work of `_write_files`."""
     readable = [file for name, file in batch.files.items() if name not in misnamed]
     parsed, aside = read_files(readable, batch.landing, batch.fleet, batch.handles.session)
     aside = {**aside, **dict.fromkeys(misnamed, NOT_UTF_8)}

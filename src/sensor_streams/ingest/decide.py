@@ -23,23 +23,23 @@ def decide_most_directly(parsed: DataFrame, stored: DataFrame, rejected: DataFra
     harm: these lines are compared too.
     """
     marked = parsed.withColumn("_key_hash", F.when(F.col("reason").isNull(), F.xxhash64(*KEY)))
-    keys = marked.where("_key_hash IS NOT NULL").select("_key_hash").unionAll(stored.select(F.xxhash64(*KEY)))
+    rivals = stored.withColumn("_key_hash", F.xxhash64(*KEY))
+    keys = marked.where("_key_hash IS NOT NULL").select("_key_hash").unionAll(rivals.select("_key_hash"))
     contested = _keys(keys.groupBy("_key_hash").count().where("count > 1").select("_key_hash"))
-    # A line that was rejected before counts as repeated.
-    lines = marked.select(*_CONTENT).unionAll(rejected.select(*_CONTENT).unionAll(rejected.select(*_CONTENT)))
-    repeated = _keys(lines.groupBy(*_CONTENT).count().where("count > 1").select(*_CONTENT))
-    alone = marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_anti")
+    repeated = marked.groupBy(*_CONTENT).count().where("count > 1").select(*_CONTENT)
+    known = _keys(repeated.unionAll(rejected.select(*_CONTENT)))
+    uncontested = marked.join(contested, "_key_hash", "left_anti")
     compared = marked.join(contested, "_key_hash", "left_semi").unionByName(
-        marked.join(contested, "_key_hash", "left_anti").join(repeated, list(_CONTENT), "left_semi")
+        uncontested.join(known, list(_CONTENT), "left_semi")
     )
-    rivals = stored.withColumn("_key_hash", F.xxhash64(*KEY)).join(contested, "_key_hash", "left_semi")
-    direct = alone.withColumns(
+    direct = uncontested.join(known, list(_CONTENT), "left_anti").withColumns(
         {
             "line_occurrence": F.lit(1),
             "decision": F.when(F.col("reason").isNull(), "accepted").otherwise("rejected"),
             "stored": F.lit(False),
         }
     )
+    rivals = rivals.join(contested, "_key_hash", "left_semi")
     decided = decide(compared.drop("_key_hash"), rivals.drop("_key_hash"), rejected)
     return decided.unionByName(direct.drop("_key_hash"))
 

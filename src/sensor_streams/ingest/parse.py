@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sensor_streams.fleet import Fleet
+from sensor_streams.fleet import FieldType, Fleet
 from sensor_streams.ingest import event_times as times
 
 # Half of a surrogate pair: Spark would replace it by a question mark, so two devices could become one.
@@ -28,15 +28,16 @@ OUTPUT = (
     "quality",
 )
 FIELD_PATTERNS = {"string": r"^STRING$", "double": _NUMBER, "long": r"^BIGINT$", "boolean": r"^BOOLEAN$"}
-_REQUIRED = ("device_id", "sensor", "event_time", "value")
-_TYPES = {
-    "device_id": r"^STRING$",
-    "sensor": r"^STRING$",
-    "event_time": r"^STRING$",
-    "value": _NUMBER,
-    "sequence": r"^BIGINT$",
-    "unit": r"^STRING$",
-    "quality": r"^STRING$",
+REQUIRED = ("device_id", "sensor", "event_time", "value")
+# Type of each member, as in the fleet's `fields`.
+MEMBERS: dict[str, FieldType] = {
+    "device_id": "string",
+    "sensor": "string",
+    "event_time": "string",
+    "value": "double",
+    "sequence": "long",
+    "unit": "string",
+    "quality": "string",
 }
 
 
@@ -66,7 +67,7 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
     opened = parsed.withColumn("_one_value", one_value).withColumn(
         "_kind", F.expr("schema_of_variant(try_variant_get(_json, '$[0]', 'variant'))")
     )
-    names = [*_TYPES, *fleet.fields]
+    names = [*MEMBERS, *fleet.fields]
     typed = opened.select(
         "*",
         *[
@@ -86,7 +87,7 @@ def parse(lines: DataFrame, fleet: Fleet) -> DataFrame:
         _text("device_id").alias("device_id"),
         _text("sensor").alias("sensor"),
         _text("event_time").alias("_time_text"),
-        _typed("sequence", "bigint", _TYPES["sequence"]).alias("sequence"),
+        _typed("sequence", "bigint", FIELD_PATTERNS["long"]).alias("sequence"),
         _value().alias("value"),
         _text("unit").alias("unit"),
         _text("quality").alias("quality"),
@@ -165,10 +166,10 @@ def _line_checks(fleet: Fleet) -> list[Check]:
 
 
 def _type_checks(fleet: Fleet) -> list[Check]:
-    checks = [(F.col(f"_type_{name}").isNull(), "missing_field", F.lit(name)) for name in _REQUIRED]
-    checks += [(F.col(f"_type_{name}") == "VOID", "null_field", F.lit(name)) for name in _REQUIRED]
-    patterns = _TYPES | {name: FIELD_PATTERNS[kind] for name, kind in fleet.fields.items()}
-    for name, pattern in patterns.items():
+    checks = [(F.col(f"_type_{name}").isNull(), "missing_field", F.lit(name)) for name in REQUIRED]
+    checks += [(F.col(f"_type_{name}") == "VOID", "null_field", F.lit(name)) for name in REQUIRED]
+    for name, type_name in (MEMBERS | fleet.fields).items():
+        pattern = FIELD_PATTERNS[type_name]
         kind = F.col(f"_type_{name}")
         wrong = kind.isNotNull() & (kind != "VOID") & ~kind.rlike(pattern)
         checks.append((wrong, "wrong_type", F.concat(F.lit(f"{name} is "), _short(kind))))

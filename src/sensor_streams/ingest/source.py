@@ -3,16 +3,12 @@
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
+from sensor_streams.databricks import on_databricks
 from sensor_streams.errors import InputError
 from sensor_streams.settings import Settings
 
 # Schema of the binary source, which a stream does not infer.
 _BINARY = "path string, modificationTime timestamp, length bigint, content binary"
-
-
-def on_databricks(spark: SparkSession) -> bool:
-    """Return True on a Databricks cluster."""
-    return spark.conf.get("spark.databricks.clusterUsageTags.sparkVersion", None) is not None
 
 
 def landing_files(spark: SparkSession, settings: Settings, schema_location: str) -> DataFrame:
