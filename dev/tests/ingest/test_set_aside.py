@@ -124,7 +124,7 @@ def test_a_line_that_is_too_long_for_memory_sets_its_file_aside_for_each_codec(e
     def long(file: object) -> None:
         write = file.write  # type: ignore[attr-defined]
         write(_line(1))
-        for _ in range(200):
+        for _ in range(50):
             write(bytes(MB))
         write(b"\n" + _line(2))
 
@@ -138,10 +138,10 @@ def test_a_line_that_is_too_long_for_memory_sets_its_file_aside_for_each_codec(e
         long(packed)
     with (empty.landing / "last.json").open("wb") as plain:
         plain.write(_line(3))
-        plain.truncate(200 * MB)
+        plain.truncate(50 * MB)
     with (empty.landing / "held.json").open("wb") as plain:
         plain.write(_line(4))
-        plain.truncate(40 * MB)
+        plain.truncate(10 * MB)
     for file in empty.landing.iterdir():
         os.utime(file, (ARRIVAL.timestamp(), ARRIVAL.timestamp()))
     # With several members the last bytes of the file do not give its whole size.
@@ -152,7 +152,7 @@ def test_a_line_that_is_too_long_for_memory_sets_its_file_aside_for_each_codec(e
     states = _states(empty)
     aside = {name for name, (state, _, _) in states.items() if state == "SET_ASIDE"}
     assert aside == {"plain.json", "a.json.gz", "a.json.bz2", "a.json.zst", "last.json"}
-    assert all("line 2 is longer than 64 MB" in str(states[name][2]) for name in aside)
+    assert all("line 2 is longer than 16 MB" in str(states[name][2]) for name in aside)
     assert empty.sums() == (4, 2, 2, 0)
     assert empty.reasons() == {"line_too_long": 2}
     assert empty.differing("readings") == []

@@ -18,8 +18,10 @@ from sensor_streams.ingest.long_lines import first_long_line_of
 from sensor_streams.ingest.parse import parse
 from sensor_streams.ingest.plain_lines import read_plain
 
-# Longest line that is read into memory. The reader drops a longer one, and its file is set aside.
-LONGEST_IN_MEMORY = 64 << 20
+# Longest line that is read into memory. The reader drops a longer one, and its file is set aside. Spark needs many
+# times its size: with 64 MB, a driver of 1.5 GB ran out of memory.
+LONGEST_IN_MEMORY = 16 << 20
+_SHORT = 4096  # bytes of a line that may be fetched to the driver
 _LIMIT = "mapreduce.input.linerecordreader.line.maxlength"
 _EMPTY = 14  # bytes of a bzip2 file without content; Hadoop's block formats have 4
 
@@ -135,10 +137,11 @@ def _parse_lines(lines: DataFrame, fleet: Fleet) -> DataFrame:
     """Return the parsed lines: plain ones the fast way, then the others."""
     fast = read_plain(lines, fleet).localCheckpoint()
     others = fast.where("NOT is_plain").select(F.col("raw").cast("binary"), "source_file", "arrived_at")
-    few = fetch_small(others)
+    # Lines are fetched only when they are few and short: thousands of long ones would fill the driver's memory.
+    few = fetch_small(others.withColumn("raw", F.when(F.octet_length("raw") <= _SHORT, F.col("raw"))))
     plain = fast.where("is_plain").drop("is_plain")
     if few is not None and not few.num_rows:
         return plain
-    rest = others if few is None else as_rows(few, others)
+    rest = others if few is None or few["raw"].null_count else as_rows(few, others)
     slow = parse(rest.withColumn("raw", F.col("raw").cast("string")), fleet)
     return plain.unionByName(slow.localCheckpoint())
