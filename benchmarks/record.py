@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from benchmarks.measurement import Measurement, Result
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,10 +47,20 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(name: str, load: float, figures: dict[str, Any]) -> Path:
-    """Write a measurement to `results/NAME.json` and return the path. load: of the machine, before it began."""
+def write(measurement: "Measurement", load: float, result: "Result", minutes: float) -> Path:
+    """Write a result to `results/ID.json` and return the path. load: of the machine, before it began."""
     RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{name}.json"
-    content = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(load, 2), **machine()}
-    file.write_text(json.dumps({**content, **figures}, indent=2) + "\n", encoding="utf-8")
+    file = RESULTS / f"{measurement.id}.json"
+    content = {
+        "id": measurement.id,
+        "title": measurement.title,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "minutes": round(minutes, 1),
+        "load": round(load, 2),
+        **machine(),
+        "ratios": [ratio.as_json() for ratio in result.ratios],
+        "values": {name: spread(values) for name, values in result.values.items()},
+        "figures": dict(result.figures),
+    }
+    file.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
     return file

@@ -1,0 +1,52 @@
+"""Run the measurements and write `results/ID.json` for each; `--table` prints the table of the docs from these files.
+
+    make bench                          # all, about an hour on 2 cores
+    make bench ARGS="--only P1 P4"
+    make bench ARGS="--table"
+"""
+
+import argparse
+import os
+import shutil
+import time
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.measurement import Measurement
+from benchmarks.record import say, write
+from benchmarks.results_table import table
+
+# Modules with a `MEASUREMENTS` list, in the order of the table.
+MODULES: tuple[str, ...] = ()
+
+
+def measurements() -> dict[str, Measurement]:
+    """Return all measurements by id."""
+    return {one.id: one for name in MODULES for one in import_module(f"benchmarks.{name}").MEASUREMENTS}
+
+
+def main() -> None:
+    """Measure what the options select."""
+    known = measurements()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=known, default=list(known), metavar="ID", help=", ".join(known))
+    parser.add_argument("--rounds", type=int, help="repetitions of each (default: its own number)")
+    parser.add_argument("--folder", type=Path, default=Path(".local/bench"))
+    parser.add_argument("--table", action="store_true", help="print the table from the results on file")
+    options = parser.parse_args()
+    for name in () if options.table else options.only:
+        one = known[name]
+        say(f"{one.id}: {one.title} (about {one.minutes} min)")
+        folder = options.folder.absolute() / one.id
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        load, begin = os.getloadavg()[0], time.monotonic()
+        result = one.run(folder, options.rounds or one.rounds)
+        shutil.rmtree(folder, ignore_errors=True)
+        minutes = (time.monotonic() - begin) / 60
+        say(f"{one.id}: {minutes:.1f} min, written to {write(one, load, result, minutes)}")
+    print(table(list(known.values())))
+
+
+if __name__ == "__main__":
+    main()
