@@ -1,8 +1,8 @@
 """Run the measurements and write `results/ID.json` for each; `--table` prints the table of the docs from these files.
 
-    make bench                          # all, about an hour on 2 cores
-    make bench ARGS="--only P1 P4"
-    make bench ARGS="--table"
+make bench                          # all, about an hour on 2 cores
+make bench ARGS="--only P1 P4"
+make bench ARGS="--table"
 """
 
 import argparse
