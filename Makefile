@@ -30,10 +30,10 @@ $(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable dev
 	@touch $@
 
-# The first start of Spark fetches Delta's jars into a cache.
+# The first start of Spark fetches Delta's jars into a cache, and writes the file with which Java starts faster.
 $(JARS): $(STAMP)
 	@echo "fetching Delta's jars"
-	@$(BIN)/sensor-streams doctor --quiet
+	@$(BIN)/sensor-streams doctor --quiet --faster-starts
 	@touch $@
 
 demo: setup ## simulate a fleet, train, run all eight streams, verify (INPUT=folder SENSORS=file: your own data)

@@ -13,6 +13,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from dabs_lab.class_archive import archive_option
 from dabs_lab.errors import MachineError
 from dabs_lab.machine_checks import check_names, check_spark_home, check_user, names_in_utf_8
 
@@ -101,7 +102,7 @@ def local_session(
         log_file.parent.mkdir(parents=True, exist_ok=True)
         # A URI contains no space, quote or comma, whatever the name of the folder.
         java_options = f"-Dlog4j2.configurationFile={write_log_settings(log_file).as_uri()} {java_options}"
-    conf["spark.driver.extraJavaOptions"] = f"{JAVA_OPTIONS} {java_options}".strip()
+    conf["spark.driver.extraJavaOptions"] = f"{JAVA_OPTIONS} {archive_option()} {java_options}".strip()
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
     before = log_file.stat().st_size if log_file is not None and log_file.exists() else 0

@@ -15,6 +15,7 @@ from typing import Any
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 from py4j.protocol import Py4JError, Py4JNetworkError
 
+from dabs_lab.class_archive import archive_option
 from dabs_lab.errors import MachineError
 from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS, escape_property, last_error_line, write_log_settings
 from dabs_lab.runner.local_config import ClusterSizes
@@ -139,7 +140,8 @@ class Driver:
     def _settings(self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path) -> Path:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         options = (
-            f"{JAVA_OPTIONS} -Dlog4j2.configurationFile={write_log_settings(self.log_file).as_uri()} "
+            f"{JAVA_OPTIONS} {archive_option()} "
+            f"-Dlog4j2.configurationFile={write_log_settings(self.log_file).as_uri()} "
             # A stream that does not stop must not keep the JVM alive.
             f"-Dspark.shutdown.timeout={_HOOK_SECONDS}s"
         )
