@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dabs_lab.local_spark import local_session
 from sensor_streams.fleet import Fleet, load_fleet
+from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.runtime.progress import json_lines_to
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import QUICK, Plant
@@ -40,10 +41,22 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Planning takes most of the time and uses one core: two test processes with a core each are faster.
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
+        # A test has few rows. Tests of large batches use the fixture `compiled`, processes compile as deployed ones do.
+        settings=INTERPRETED,
         java_options=QUICK,
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Run the queries of a test module by generated code, as large batches do."""
+    for name in INTERPRETED:
+        spark.conf.unset(name)
+    yield
+    for name, value in INTERPRETED.items():
+        spark.conf.set(name, value)
 
 
 @pytest.fixture(scope="session")

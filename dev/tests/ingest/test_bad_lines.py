@@ -17,6 +17,8 @@ from pyspark.sql import functions as F
 from sensor_streams.fleet import Fleet
 from sensor_streams.ingest.parse import parse
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
 GOOD = '{"device_id": "pump-1", "sensor": "power", "event_time": "2026-01-01T00:00:00Z", "value": 5}'
 

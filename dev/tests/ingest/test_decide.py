@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 
 from sensor_streams.ingest.decide import LINE, decide, decide_most_directly
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 PARSED = (
     "raw string, source_file string, arrived_at timestamp, line_hash bigint, device_id string, sensor string, "

@@ -18,6 +18,8 @@ from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import ARRIVAL
 from tests.rows import FIXTURES
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 NUMBERS = st.one_of(
     st.integers(-(10**19), 10**19).map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),

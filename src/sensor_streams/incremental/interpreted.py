@@ -9,7 +9,7 @@ from sensor_streams.databricks import on_databricks
 
 # Spark generates and compiles Java code for each query. For a few thousand rows that takes longer than the rows do.
 # Measured on batches of 1,000 lines: 1.5 s with and 1.1 s without for `sensor_features` (see docs/performance.md).
-_SETTINGS = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def interpreted(session: SparkSession, *, when: bool) -> Iterator[None]:
     if not when or on_databricks(session):
         yield
         return
-    before = {name: str(session.conf.get(name)) for name in _SETTINGS}
-    for name, value in _SETTINGS.items():
+    before = {name: str(session.conf.get(name)) for name in INTERPRETED}
+    for name, value in INTERPRETED.items():
         session.conf.set(name, value)
     try:
         yield
