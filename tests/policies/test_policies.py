@@ -14,7 +14,8 @@ from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import load_settings
 from sensor_streams.streams import BY_NAME
-from sensor_streams_dev.policies.job_files import SHAPES, broken_policies
+from sensor_streams_dev.policies.job_files import broken_policies
+from sensor_streams_dev.policies.job_shapes import SHAPES
 from sensor_streams_dev.policies.stream_tasks import tasks as stream_tasks
 from tests.policies.golden import FOLDER, GIVEN, ROOT, TARGETS, copy_bundle, read, text
 
