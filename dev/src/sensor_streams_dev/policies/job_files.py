@@ -29,7 +29,7 @@ def broken_policies(bundle: Bundle) -> list[str]:
     Checks the jobs of the bundle's target that run this project's wheel, and no other jobs. `bundle validate` accepts
     all of these mistakes, because each value has a valid type.
     """
-    jobs = project_jobs(bundle.written.get("jobs") or {})
+    jobs = project_jobs(bundle.resources_without_nulls.get("jobs") or {})
     if not jobs:
         return []
     missing = [shape for shape in SHAPES if shape not in jobs]
