@@ -387,6 +387,15 @@ def test_policies_ignore_a_foreign_task_in_a_job_with_streams(copied: Path) -> N
     assert any("package_name is 'sensor-streams'" in line for line in broken_policies(given(copied, "dev")))
 
 
+def test_a_job_with_a_reference_in_place_of_its_tasks_is_reported_as_not_checked(copied: Path) -> None:
+    job = "resources: {jobs: {other: {name: other, tasks: '${resources.jobs.single_task.tasks}'}}}\n"
+    (copied / "resources/other.job.yml").write_text(job, "utf-8")
+    assert broken_policies(given(copied, "prod")) == [
+        "resources/other.job.yml:1: job other is not checked: resources.jobs.other.tasks: expected sequence, found "
+        "${resources.jobs.single_task.tasks}"
+    ]
+
+
 def test_a_bundle_without_streams_breaks_no_policy(tmp_path: Path) -> None:
     (tmp_path / "databricks.yml").write_text("bundle: {name: other}\nresources:\n  jobs:\n    a: {name: a}\n", "utf-8")
     assert broken_policies(load_bundle(tmp_path, environment={})) == []

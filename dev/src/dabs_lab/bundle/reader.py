@@ -20,7 +20,7 @@ from dabs_lab.bundle.artifacts import complete_artifacts
 from dabs_lab.bundle.bundle_files import choose_target, read_files
 from dabs_lab.bundle.file_contents import read_contents
 from dabs_lab.bundle.git_details import set_git
-from dabs_lab.bundle.job_models import job_models
+from dabs_lab.bundle.job_models import job_models, malformed_jobs
 from dabs_lab.bundle.merging import merge_grants, merge_job_parts, merge_target
 from dabs_lab.bundle.permissions import set_permissions
 from dabs_lab.bundle.problems import BundleError, Path, Position, Problem, Report, path_text, refuse
@@ -94,6 +94,11 @@ class Bundle:
         """Return the jobs as models. Raises BundleError, with file and line, for jobs that do not fit the models."""
         return job_models(self._root)
 
+    @cached_property
+    def malformed_jobs(self) -> dict[str, Problem]:
+        """Return by key a problem of each job in which a reference remains in place of a mapping or a list."""
+        return malformed_jobs(self._root)
+
     def position(self, path: Path) -> Position:
         """Return the position of a value of `resources`, such as ("jobs", "j", "tasks", 0, "max_retries").
 
@@ -156,6 +161,7 @@ def _load(
     root = modes.set_presets(root)
     declared = {path[1:] for path, _ in root.find(("resources", ANY_KEY, ANY_KEY))}
     root = paths.normalise_paths(resolve(root, warnings.append, resources=True))
+    checks.check_resources(root)
     referenced, root = _take_out_referenced(root, declared)
     root = read_contents(paths.expand_pipeline_globs(root, folder), folder)
     root = _complete_resources(root, user, environment.get("DATABRICKS_CLUSTER_ID", ""), warnings.append)

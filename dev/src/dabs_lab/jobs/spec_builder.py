@@ -56,6 +56,8 @@ def job_spec(bundle: Bundle, key: str) -> JobSpec:
     if unknown:
         remedy = "give a variable its value with --var, or write the value"
         raise BundleError([replace(one, path=f"resources.{one.path}", remedy=remedy) for one in unknown])
+    if key in bundle.malformed_jobs:
+        raise BundleError([bundle.malformed_jobs[key]])
     # The typed models reject unknown fields, enum values and wrong numbers.
     _ = bundle.jobs[key]
     return _Builder(bundle, key).build()

@@ -144,7 +144,7 @@ def _places(bundle: Bundle) -> list[_Place]:
 
 
 def _stream_tasks(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any], Path, Mapping[str, Any]]]:
-    for key, job in project_jobs(bundle.resources_without_nulls.get("jobs") or {}).items():
+    for key, job in project_jobs(bundle).items():
         for path, task in tasks(job):
             if (task.get("python_wheel_task") or {}).get("package_name") == PACKAGE:
                 yield key, job, path, task
