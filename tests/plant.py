@@ -270,7 +270,8 @@ class Plant:
         names = ("lines", "accepted", "rejected", "duplicates")
         row = self.read("ingested_files").agg(*[F.sum(n) for n in names]).first()
         assert row is not None
-        return tuple(int(v or 0) for v in row)
+        lines, accepted, rejected, duplicates = (int(value or 0) for value in row)
+        return lines, accepted, rejected, duplicates
 
     def reasons(self) -> dict[str, int]:
         """Return reason → number of rejected lines."""

@@ -104,8 +104,8 @@ def test_the_order_of_readings_changes_nothing_even_with_a_large_offset(spark: S
     assert not one.select("deviation").exceptAll(other.select("deviation")).isEmpty(), "the last bits do differ"
     assert difference(one, other, columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
     stream = BY_NAME["device_features"]
-    wide = [device_features(side.orderBy(order), fleet) for side, order in ((one, "mean"), (other, "slope"))]
-    assert difference(*wide, stream.columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
+    by_mean, by_slope = device_features(one.orderBy("mean"), fleet), device_features(other.orderBy("slope"), fleet)
+    assert difference(by_mean, by_slope, stream.columns(fleet), stream.key, stream.magnitudes(fleet)).isEmpty()
 
 
 def test_readings_are_aggregated_by_hash_without_a_sort(delta: Table, fleet: Fleet) -> None:

@@ -38,7 +38,8 @@ def test_the_input_hash_changes_only_with_a_value_that_models_can_read(spark: Sp
 
 def test_only_rows_with_changed_features_are_scored_again(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> None:
     stream = BY_NAME["anomaly_scores"]
-    assert stream.compute is not None
+    compute = stream.compute
+    assert compute is not None
     columns = BY_NAME["device_features"].columns(fleet)
 
     def features(pump: int) -> DataFrame:
@@ -50,7 +51,7 @@ def test_only_rows_with_changed_features_are_scored_again(spark: SparkSession, f
 
     def scores(pump: int, number: str, stored: DataFrame) -> DataFrame:
         model = anomaly_model(spark, tmp_path, number, "pump")
-        return stream.compute(Inputs({"device_features": features(pump)}, stored, fleet, model))
+        return compute(Inputs({"device_features": features(pump)}, stored, fleet, model))
 
     schema = ", ".join(f"{name} {kind}" for name, kind in stream.columns(fleet))
     first = scores(2, "1", spark.createDataFrame([], schema)).localCheckpoint()

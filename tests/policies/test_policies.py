@@ -14,7 +14,8 @@ from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import load_settings
 from sensor_streams.streams import BY_NAME
-from sensor_streams_dev.policies.job_files import SHAPES, broken_policies
+from sensor_streams_dev.policies.job_files import broken_policies
+from sensor_streams_dev.policies.job_shapes import SHAPES
 from sensor_streams_dev.policies.stream_tasks import tasks as stream_tasks
 from tests.policies.golden import FOLDER, GIVEN, ROOT, TARGETS, copy_bundle, read, text
 
@@ -384,6 +385,15 @@ def test_policies_ignore_a_foreign_task_in_a_job_with_streams(copied: Path) -> N
     assert broken_policies(given(copied, "dev")) == []
     edit(copied, SHARED, "package_name: sensor_streams", "package_name: sensor-streams")
     assert any("package_name is 'sensor-streams'" in line for line in broken_policies(given(copied, "dev")))
+
+
+def test_a_job_with_a_reference_in_place_of_its_tasks_is_reported_as_not_checked(copied: Path) -> None:
+    job = "resources: {jobs: {other: {name: other, tasks: '${resources.jobs.single_task.tasks}'}}}\n"
+    (copied / "resources/other.job.yml").write_text(job, "utf-8")
+    assert broken_policies(given(copied, "prod")) == [
+        "resources/other.job.yml:1: job other is not checked: resources.jobs.other.tasks: expected sequence, found "
+        "${resources.jobs.single_task.tasks}"
+    ]
 
 
 def test_a_bundle_without_streams_breaks_no_policy(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensor_streams.preflight.task_gate import refuse_on_findings
-from sensor_streams.runtime import worker
+from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import run_task
 from sensor_streams.streams import STREAMS
 from tests.plant import Plant, all_names, reading
@@ -73,7 +73,7 @@ def test_a_lost_checkpoint_changes_no_table(running: Plant) -> None:
 def test_catalog_look_ups_happen_at_start_and_not_in_each_batch(plant: Plant) -> None:
     seen: list[int] = []
 
-    def forget(figures: worker.BatchFigures) -> None:
+    def forget(figures: BatchFigures) -> None:
         # After the first batch every look-up in the catalog fails.
         seen.append(figures.batch_id)
         for table in ("readings", "sensor_features"):

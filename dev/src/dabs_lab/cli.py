@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from dabs_lab.errors import DabsLabError
-from dabs_lab.runner import options
-from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
+from dabs_lab.runner.local_config import absolute, load_local
+from dabs_lab.runner.options import RunOptions, pairs, with_run_options
 from dabs_lab.runner.start import run_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -22,30 +22,21 @@ def _commands() -> None:
 
 
 @app.command()
+@with_run_options(after="home")
 def run(
-    job: options.Job,
-    target: options.Target = None,
-    lasting: options.Lasting = None,
-    until: options.Until = None,
-    live: options.Live = False,
-    var: options.Variables = None,
-    param: options.Parameters = None,
-    as_json: options.AsJson = False,
-    resolved: options.Resolved = None,
-    home: options.Home = None,
+    options: RunOptions,
     volume: Annotated[list[str] | None, typer.Option(help="folder of a volume: name=folder")] = None,
-    local: options.Local = LOCAL_FILE,
 ) -> None:
     """Run a job of the bundle in this folder: one JVM for each cluster, one Python process for each task.
 
     Exit code: 0 success, 1 the job failed, 2 wrong use, 3 a problem of the machine, 130 interrupted.
     """
-    config = load_local(local)
-    if home is not None:
-        config = config.under(absolute(home))
-    for name, folder in options.pairs(volume, "--volume").items():
+    config = load_local(options.local)
+    if options.home is not None:
+        config = config.under(absolute(options.home))
+    for name, folder in pairs(volume, "--volume").items():
         config = config.with_volume(name, absolute(Path(folder)))
-    raise typer.Exit(run_with(config, job, target, lasting, until, live, var, param, as_json, resolved))
+    raise typer.Exit(run_with(config, options))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dabs_lab.runner import options
-from dabs_lab.runner.local_config import LOCAL_FILE, absolute, load_local
+from dabs_lab.runner.local_config import absolute, load_local
+from dabs_lab.runner.options import RunOptions, with_run_options
 from dabs_lab.runner.start import run_with
 from sensor_streams.errors import ConfigurationError
 from sensor_streams_dev.homes import chosen_home
@@ -16,30 +16,21 @@ if TYPE_CHECKING:
     from dabs_lab.bundle import Bundle
 
 
+@with_run_options(after="target")
 def run(
-    job: options.Job,
-    target: options.Target = None,
+    options: RunOptions,
     folder: Annotated[Path | None, typer.Option("--input", help="folder of your own readings")] = None,
-    lasting: options.Lasting = None,
-    until: options.Until = None,
-    live: options.Live = False,
-    var: options.Variables = None,
-    param: options.Parameters = None,
-    as_json: options.AsJson = False,
-    resolved: options.Resolved = None,
-    home: options.Home = None,
-    local: options.Local = LOCAL_FILE,
 ) -> None:
     """Run a job of the bundle here with real Spark: one JVM per cluster, one Python process per task.
 
     Exit code: 0 success, 1 the job failed, 2 wrong usage, 3 problem of the machine, 130 interrupted.
     """
-    config = chosen_home(load_local(local), home, folder)
+    config = chosen_home(load_local(options.local), options.home, folder)
     if folder is not None:
         if not folder.is_dir():
             raise ConfigurationError(f"--input {folder} is not a folder")
         config = config.with_volume("landing", absolute(folder))
-    raise typer.Exit(run_with(config, job, target, lasting, until, live, var, param, as_json, resolved, _policies))
+    raise typer.Exit(run_with(config, options, _policies))
 
 
 def _policies(bundle: "Bundle") -> Sequence[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from databricks.bundles.jobs import Task
 
 from dabs_lab.bundle import BundleError, Position, load_bundle
 
@@ -24,9 +25,9 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def refusal(folder: Path, target: str | None = None, **options: bool) -> str:
+def refusal(folder: Path, target: str | None = None, *, strict: bool = False) -> str:
     with pytest.raises(BundleError) as raised:
-        load_bundle(folder, target, environment={}, **options)
+        load_bundle(folder, target, environment={}, strict=strict)
     assert raised.value.exit_code == 2
     return str(raised.value)
 
@@ -131,8 +132,10 @@ def test_the_job_models_report_file_and_line_of_an_invalid_enum_value(write: Wri
 
 
 def test_jobs_are_parsed_into_typed_models() -> None:
-    job = load_bundle(CASES / "04-target-merge", "over", environment={}).jobs["j"]
-    assert [(task.task_key, task.max_retries) for task in job.tasks] == [("a", 3), ("b", 5), ("c", None)]
+    tasks = load_bundle(CASES / "04-target-merge", "over", environment={}).jobs["j"].tasks
+    assert isinstance(tasks, list)
+    typed = [task for task in tasks if isinstance(task, Task)]
+    assert [(task.task_key, task.max_retries) for task in typed] == [("a", 3), ("b", 5), ("c", None)]
 
 
 def test_strict_makes_a_warning_an_error(write: Write) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -30,10 +31,10 @@ def _erased(plant: Plant) -> Erased:
 
 
 def _differing(plant: Plant) -> list[str]:
-    def none(kind: str, version: str) -> object:
+    def none(kind: str, version: str) -> NoReturn:
         raise AssertionError(kind, version)
 
-    checks = verify(plant.catalog, plant.fleet, none, only=["readings"], landing=str(plant.landing))  # type: ignore[arg-type]
+    checks = verify(plant.catalog, plant.fleet, none, only=["readings"], landing=str(plant.landing))
     return [f"{check.table}: {check.examples}" for check in checks if check.differing]
 
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import shutil
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.plant import ARRIVAL, Plant, reading
 
 FEATURES = ("readings", "sensor_features", "device_features", "device_sessions")
 MINE = Erasure("pump-2")
+DECOMPRESS: Mapping[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 
 
 def lines_of(device: str, hours: range = range(2)) -> list[str]:
@@ -44,9 +46,8 @@ def left_of(plant: Plant, device: str = "pump-2") -> dict[str, int]:
     tables["readings_rejected"] = plant.count("readings_rejected", f"raw LIKE '%{device}\"%'")
     for file in [*(plant.folder / "landing").rglob("*"), *(plant.folder / "archive").rglob("*")]:
         if file.is_file():
-            opened = {".gz": gzip.open, ".bz2": bz2.open}.get(file.suffix, open)
-            with opened(file, "rb") as text:
-                tables[file.name] = text.read().count(f'"{device}"'.encode())
+            content = DECOMPRESS.get(file.suffix, bytes)(file.read_bytes())
+            tables[file.name] = content.count(f'"{device}"'.encode())
     return {name: count for name, count in tables.items() if count}
 
 

@@ -43,11 +43,11 @@ def test_rows_are_equal_if_only_the_last_bits_of_their_numbers_differ(spark: Spa
     cases = SAME | OTHER
     extra = [f"e{n}" for n in range(wide)]
     columns = [*COLUMNS, *((name, "double") for name in extra)]
-    sides = [
+    one, other = (
         frame(spark, "\n".join([HEAD, *(f"{name}|{case[side]}" for name, case in cases.items())])).select(
             "*", *[F.lit(float(n)).alias(name) for n, name in enumerate(extra)]
         )
         for side in (0, 1)
-    ]
-    found = {row["id"] for row in difference(*sides, columns, ["id"], MAGNITUDES).collect()}
+    )
+    found = {row["id"] for row in difference(one, other, columns, ["id"], MAGNITUDES).collect()}
     assert found == set(OTHER)

@@ -139,7 +139,8 @@ def broken(rows: pd.DataFrame) -> pd.DataFrame:
 def missing_package(rows: pd.DataFrame) -> pd.DataFrame:
     import package_that_nobody_has  # type: ignore[import-not-found]
 
-    return package_that_nobody_has
+    scores: pd.DataFrame = package_that_nobody_has.scores(rows)
+    return scores
 
 
 class Unloadable(Custom):

@@ -3,6 +3,7 @@
 import logging
 import os
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -36,10 +37,10 @@ def changed(plant: Plant) -> Plant:
 def _verify(plant: Plant) -> list[str]:
     from sensor_streams.verify import verify
 
-    def no_model(kind: str, version: str) -> object:
+    def no_model(kind: str, version: str) -> NoReturn:
         raise AssertionError(kind, version)
 
-    checks = verify(plant.catalog, plant.fleet, no_model, only=["readings"], landing=str(plant.landing))  # type: ignore[arg-type]
+    checks = verify(plant.catalog, plant.fleet, no_model, only=["readings"], landing=str(plant.landing))
     return [*checks[0].examples] if checks[0].differing else []
 
 

@@ -6,9 +6,10 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -104,8 +105,8 @@ def test_files_with_names_that_java_cannot_open_are_set_aside(empty: Plant) -> N
     for minute, name in enumerate(odd):
         empty.land_bytes(name, _line(minute))
     empty.land_bytes("2026-11-20T12:00:00Z.json", _line(30))
-    for name in (b"K\xfchler.json", b"empt\xfc.json"):
-        (empty.landing / os.fsdecode(name)).write_bytes(_line(31) if name.startswith(b"K") else b"")
+    for raw_name, content in ((b"K\xfchler.json", _line(31)), (b"empt\xfc.json", b"")):
+        (empty.landing / os.fsdecode(raw_name)).write_bytes(content)
     empty.run("readings")
     states = _states(empty)
     assert {name for name, (state, _, _) in states.items() if state == "DONE"} == set(odd)
@@ -121,21 +122,20 @@ def test_files_with_names_that_java_cannot_open_are_set_aside(empty: Plant) -> N
 
 @pytest.mark.slow
 def test_a_line_that_is_too_long_for_memory_sets_its_file_aside_for_each_codec(empty: Plant) -> None:
-    def long(file: object) -> None:
-        write = file.write  # type: ignore[attr-defined]
+    def long(write: Callable[[bytes], object]) -> None:
         write(_line(1))
         for _ in range(50):
             write(bytes(MB))
         write(b"\n" + _line(2))
 
     with (empty.landing / "plain.json").open("wb") as plain:
-        long(plain)
-    with gzip.open(empty.landing / "a.json.gz", "wb", 1) as packed:
-        long(packed)
-    with bz2.open(empty.landing / "a.json.bz2", "wb", 1) as packed:
-        long(packed)
-    with pa.CompressedOutputStream(str(empty.landing / "a.json.zst"), "zstd") as packed:
-        long(packed)
+        long(plain.write)
+    with gzip.open(empty.landing / "a.json.gz", "wb", 1) as by_gzip:
+        long(by_gzip.write)
+    with bz2.open(empty.landing / "a.json.bz2", "wb", 1) as by_bzip2:
+        long(by_bzip2.write)
+    with pa.CompressedOutputStream(str(empty.landing / "a.json.zst"), "zstd") as by_zstd:
+        long(by_zstd.write)
     with (empty.landing / "last.json").open("wb") as plain:
         plain.write(_line(3))
         plain.truncate(50 * MB)

@@ -134,7 +134,7 @@ def fill(double: Double, expected: Expected, root: str = "s3://bucket/tables") -
     }
 
     def add(kind: str, path: str, full_name: str, record: Mapping[str, Any]) -> None:
-        double.records[f"{UNITY}/{path}/{full_name}"] = {"full_name": full_name, "owner": "platform"} | record
+        double.records[f"{UNITY}/{path}/{full_name}"] = {"full_name": full_name, "owner": "platform", **record}
         double.grants[kind, full_name] = {PRINCIPAL: list(held[kind])}
 
     schema = f"{expected.catalog}.{expected.schema}"
@@ -156,7 +156,7 @@ def fill(double: Double, expected: Expected, root: str = "s3://bucket/tables") -
     double.lists[f"{UNITY}/credentials"] = ("credentials", [{"name": "keys"}])
 
 
-def external(name: str, location: str, **more: Any) -> Mapping[str, Any]:
+def external(name: str, location: str, **more: Any) -> dict[str, Any]:
     """Return the record of an external table."""
     return {
         "full_name": name,

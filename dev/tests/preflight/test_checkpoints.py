@@ -37,6 +37,12 @@ def more_batches(folder: Path) -> None:
             shutil.copy(folder / log / "1", folder / log / str(batch))
 
 
+def gap(folder: Path, file: str) -> None:
+    """Add two batches and delete a file of the third one."""
+    more_batches(folder)
+    (folder / file).unlink()
+
+
 BREAKS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "the query's id is gone": ("checkpoint.missing", lambda c: (c / "metadata").unlink()),
     "the query's id is cut short": ("checkpoint.half-written", lambda c: cut(c / "metadata")),
@@ -47,8 +53,8 @@ BREAKS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "the binding is cut short": ("checkpoint.unbound", lambda c: cut(c.parent / "binding.json")),
     "offsets of an ended batch are gone": ("checkpoint.gap", lambda c: (c / "offsets/1").unlink()),
     "all commits are gone": ("checkpoint.gap", lambda c: shutil.rmtree(c / "commits")),
-    "a commit in between is gone": ("checkpoint.gap", lambda c: (more_batches(c), (c / "commits/2").unlink())),
-    "offsets in between are gone": ("checkpoint.gap", lambda c: (more_batches(c), (c / "offsets/1").unlink())),
+    "a commit in between is gone": ("checkpoint.gap", lambda c: gap(c, "commits/2")),
+    "offsets in between are gone": ("checkpoint.gap", lambda c: gap(c, "offsets/1")),
     "another target's": (
         "checkpoint.other-stream",
         lambda c: (c.parent / "binding.json").write_text(

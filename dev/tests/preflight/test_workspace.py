@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from werkzeug import Request, Response
@@ -33,8 +34,8 @@ EXPECTED = expected_of()
 SMALL = expected_of([BY_NAME["anomaly_scores"]])
 
 
-def gather(expected: Expected, **how: object) -> RegisteredObjects:
-    return WorkspaceQuery(timeouts=Timeouts(10, 20), **how).gather(expected)  # type: ignore[arg-type]
+def gather(expected: Expected, *, profile: str | None = None, probe_write: bool = False) -> RegisteredObjects:
+    return WorkspaceQuery(profile, Timeouts(10, 20), probe_write).gather(expected)
 
 
 def judged(expected: Expected, registered: RegisteredObjects) -> tuple[list[Finding], list[Unchecked]]:
@@ -337,6 +338,10 @@ def _drip(double: Double) -> Iterator[bytes]:
         yield b" "
 
 
+def rights_in(kind: str, name: str, registered: RegisteredObjects) -> object:
+    return registered.facts.rights[kind, name]
+
+
 PERMISSIONS = f"{UNITY}/effective-permissions"
 # Request → fact that is unknown without its answer.
 QUERIES: Mapping[str, Callable[[RegisteredObjects], object]] = {
@@ -348,7 +353,7 @@ QUERIES: Mapping[str, Callable[[RegisteredObjects], object]] = {
     f"{UNITY}/credentials": lambda registered: registered.facts.credentials,
     f"{UNITY}/tables": lambda registered: registered.others,
     **{
-        f"{PERMISSIONS}/{kind}/{name}": lambda registered, kind=kind, name=name: registered.facts.rights[kind, name]  # type: ignore[misc]
+        f"{PERMISSIONS}/{kind}/{name}": partial(rights_in, kind, name)
         for kind, name in (
             ("catalog", "plant"),
             ("schema", "plant.live"),
@@ -362,10 +367,7 @@ QUERIES: Mapping[str, Callable[[RegisteredObjects], object]] = {
 
 
 def break_answers(double: Double, chosen: Mapping[str, Callable[[Double, Request], Response]]) -> None:
-    double.faults = {
-        path: lambda request, fault=fault: fault(double, request)  # type: ignore[misc]
-        for path, fault in chosen.items()
-    }
+    double.faults = {path: partial(fault, double) for path, fault in chosen.items()}
 
 
 def test_200_random_faults_are_neither_healthy_nor_a_traceback(double: Double) -> None:

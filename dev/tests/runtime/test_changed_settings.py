@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -12,6 +13,7 @@ from sensor_streams.checkpoint import settings_record as changes
 from sensor_streams.checkpoint.settings_record import Records, check_features, record_training, refuse_changes
 from sensor_streams.errors import FleetChangedError
 from sensor_streams.fleet import Fleet, parse_fleet
+from sensor_streams.incremental.transactions import Writes
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.rebuild import Rebuilt, rebuild_changed
 from sensor_streams.streams import streams_of
@@ -234,7 +236,8 @@ def test_without_a_record_streams_start_unless_rows_contradict_the_settings(plan
         "  pump:|  fan:": "device_types",
     }.items():
         forget()
-        change(plant, tuple(name.split("|")))  # type: ignore[arg-type]
+        old, new = name.split("|")
+        change(plant, (old, new))
         assert expected in refusal(plant, "feature_extraction"), name
     forget()
     refused(plant, "feature_extraction")
@@ -253,10 +256,10 @@ def test_a_killed_rebuild_must_be_repeated_before_a_stream_starts(
     change(plant, ("power: {unit: kW, range: [0, 200], period: 20 s", "power: {period: 30 s"))
     real, turns = rebuild_module._rebuild, iter(range(9))
 
-    def killed(*given: object, **named: object) -> object:
+    def killed(*given: Any) -> Writes:
         if next(turns) == 1:
             raise KeyboardInterrupt
-        return real(*given, **named)  # type: ignore[arg-type]
+        return real(*given)
 
     monkeypatch.setattr(rebuild_module, "_rebuild", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -16,6 +16,7 @@ from sensor_streams.errors import ModelError, StreamFailedError
 from sensor_streams.incremental.regions import RegionScope
 from sensor_streams.incremental.stream import Batch, ModelKind, Outcome
 from sensor_streams.ingest import landing_scope
+from sensor_streams.ingest.batch import ingest_batch
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.runtime.supervisor import Supervisor
@@ -83,7 +84,6 @@ def test_a_query_that_ends_without_an_error_is_a_failure_in_a_continuous_run(pla
 def test_a_batch_that_hangs_is_a_failure_and_a_wait_for_the_trigger_is_not(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, stops: list[float]
 ) -> None:
-    real = landing_scope.ingest_batch
     hung: list[float] = []
     let_go = threading.Event()
 
@@ -91,7 +91,7 @@ def test_a_batch_that_hangs_is_a_failure_and_a_wait_for_the_trigger_is_not(
         if batch == 2:
             hung.append(time.monotonic())
             let_go.wait(60)
-        return real(rows, landing, batch, *rest)
+        return ingest_batch(rows, landing, batch, *rest)
 
     monkeypatch.setattr(landing_scope, "ingest_batch", hanging)
     files: Iterator[int] = iter(range(2, 10))
@@ -171,4 +171,5 @@ def test_a_failure_names_the_innermost_cause(spark: SparkSession) -> None:
     assert python == "stream s, batch 3: ValueError: the true cause"
     sql = described(lambda: spark.sql("SELECT 1 / 0").collect())
     assert sql.startswith("stream s, batch 3: DIVIDE_BY_ZERO: [DIVIDE_BY_ZERO] Division by zero")
-    assert described(lambda: {}["x"]) == "stream s, batch 3: KeyError: 'x'"
+    empty: dict[str, int] = {}
+    assert described(lambda: empty["x"]) == "stream s, batch 3: KeyError: 'x'"

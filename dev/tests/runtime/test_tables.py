@@ -287,7 +287,7 @@ def test_retention_texts_are_read_as_delta_reads_them() -> None:
 @pytest.mark.parametrize(("catalog", "schema"), [("acme-prod", "dev_joé_x"), ("3rd`", "a-b"), ("über", "s")])
 def test_spark_reads_the_names_that_unity_catalog_accepts_unchanged(plant: Plant, catalog: str, schema: str) -> None:
     name = Catalog(plant.spark, catalog, schema).full_name("readings")
-    parser: Any = plant.spark._jsparkSession.sessionState().sqlParser()  # type: ignore[operator]
+    parser: Any = plant.spark._jsparkSession.sessionState().sqlParser()
     parts = parser.parseMultipartIdentifier(name)
     assert [parts.apply(at) for at in range(parts.size())] == [catalog, schema, "readings"]
     parts = parser.parseMultipartIdentifier(sql_name(f"{catalog}.{schema}.readings"))

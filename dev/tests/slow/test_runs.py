@@ -2,7 +2,9 @@
 
 import signal
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -38,7 +40,7 @@ def at(event: dict[str, str]) -> datetime:
 
 def test_a_killed_task_or_driver_fails_only_its_own_tasks(tmp_path: Path) -> None:
     interval, tick = timedelta(seconds=20), timedelta(seconds=2)
-    retried = {"max_retries": 1, "min_retry_interval_millis": 20_000}
+    retried: dict[str, Any] = {"max_retries": 1, "min_retry_interval_millis": 20_000}
     folder = bundle(tmp_path, [waits("a", **retried), waits("b"), waits("c"), waits("d", "other")])
     with Running(folder) as running:
         pids = {key: running.pid(key) for key in "abcd"}
@@ -67,7 +69,7 @@ def test_a_killed_task_or_driver_fails_only_its_own_tasks(tmp_path: Path) -> Non
         of_main = next(int(one["pid"]) for one in running.find("driver") if one["cluster"] == driver["b"])
         psutil.Process(of_main).kill()
         for key in "bc":
-            (ended,) = running.until(lambda key=key: running.find("attempt", task=key, state="TERMINATED"))
+            (ended,) = running.until(partial(running.find, "attempt", task=key, state="TERMINATED"))
             assert (ended["result"], ended["code"]) == ("FAILED", "DRIVER_ERROR")
         assert psutil.pid_exists(pids["d"])
         assert running.find("attempt", task="d", state="TERMINATED") == []
@@ -79,7 +81,7 @@ def test_a_killed_task_or_driver_fails_only_its_own_tasks(tmp_path: Path) -> Non
 
 def test_an_attempt_that_hangs_times_out_and_is_retried(tmp_path: Path) -> None:
     # Task `before` starts the driver, so that its start does not count towards the timeout.
-    limit = {"timeout_seconds": 25, "retry_on_timeout": True, "max_retries": 1}
+    limit: dict[str, Any] = {"timeout_seconds": 25, "retry_on_timeout": True, "max_retries": 1}
     folder = bundle(tmp_path, [waits("before"), waits("a", depends_on=[{"task_key": "before"}], **limit)])
     with Running(folder) as running:
         running.pid("before")

@@ -17,8 +17,8 @@ from sensor_streams.preflight.findings import Finding
 from sensor_streams.preflight.table_facts import table_at
 from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.preflight import workspace_objects as module
-from sensor_streams_dev.preflight.principal import Principal
-from sensor_streams_dev.preflight.workspace_client import Timeouts, WorkspaceReader
+from sensor_streams_dev.preflight.principal import Principal, principal_named
+from sensor_streams_dev.preflight.workspace_client import Timeouts, WorkspaceReader, connect
 from sensor_streams_dev.preflight.workspace_facts import ExternalLocation, FactsInWorkspace, unchecked_workspace
 from sensor_streams_dev.preflight.workspace_objects import RegisteredObjects, WorkspaceQuery
 
@@ -141,7 +141,7 @@ def test_other_tables_are_read_from_all_pages(server: Server) -> None:
 
 
 def test_small_pages_are_all_read(server: Server) -> None:
-    client = module.connect(None, Timeouts())
+    client = connect(None, Timeouts())
     assert isinstance(client, WorkspaceReader)
     listed = client.listed("/api/2.1/unity-catalog/external-locations", "external_locations", max_results=1)
     assert sorted(record["name"] for record in listed) == ["old", "tables"]
@@ -150,10 +150,9 @@ def test_small_pages_are_all_read(server: Server) -> None:
 def test_a_server_that_stops_is_not_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(tmp_path) as server:
         sign_in(monkeypatch, server.host)
-        query = module.principal_named
 
-        def stopped(*arguments: object) -> Principal:
-            answer = query(*arguments)  # type: ignore[arg-type]
+        def stopped(workspace: WorkspaceReader, name: str, caller: Principal | Unknown) -> Principal:
+            answer = principal_named(workspace, name, caller)
             server.stop()
             return answer
 

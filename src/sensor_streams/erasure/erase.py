@@ -16,7 +16,7 @@ from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.commit_signature import ERASE
 from sensor_streams.incremental.difference import DELETE, OPERATION, UPDATE
 from sensor_streams.incremental.stream import Batch, Handles, ModelKind, Stream
-from sensor_streams.incremental.transactions import apply
+from sensor_streams.incremental.transactions import apply, delete_by_key
 from sensor_streams.inference.registry import LoadedModel
 from sensor_streams.ingest.changed_files import changed_names
 from sensor_streams.ingest.decide import LINE
@@ -202,8 +202,7 @@ def _delete_lines(catalog: Catalog, table: str, erasure: Erasure) -> int:
     if table == "readings":
         handle.delete(_condition(erasure, "event_time"))
     else:
-        match = " AND ".join(f"t.{name} = s.{name}" for name in LINE)
-        handle.alias("t").merge(rows.alias("s"), match).whenMatchedDelete().execute()
+        delete_by_key(handle, rows, LINE)
     return count
 
 

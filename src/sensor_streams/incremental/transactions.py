@@ -103,6 +103,11 @@ def _execute(merge: Any, session: SparkSession, transaction: BatchTransaction | 
         raise AlreadyCommittedError(f"transaction {transaction} is known")
 
 
+def _same(key: Sequence[str]) -> str:
+    """Return the condition of a merge of `s` into `t` by a key."""
+    return " AND ".join(f"t.`{name}` = s.`{name}`" for name in key)
+
+
 def append(target: DeltaTable, rows: DataFrame, columns: Columns, transaction: BatchTransaction | None) -> None:
     """Append rows through a table handle, by a merge that matches no row.
 
@@ -111,6 +116,11 @@ def append(target: DeltaTable, rows: DataFrame, columns: Columns, transaction: B
     values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
     merge = target.alias("t").merge(rows.alias("s"), "false").whenNotMatchedInsert(values=dict(values))
     _execute(merge, rows.sparkSession, transaction)
+
+
+def delete_by_key(target: DeltaTable, keys: DataFrame, key: Sequence[str]) -> None:
+    """Delete the rows with the same values in the columns `key` as a row of `keys`. A null matches no row."""
+    target.alias("t").merge(keys.alias("s"), _same(key)).whenMatchedDelete().execute()
 
 
 def apply(
@@ -141,7 +151,7 @@ def apply(
     if writes.inserted == writes.total:
         append(target, changes, columns, transaction)
         return writes
-    match = " AND ".join([f"t.`{k}` = s.`{k}`" for k in key] + [condition])
+    match = " AND ".join([_same(key), condition])
     values = {f"`{name}`": f"s.`{name}`" for name, _ in columns}
     merge = target.alias("t").merge(changes.alias("s"), match)
     if writes.deleted:

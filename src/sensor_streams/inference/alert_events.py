@@ -19,7 +19,7 @@ from sensor_streams.incremental.stream import (
     TimeRange,
     retry_committed,
 )
-from sensor_streams.incremental.transactions import Writes, append
+from sensor_streams.incremental.transactions import Writes, append, delete_by_key
 from sensor_streams.inference.alerts import PEAK
 from sensor_streams.table_spec import Columns
 
@@ -138,9 +138,7 @@ class AlertEventLog(ChangeFeedScope):
     def rebuild_device(self, batch: Batch, device: str, model: "Callable[[], LoadedModel]") -> None:
         """Delete all events of the device's changed episodes, and append new ones."""
         wrong = self._differing(batch).where(F.col("device_id") == device).select(*EPISODE).distinct().localCheckpoint()
-        match = " AND ".join(f"t.{name} = s.{name}" for name in EPISODE)
-        target = batch.tables.tables[batch.stream.name]
-        target.alias("t").merge(wrong.alias("s"), match).whenMatchedDelete().execute()
+        delete_by_key(batch.tables.tables[batch.stream.name], wrong, EPISODE)
         self.rebuild(batch, TimeRange())
 
     def compare(self, batch: Batch, span: TimeRange, load: LoadVersion) -> Comparison:

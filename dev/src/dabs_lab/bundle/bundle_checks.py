@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from dabs_lab.bundle.problems import Path, Problem, Report, path_text, raise_if_any, refuse
-from dabs_lab.bundle.type_checks import REFERENCE, quoted
+from dabs_lab.bundle.type_checks import REFERENCE, is_reference, quoted
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
 
+_RESOURCE: Path = ("resources", ANY_KEY, ANY_KEY)
 _JOB: Path = ("resources", "jobs", ANY_KEY)
 _TASK: Path = (*_JOB, "tasks", ANY_INDEX)
 _INNER: Path = (*_TASK, "for_each_task", "task")
@@ -48,12 +49,13 @@ are correctly set in the cluster specification:
 
 
 def check_settings(root: Node, warn: Report) -> None:
-    """Check the sections bundle, workspace and scripts, and that no resource or artifact is empty.
+    """Check the sections bundle, workspace and scripts, and that resources and artifacts are not empty.
 
     Raises BundleError where the CLI does, and for source-linked deployment, which needs a workspace.
     """
-    wrong = []
-    for path, node in root.find(("resources", ANY_KEY, ANY_KEY)):
+    # The CLI resolves a reference in place of a kind of resources, but not of the whole section.
+    wrong = [_expected_map(path, node) for path, node in root.find(("resources",)) if node.kind == "string"]
+    for path, node in root.find(_RESOURCE):
         if node.kind == "nil":
             what = f"{str(path[1]).removesuffix('s')} {path[2]} is not defined"
             wrong.append(Problem(what, path_text(path), node.key_positions, remedy="fill it, or remove its key"))
@@ -91,12 +93,29 @@ def _check_workspace(root: Node) -> None:
         raise refuse(what, remedy, at=("workspace", "host"), positions=host.positions[:1])
 
 
+def check_resources(root: Node) -> None:
+    """Refuse another value than a mapping as resources, kind of resources, resource, or artifacts. Raises BundleError.
+
+    Such a value may be a reference that this reader does not resolve, for example to another resource.
+    """
+    wrong = []
+    for pattern in (*(_RESOURCE[:depth] for depth in (1, 2, 3)), ("artifacts",)):
+        for path, node in root.find(pattern):
+            # A section without entries may be null.
+            if node.kind == "map" or (node.kind == "nil" and path[2:] == ()):
+                continue
+            wrong.append(_expected_map(path, node))
+    raise_if_any(wrong)
+
+
+def _expected_map(path: Path, node: Node) -> Problem:
+    found = "a reference" if is_reference(node) else node.kind
+    what = f"expected a map at {quoted(path_text(path))}, found {found}"
+    return Problem(what, "", node.positions[:1], remedy="write its content here, without a reference")
+
+
 def check_references(root: Node) -> None:
-    """Refuse references to fields that only the Terraform engine has, and as section resources. Raises BundleError."""
-    section = root.get("resources")
-    if section is not None and section.kind == "string":
-        what = 'expected a map at "resources", found a reference'
-        raise refuse(what, "write the resources themselves", positions=section.positions[:1])
+    """Refuse references to fields that only the Terraform engine has. Raises BundleError."""
     wrong = []
     for _, node in root.walk():
         for match in REFERENCE.finditer(node.text):

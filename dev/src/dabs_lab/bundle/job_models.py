@@ -7,7 +7,7 @@ from databricks.bundles.jobs import Job
 from dabs_lab.bundle.problems import Path, Problem, path_text, raise_if_any
 from dabs_lab.bundle.root_schema import ROOT
 from dabs_lab.bundle.schemas import Fields, MapOf, Shape
-from dabs_lab.bundle.type_checks import missing, wrong_values
+from dabs_lab.bundle.type_checks import missing, wrong_types, wrong_values
 from dabs_lab.bundle.workspace_paths import jobs_of
 from dabs_lab.bundle.yaml_nodes import Node, without_nulls
 
@@ -31,6 +31,12 @@ def job_models(root: Node) -> dict[str, Job]:
             wrong += found or [Problem(f"invalid job: {text}", path_text(path), node.positions[:1])]
     raise_if_any(wrong)
     return models
+
+
+def malformed_jobs(root: Node) -> dict[str, Problem]:
+    """Return by key the first problem of each job with another value in place of a mapping or a list."""
+    found = {key: wrong_types(node, job_shape(), ("resources", "jobs", key)) for key, node in jobs_of(root).items()}
+    return {key: problems[0] for key, problems in found.items() if problems}
 
 
 def job_shape() -> Shape:

@@ -20,7 +20,7 @@ from dabs_lab.bundle.artifacts import complete_artifacts
 from dabs_lab.bundle.bundle_files import choose_target, read_files
 from dabs_lab.bundle.file_contents import read_contents
 from dabs_lab.bundle.git_details import set_git
-from dabs_lab.bundle.job_models import job_models
+from dabs_lab.bundle.job_models import job_models, malformed_jobs
 from dabs_lab.bundle.merging import merge_grants, merge_job_parts, merge_target
 from dabs_lab.bundle.permissions import set_permissions
 from dabs_lab.bundle.problems import BundleError, Path, Position, Problem, Report, path_text, refuse
@@ -55,10 +55,10 @@ class Bundle:
     # References in resources that need a workspace, such as the user's id or a variable with a lookup.
     unresolved: list[Problem]
     _root: Node = field(repr=False, compare=False)
-    # Arguments of `load_bundle`, for `read_again`.
+    # Arguments of `load_bundle`, for `reload`.
     _arguments: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def read_again(
+    def reload(
         self, *, target: str | None = None, user: str | None = None, more: Mapping[str, str] = _EMPTY
     ) -> "Bundle":
         """Read the folder again with the same arguments, for another target or another user.
@@ -85,7 +85,7 @@ class Bundle:
         return (self._root.get("variables") or self._root).positions[0]
 
     @cached_property
-    def written(self) -> dict[str, Any]:
+    def resources_without_nulls(self) -> dict[str, Any]:
         """Return the resources without null fields."""
         return cast(dict[str, Any], without_nulls(self.resources))
 
@@ -93,6 +93,11 @@ class Bundle:
     def jobs(self) -> dict[str, Job]:
         """Return the jobs as models. Raises BundleError, with file and line, for jobs that do not fit the models."""
         return job_models(self._root)
+
+    @cached_property
+    def malformed_jobs(self) -> dict[str, Problem]:
+        """Return by key a problem of each job in which a reference remains in place of a mapping or a list."""
+        return malformed_jobs(self._root)
 
     def position(self, path: Path) -> Position:
         """Return the position of a value of `resources`, such as ("jobs", "j", "tasks", 0, "max_retries").
@@ -154,9 +159,10 @@ def _load(
     root = resolve(root, warnings.append, resources=False)
     workspace.check_folders(root)
     root = modes.set_presets(root)
-    written = {path[1:] for path, _ in root.find(("resources", ANY_KEY, ANY_KEY))}
+    declared = {path[1:] for path, _ in root.find(("resources", ANY_KEY, ANY_KEY))}
     root = paths.normalise_paths(resolve(root, warnings.append, resources=True))
-    referenced, root = _take_out_referenced(root, written)
+    checks.check_resources(root)
+    referenced, root = _take_out_referenced(root, declared)
     root = read_contents(paths.expand_pipeline_globs(root, folder), folder)
     root = _complete_resources(root, user, environment.get("DATABRICKS_CLUSTER_ID", ""), warnings.append)
     for path, node in referenced:
@@ -214,13 +220,13 @@ def _complete_resources(root: Node, user: str, cluster: str, warn: Report) -> No
     return kinds.set_app_descriptions(without_zero_values(without_empty_texts(root, ROOT), ROOT))
 
 
-def _take_out_referenced(root: Node, written: set[Path]) -> tuple[list[tuple[Path, Node]], Node]:
+def _take_out_referenced(root: Node, declared: set[Path]) -> tuple[list[tuple[Path, Node]], Node]:
     """Return the resources that a reference to a whole section added, and the bundle without them.
 
     The CLI sets no defaults and no presets on these resources.
     """
     referenced = [
-        (path[1:], node) for path, node in root.find(("resources", ANY_KEY, ANY_KEY)) if path[1:] not in written
+        (path[1:], node) for path, node in root.find(("resources", ANY_KEY, ANY_KEY)) if path[1:] not in declared
     ]
     for path, _ in referenced:
         kind = root.get("resources", *path[:1]) or Node({})

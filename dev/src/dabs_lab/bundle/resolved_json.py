@@ -2,6 +2,7 @@
 
 from pathlib import Path as FilePath
 
+from dabs_lab.bundle.bundle_checks import check_resources
 from dabs_lab.bundle.loading import parse, read_file
 from dabs_lab.bundle.problems import refuse
 from dabs_lab.bundle.reader import Bundle, bundle_of, without_managed_fields
@@ -18,5 +19,6 @@ def read_resolved(folder: FilePath, source: str, text: str | None = None) -> Bun
     if root.get("bundle", "target") is None:
         what = f"{source} has no bundle.target: it is not the output of the CLI"
         raise refuse(what, "create it with: databricks bundle validate -o json", positions=root.positions[:1])
-    root = root.put(("resources",), without_managed_fields(root.get("resources") or Node({})))
+    check_resources(root)
+    root = root.put(("resources",), without_managed_fields(root.get_filled("resources") or Node({})))
     return bundle_of(root, folder.absolute())

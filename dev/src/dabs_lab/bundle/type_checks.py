@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from dabs_lab.bundle.problems import Path, Problem, Report, path_text, refuse
-from dabs_lab.bundle.schemas import Boolean, Fields, Float, Integer, ListOf, MapOf, Shape, Text
+from dabs_lab.bundle.schemas import AnyValue, Boolean, Fields, Float, Integer, ListOf, MapOf, Shape, Text
 from dabs_lab.bundle.yaml_nodes import Node
 
 _SEGMENT = r"[^\W\d_](?:[\w-]*[^\W_])?"
@@ -234,6 +234,17 @@ def wrong_values(node: Node, shape: Shape, path: Path = ()) -> list[Problem]:
     return sorted(found, key=_cli_order)
 
 
+def wrong_types(node: Node, shape: Shape, path: Path = ()) -> list[Problem]:
+    """Return a problem for every other value in place of a mapping or a list, such as a reference that remains."""
+    found: list[Problem] = []
+    for at, value, inner in _walk(node, shape, path):
+        expected = "sequence" if isinstance(inner, ListOf) else "map"
+        if isinstance(inner, Fields | MapOf | ListOf) and value.kind not in (expected, "nil"):
+            what = f"expected {expected}, found {value.text if is_reference(value) else value.kind}"
+            found.append(Problem(what, path_text(at), value.positions[:1], remedy="write the value"))
+    return found
+
+
 def _cli_order(problem: Problem) -> tuple[str, str, str]:
     return problem.summary, str(problem.positions), problem.path
 
@@ -243,7 +254,8 @@ def _walk(node: Node, shape: Shape, path: Path) -> list[tuple[Path, Node, Shape]
     match shape:
         case Fields():
             for name, value in node.children.items():
-                found += _walk(value, shape.shapes[name], (*path, name))
+                # The output of a newer CLI may have other fields.
+                found += _walk(value, shape.shapes.get(name, AnyValue()), (*path, name))
         case MapOf(below):
             for name, value in node.children.items():
                 found += _walk(value, below, (*path, name))

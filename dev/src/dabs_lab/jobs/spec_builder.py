@@ -48,7 +48,7 @@ def job_spec(bundle: Bundle, key: str) -> JobSpec:
     Raises BundleError with file, line and remedy of each problem: an unknown job, values that the typed models reject,
     settings that the runner does not support, and settings that the Jobs service would refuse.
     """
-    jobs = bundle.written.get("jobs", {})
+    jobs = bundle.resources_without_nulls.get("jobs", {})
     if key not in jobs:
         known = ", ".join(sorted(jobs)) or "none"
         raise BundleError([Problem(f"the bundle has no job {key}", remedy=f"its jobs are: {known}")])
@@ -56,6 +56,8 @@ def job_spec(bundle: Bundle, key: str) -> JobSpec:
     if unknown:
         remedy = "give a variable its value with --var, or write the value"
         raise BundleError([replace(one, path=f"resources.{one.path}", remedy=remedy) for one in unknown])
+    if key in bundle.malformed_jobs:
+        raise BundleError([bundle.malformed_jobs[key]])
     # The typed models reject unknown fields, enum values and wrong numbers.
     _ = bundle.jobs[key]
     return _Builder(bundle, key).build()
@@ -65,7 +67,7 @@ class _Builder:
     def __init__(self, bundle: Bundle, key: str) -> None:
         self._bundle = bundle
         self._key = key
-        self._job: Mapping[str, Any] = bundle.written["jobs"][key]
+        self._job: Mapping[str, Any] = bundle.resources_without_nulls["jobs"][key]
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
 
@@ -237,7 +239,7 @@ class _Builder:
         """Return a text with the values of references to other resources."""
 
         def known(match: re.Match[str]) -> str:
-            value = self._bundle.written.get(match[1], {}).get(match[2], {}).get(match[3])
+            value = self._bundle.resources_without_nulls.get(match[1], {}).get(match[2], {}).get(match[3])
             if not isinstance(value, str | int):
                 self._refuse(path, f"{match[0]} is known only in a workspace", "write its value for this target")
                 return match[0]

@@ -1,39 +1,75 @@
-"""Options that commands on a job of a bundle share, and the bundle that they name."""
+"""Options of commands on a job of a bundle, and the bundle that they name."""
 
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dabs_lab.durations import parse_duration
 from dabs_lab.errors import ConfigurationError
-from dabs_lab.runner.local_config import LocalConfig
+from dabs_lab.runner.local_config import LOCAL_FILE, LocalConfig
 
 if TYPE_CHECKING:
     from dabs_lab.bundle import Bundle
 
-Job = Annotated[str, typer.Argument(help="key of the job in resources.jobs")]
-Target = Annotated[str | None, typer.Option(help="target of the bundle; its default target unless given")]
-Lasting = Annotated[str | None, typer.Option("--for", help="stop after this long: 10m, 90 s")]
-Until = Annotated[str | None, typer.Option(help="start no run by the trigger from then on, ISO 8601")]
-Live = Annotated[bool, typer.Option("--live", help="follow the job's trigger, as if the target did not pause it")]
-Variables = Annotated[list[str] | None, typer.Option("--var", help="variable of the bundle: key=value")]
-Parameters = Annotated[list[str] | None, typer.Option("--param", help="parameter of the job: key=value")]
 Resolved = Annotated[
     str | None,
     typer.Option("--bundle-json", help="output of `databricks bundle validate -o json`: a file, - for standard input"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object per event")]
-Home = Annotated[Path | None, typer.Option(help="folder of everything that the run writes")]
-Local = Annotated[Path, typer.Option("--local", help="local.yml next to databricks.yml")]
 
 # User of `${workspace.current_user…}`, where no workspace can be queried.
 LOCAL_USER = "you@localhost"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options that every command `run` has, in the order of its help."""
+
+    job: Annotated[str, typer.Argument(help="key of the job in resources.jobs")]
+    target: Annotated[str | None, typer.Option(help="target of the bundle; its default target unless given")] = None
+    lasting: Annotated[str | None, typer.Option("--for", help="stop after this long: 10m, 90 s")] = None
+    until: Annotated[str | None, typer.Option(help="start no run by the trigger from then on, ISO 8601")] = None
+    live: Annotated[
+        bool, typer.Option("--live", help="follow the job's trigger, as if the target did not pause it")
+    ] = False
+    var: Annotated[list[str] | None, typer.Option(help="variable of the bundle: key=value")] = None
+    param: Annotated[list[str] | None, typer.Option(help="parameter of the job: key=value")] = None
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per event")] = False
+    resolved: Resolved = None
+    home: Annotated[Path | None, typer.Option(help="folder of everything that the run writes")] = None
+    local: Annotated[Path, typer.Option(help="local.yml next to databricks.yml")] = LOCAL_FILE
+
+
+def with_run_options(after: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator for a command `run(options: RunOptions, …)` with more options of its own.
+
+    typer reads options from the signature. So the decorated command has the fields of RunOptions as options, and its
+    own ones after the option `after`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared = list(signature(RunOptions).parameters.values())
+        own = list(signature(command).parameters.values())[1:]
+        at = [option.name for option in shared].index(after) + 1
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            options = RunOptions(**{option.name: values.pop(option.name) for option in shared})
+            command(options, **values)
+
+        options = [option.replace(kind=Parameter.KEYWORD_ONLY) for option in [*shared[:at], *own, *shared[at:]]]
+        setattr(run, "__signature__", Signature(options))  # noqa: B010
+        return run
+
+    return decorate
 
 
 def bundle_of(

@@ -29,10 +29,14 @@ def broken_policies(bundle: Bundle) -> list[str]:
     Checks the jobs of the bundle's target that run this project's wheel, and no other jobs. `bundle validate` accepts
     all of these mistakes, because each value has a valid type.
     """
-    jobs = project_jobs(bundle.written.get("jobs") or {})
+    jobs = project_jobs(bundle)
+    unchecked = [
+        f"{_position(bundle, ('jobs', key))}: job {key} is not checked: {problem.path}: {problem.summary}"
+        for key, problem in bundle.malformed_jobs.items()
+    ]
     if not jobs:
-        return []
-    missing = [shape for shape in SHAPES if shape not in jobs]
+        return unchecked
+    missing = [shape for shape in SHAPES if shape not in jobs and shape not in bundle.malformed_jobs]
     found: list[Finding] = [(("jobs",), f"job {s} is missing: restore resources/{s}.job.yml") for s in missing]
     for key, job in jobs.items():
         found += [(("jobs", key, *path), f"job {key}: {what}") for path, what in _job_rules(job)]
@@ -44,7 +48,7 @@ def broken_policies(bundle: Bundle) -> list[str]:
     found += single_live_shape(jobs, live)
     found += single_checkpoint_folder(jobs)
     found += [*invalid_names(bundle), *shared_names(bundle)]
-    lines = [f"{_position(bundle, path)}: {what}" for path, what in found]
+    lines = unchecked + [f"{_position(bundle, path)}: {what}" for path, what in found]
     for path, what in invalid_live(live):
         position = bundle.variable_position(path)
         lines.append(f"{position.file}:{position.line}: {what}")

@@ -42,7 +42,7 @@ def invalid_live(live: object) -> Iterator[tuple[Path, str]]:
 def invalid_names(bundle: Bundle) -> Iterator[Finding]:
     """Yield names that Unity Catalog refuses, and settings with which a task fails at its start."""
     for kind, fields in (("schemas", ("catalog_name", "name")), ("volumes", ("catalog_name", "schema_name", "name"))):
-        for key, found in (bundle.written.get(kind) or {}).items():
+        for key, found in (bundle.resources_without_nulls.get(kind) or {}).items():
             for field in fields:
                 value = _known(bundle, str((found or {}).get(field) or ""))
                 if value and "${" not in value:
@@ -105,7 +105,7 @@ def _shared(mine: list[_Place], other: Bundle) -> Iterator[tuple[Path, str]]:
 
 def _between_developers(bundle: Bundle, mine: list[_Place]) -> Iterator[Finding]:
     try:
-        other = bundle.read_again(user=_SOMEBODY_ELSE)
+        other = bundle.reload(user=_SOMEBODY_ELSE)
     except BundleError:
         return
     for path, what in _shared(mine, other):
@@ -144,7 +144,7 @@ def _places(bundle: Bundle) -> list[_Place]:
 
 
 def _stream_tasks(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any], Path, Mapping[str, Any]]]:
-    for key, job in project_jobs(bundle.written.get("jobs") or {}).items():
+    for key, job in project_jobs(bundle).items():
         for path, task in tasks(job):
             if (task.get("python_wheel_task") or {}).get("package_name") == PACKAGE:
                 yield key, job, path, task
@@ -154,7 +154,7 @@ def _known(bundle: Bundle, text: str) -> str:
     """Resolve the references of a text to other resources of the bundle."""
 
     def name(match: re.Match[str]) -> str:
-        resource = (bundle.written.get(match[1]) or {}).get(match[2]) or {}
+        resource = (bundle.resources_without_nulls.get(match[1]) or {}).get(match[2]) or {}
         return str(resource.get(match[3], match[0]))
 
     return _RESOURCE.sub(name, text)
@@ -173,7 +173,7 @@ def _read_other(bundle: Bundle, target: str) -> Bundle | None:
     more: dict[str, str] = {}
     while True:
         try:
-            return bundle.read_again(target=target, more=more)
+            return bundle.reload(target=target, more=more)
         except BundleError as error:
             missing = _MISSING.search(str(error))
             if missing is None or missing[1] in more:

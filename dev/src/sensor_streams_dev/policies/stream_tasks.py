@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dabs_lab.bundle.reader import Bundle
 from sensor_streams.streams import BY_NAME, TASKS
 
 PACKAGE = "sensor_streams"
@@ -32,9 +33,11 @@ def tasks(job: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             yield ("tasks", at), task
 
 
-def project_jobs(jobs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the jobs with at least one task that runs this project's wheel."""
-    return {key: job for key, job in jobs.items() if job and any(True for _ in tasks(job))}
+def project_jobs(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
+    """Return the jobs with at least one task that runs this project's wheel, without malformed ones."""
+    jobs = bundle.resources_without_nulls.get("jobs") or {}
+    complete = {key: job for key, job in jobs.items() if key not in bundle.malformed_jobs}
+    return {key: job for key, job in complete.items() if job and any(True for _ in tasks(job))}
 
 
 def _runs_wheel(task: Mapping[str, Any]) -> bool:

@@ -195,6 +195,6 @@ class _PreflightRun:
 
 def run_as(bundle: "Bundle", job: str) -> str | None:
     """Return the identity in the job's `run_as`. None: the job runs as the user who deploys it."""
-    named = bundle.written["jobs"][job].get("run_as", {})
+    named = bundle.resources_without_nulls["jobs"][job].get("run_as", {})
     found = named.get("service_principal_name") or named.get("user_name")
     return None if found is None else str(found)
