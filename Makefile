@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-fixed bench-run golden lock clean
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -68,11 +68,8 @@ format: setup ## fix and format the code with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: setup ## measure rows per second and memory by stream, next to the watermark form
-	@$(BIN)/python -m benchmarks.throughput $(ARGS)
-
-bench-fixed: setup ## measure the fixed cost of a small batch by stream, next to bare streams that only append
-	@$(BIN)/python -m benchmarks.fixed_cost $(ARGS)
+bench: setup ## measure the speed next to rivals, an hour (ARGS="--only P1" for one, ARGS="--table" for the results)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)

@@ -1,31 +1,27 @@
 """Fixed cost of a batch (P0): seconds of a batch of 1,000 lines by stream, next to bare streams that only append.
 
-    make bench-fixed                      # 6 rounds of 4 files, 12 minutes
-    make bench-fixed ARGS="--rounds 2"
-
 In each round a task runs all eight streams with a short trigger, and a file of 1,000 lines lands when the one before
 has passed through all of them. Then eight bare streams (`foreachBatch`, append to Delta) write the same rows, commit by
 commit. The first batch of each stream in a round is left out.
 """
 
-import argparse
-import contextlib
 import os
-import shutil
 import signal
+import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.record import say, spread, write
+from benchmarks.measurement import Measurement, Ratio, Result
+from benchmarks.record import say, spread
+from benchmarks.simulated_home import ORIGIN, opened_home, refuse_differences
 from sensor_streams.failures import load_failures
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.supervisor import RunInterruptedError
@@ -35,12 +31,12 @@ from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
 
-ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # 12 devices with 4 sensors every 5 minutes: 1,000 lines.
 EVERY = timedelta(minutes=104)
 HISTORY = 16
+FILES_PER_ROUND = 3
 # Without a batch for this long, a file has passed through all streams.
-QUIET, DEADLINE = 3.0, 120.0
+QUIET, DEADLINE = 3.0, 300.0
 
 
 @dataclass
@@ -58,21 +54,25 @@ class Feed:
             file = self.waiting.pop(0)
             file.rename(self.landing / file.name)
 
-    def wait(self, workers: list[Worker]) -> None:
-        """Wait until no stream has had a batch for `QUIET` seconds after this file was read."""
+    def wait(self, workers: list[Worker], ended: threading.Event) -> None:
+        """Wait until no stream has had a batch for `QUIET` seconds after this file was read, or until the run ended."""
         before, deadline = self.seen, time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
+        while not ended.wait(0.1):
             busy = any(worker.in_batch for worker in workers)
             if self.seen > before and not busy and time.monotonic() - self.last_batch > QUIET:
                 return
-            time.sleep(0.1)
-        raise TimeoutError(f"a file did not pass through the streams in {DEADLINE:.0f} s")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a file did not pass through the streams in {DEADLINE:.0f} s")
 
 
 def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
-    """Run all streams in one task; land files one by one; return the seconds of each batch."""
+    """Run all streams in one task; land files one by one; return the seconds of each batch.
+
+    Raises TimeoutError when a file does not pass through the streams in time.
+    """
     seconds: dict[str, list[float]] = {}
     workers: list[Worker] = []
+    ended = threading.Event()
 
     def on_batch(figures: BatchFigures) -> None:
         feed.last_batch = time.monotonic()
@@ -83,20 +83,27 @@ def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
         try:
             for _ in range(files + 1):
                 feed.land()
-                feed.wait(workers)
+                feed.wait(workers, ended)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+            if not ended.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
 
-    thread = threading.Thread(target=feeding, daemon=True)
+    with ThreadPoolExecutor(1) as pool:
+        fed: list[Future[None]] = []
 
-    def on_start(new: Sequence[Worker]) -> None:
-        workers[:] = new
-        thread.start()
+        def on_start(new: Sequence[Worker]) -> None:
+            workers[:] = new
+            fed.append(pool.submit(feeding))
 
-    settings = home.settings.model_copy(update={"trigger": "1 s"})
-    with contextlib.suppress(RunInterruptedError):
-        run_task(home.spark, settings, (), fleet=home.fleet, on_batch=on_batch, on_start=on_start)
-    thread.join()
+        try:
+            # Batches may finish, also on a loaded machine.
+            update = {"trigger": "1 s", "stop_deadline": timedelta(minutes=2)}
+            settings = home.settings.model_copy(update=update)
+            run_task(home.spark, settings, (), fleet=home.fleet, on_batch=on_batch, on_start=on_start)
+        except RunInterruptedError:
+            fed[0].result()
+        finally:
+            ended.set()
     return {name: values[1:] for name, values in seconds.items()}
 
 
@@ -143,9 +150,7 @@ def version(home: LocalHome, table: str) -> int:
 
 def prepared(folder: Path, files: int) -> tuple[LocalHome, Feed]:
     """Return a home with a history and trained models, and files that have not landed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    local = {"landing": str((folder / "landing").absolute()), "max_files": 1}
-    home = LocalHome.open(Path("local.yml"), local, home=folder, log_name="bench")
+    home = opened_home(folder / "home", folder / "landing", max_files=1)
     end = ORIGIN + EVERY * (HISTORY + files)
     # Short lives, so that the history has failures to learn from, and alerts.
     life = timedelta(hours=10)
@@ -163,52 +168,44 @@ def prepared(folder: Path, files: int) -> tuple[LocalHome, Feed]:
     return home, feed
 
 
-def main() -> None:
-    """Measure, print, and write `results/P0.json`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--files", type=int, default=4, help="files per round")
-    parser.add_argument("--folder", type=Path, default=Path(".local/bench-fixed"))
-    options = parser.parse_args()
-    if options.rounds < 2:
-        parser.error("--rounds: at least 2, because the first one warms the JVM up")
-    home, feed = prepared(options.folder, options.rounds * (options.files + 1))
-    load = os.getloadavg()[0]
-    both: dict[str, dict[str, list[float]]] = {"ours": {}, "bare": {}}
-    for number in range(options.rounds):
+def fixed_cost(folder: Path, rounds: int, files: int = FILES_PER_ROUND) -> Result:
+    """Measure all streams and the bare ones in turns, `files` files per round; a first round warms up the JVM."""
+    home, feed = prepared(folder, (rounds + 1) * (files + 1))
+    found: dict[str, list[dict[str, list[float]]]] = {"ours": [], "bare": []}
+    for number in range(rounds + 1):
         since = {name: version(home, name) for name in BY_NAME}
-        parts = {
-            "ours": _timed("the streams", number, lambda: ours(home, feed, options.files)),
-            "bare": _timed("bare", number, lambda: bare(home, options.folder / f"bare-{number}", since)),  # noqa: B023
-        }
-        # The first round warms the JVM up.
-        for form, found in parts.items() if number else ():
-            for name, values in found.items():
-                both[form].setdefault(name, []).extend(values)
+        found["ours"].append(ours(home, feed, files))
+        found["bare"].append(bare(home, folder / f"bare-{number}", since))
+        sums = _sums(found["ours"][-1], found["bare"][-1])
+        say(f"round {number}: {sums[0]:.1f} s in total, bare {sums[1]:.1f} s")
     # The stop may have come before the last batch.
     run_task(home.spark, home.settings, (), fleet=home.fleet)
-    differing = sum(check.differing for check in home.verify())
-    figures = {form: {name: spread(v) for name, v in found.items() if v} for form, found in both.items()}
-    shared = figures["ours"].keys() & figures["bare"].keys()
-    sums = {form: round(sum(float(found[n]["median"]) for n in shared), 2) for form, found in figures.items()}
-    ratio = round(sums["ours"] / sums["bare"], 2)
-    file = write("P0", load, {"seconds": figures, "sums": sums, "ratio": ratio, "differing": differing})
-    table = Table("stream", "seconds (min to max)", "bare append")
-    for name, one in figures["ours"].items():
-        base = figures["bare"].get(name)
-        shown = "" if base is None else f"{base['median']:.2f}"
-        table.add_row(name, f"{one['median']:.2f} ({one['min']:.2f} to {one['max']:.2f})", shown)
-    Console().print(table)
-    Console().print(f"sum {sums['ours']:.1f} s, bare {sums['bare']:.1f} s, ratio {ratio}; load {load:.1f}")
-    Console().print(f"verify: {differing} rows differ; written to {file}")
+    pairs = [_sums(own, other) for own, other in zip(found["ours"][1:], found["bare"][1:], strict=True)]
+    ratio = Ratio(
+        name="sum of the seconds of a batch over the streams / over bare streams that append the same rows",
+        ours=[own for own, _ in pairs],
+        other=[other for _, other in pairs],
+        unit="s",
+        goal="≤ 2",
+    )
+    figures = {
+        "seconds": {form: _by_stream(some[1:]) for form, some in found.items()},
+        "differing": refuse_differences(home.verify()),
+    }
+    return Result([ratio], figures=figures)
 
 
-def _timed(what: str, number: int, run: Callable[[], dict[str, list[float]]]) -> dict[str, list[float]]:
-    begin = time.monotonic()
-    found = run()
-    say(f"round {number}, {what}: {time.monotonic() - begin:.0f} s")
-    return found
+def _sums(own: dict[str, list[float]], other: dict[str, list[float]]) -> tuple[float, float]:
+    """Return the sums of the medians of both forms, over the streams that both have."""
+    # `alert_events` may write nothing in a round: then it has no bare stream.
+    shared = [name for name in BY_NAME if own.get(name) and other.get(name)]
+    return sum(statistics.median(own[n]) for n in shared), sum(statistics.median(other[n]) for n in shared)
 
 
-if __name__ == "__main__":
-    main()
+def _by_stream(rounds: Sequence[dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    """Return the spread of the seconds of all rounds, by stream."""
+    whole = {name: [value for one in rounds for value in one.get(name, [])] for name in BY_NAME}
+    return {name: spread(values) for name, values in whole.items() if values}
+
+
+MEASUREMENTS = [Measurement("P0", "fixed cost of a batch of 1,000 lines", 10, fixed_cost)]
