@@ -19,7 +19,7 @@ _DEADLINE = 120.0  # seconds
 
 
 def archive_option() -> str:
-    """Return the JVM's option for the archive; empty when there is none."""
+    """Return the JVM's option for the archive; empty without an archive."""
     # The option is quoted, because the folder may have a space in its name.
     return f'"-XX:SharedArchiveFile={ARCHIVE}" {_QUIET}' if ARCHIVE.is_file() and '"' not in str(ARCHIVE) else ""
 
