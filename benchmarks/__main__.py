@@ -17,7 +17,7 @@ from benchmarks.record import say, write
 from benchmarks.results_table import table
 
 # Modules with a `MEASUREMENTS` list, in the order of the table.
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("scoring",)
 
 
 def measurements() -> dict[str, Measurement]:
@@ -29,7 +29,8 @@ def main() -> None:
     """Measure what the options select."""
     known = measurements()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=known, default=list(known), metavar="ID", help=", ".join(known))
+    default = [one.id for one in known.values() if one.by_default]
+    parser.add_argument("--only", nargs="+", choices=known, default=default, metavar="ID", help=", ".join(known))
     parser.add_argument("--rounds", type=int, help="repetitions of each (default: its own number)")
     parser.add_argument("--folder", type=Path, default=Path(".local/bench"))
     parser.add_argument("--table", action="store_true", help="print the table from the results on file")

@@ -1,4 +1,4 @@
-"""What each measurement of `make bench` provides: a row of the table in the docs."""
+"""Declaration of a measurement of `make bench`: one or more rows of the table in the docs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,8 @@ class Result:
 class Measurement:
     """A row of the benchmarks: `run(folder, rounds)` works in an empty folder of its own.
 
-    minutes: about how long it takes on 2 cores. rounds: repetitions after the warm-up.
+    minutes: about how long it takes on 2 cores. rounds: repetitions after the warm-up. by_default: False for one that
+    runs only with `--only`.
     """
 
     id: str
@@ -60,3 +61,4 @@ class Measurement:
     minutes: int
     run: Callable[[Path, int], Result]
     rounds: int = 5
+    by_default: bool = True
