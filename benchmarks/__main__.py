@@ -17,7 +17,10 @@ from benchmarks.record import say, write
 from benchmarks.results_table import table
 
 # Modules with a `MEASUREMENTS` list, in the order of the table.
-MODULES: tuple[str, ...] = ("scoring",)
+MODULES: tuple[str, ...] = (
+    "scoring",
+    "pytest_time",
+)
 
 
 def measurements() -> dict[str, Measurement]:
