@@ -20,6 +20,7 @@ from benchmarks.results_table import table
 MODULES: tuple[str, ...] = (
     "scoring",
     "pytest_time",
+    "startup",
 )
 
 
