@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "scoring",
     "pytest_time",
     "startup",
+    "other_engines",
 )
 
 
