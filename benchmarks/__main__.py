@@ -21,6 +21,11 @@ MODULES: tuple[str, ...] = (
     "fixed_cost",
     "large_batches",
     "growing_tables",
+    "scoring",
+    "pytest_time",
+    "latency",
+    "startup",
+    "other_engines",
     "all_streams",
 )
 
