@@ -8,6 +8,8 @@ make bench ARGS="--table"
 import argparse
 import os
 import shutil
+import subprocess
+import sys
 import time
 from importlib import import_module
 from pathlib import Path
@@ -45,18 +47,30 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".local/bench"))
     parser.add_argument("--table", action="store_true", help="print the table from the results on file")
     options = parser.parse_args()
-    for name in () if options.table else options.only:
-        one = known[name]
-        say(f"{one.id}: {one.title} (about {one.minutes} min)")
-        folder = options.folder.absolute() / one.id
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        load, begin = os.getloadavg()[0], time.monotonic()
-        result = one.run(folder, options.rounds or one.rounds)
-        shutil.rmtree(folder, ignore_errors=True)
-        minutes = (time.monotonic() - begin) / 60
-        say(f"{one.id}: {minutes:.1f} min, written to {write(one, load, result, minutes)}")
+    failed = []
+    if not options.table and len(options.only) == 1:
+        _measure(known[options.only[0]], options.folder, options.rounds)
+    elif not options.table:
+        # Each in a process of its own: memory and compiled code of one would change the figures of the next.
+        rounds = ["--rounds", str(options.rounds)] if options.rounds else []
+        for name in options.only:
+            command = [sys.executable, "-m", "benchmarks", "--only", name, "--folder", str(options.folder), *rounds]
+            failed += [name] if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode else []
     print(table(list(known.values())))
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
+
+
+def _measure(one: Measurement, parent: Path, rounds: int | None) -> None:
+    say(f"{one.id}: {one.title} (about {one.minutes} min)")
+    folder = parent.absolute() / one.id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    load, begin = os.getloadavg()[0], time.monotonic()
+    result = one.run(folder, rounds or one.rounds)
+    shutil.rmtree(folder, ignore_errors=True)
+    minutes = (time.monotonic() - begin) / 60
+    say(f"{one.id}: {minutes:.1f} min, written to {write(one, load, result, minutes)}")
 
 
 if __name__ == "__main__":

@@ -54,15 +54,19 @@ class Feed:
             file = self.waiting.pop(0)
             file.rename(self.landing / file.name)
 
-    def wait(self, workers: list[Worker], ended: threading.Event) -> None:
-        """Wait until no stream has had a batch for `QUIET` seconds after this file was read, or until the run ended."""
+    def wait(self, workers: list[Worker], ended: threading.Event) -> bool:
+        """Wait until no stream has had a batch for `QUIET` seconds after this file was read; False if the run ended.
+
+        Raises TimeoutError.
+        """
         before, deadline = self.seen, time.monotonic() + DEADLINE
         while not ended.wait(0.1):
             busy = any(worker.in_batch for worker in workers)
             if self.seen > before and not busy and time.monotonic() - self.last_batch > QUIET:
-                return
+                return True
             if time.monotonic() > deadline:
                 raise TimeoutError(f"a file did not pass through the streams in {DEADLINE:.0f} s")
+        return False
 
 
 def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
@@ -79,17 +83,20 @@ def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
         feed.seen += figures.stream == "readings"
         seconds.setdefault(figures.stream, []).append(figures.seconds)
 
-    def feeding() -> None:
+    def feeding() -> bool:
+        """Land the files; return False if the run ended before."""
         try:
             for _ in range(files + 1):
                 feed.land()
-                feed.wait(workers, ended)
+                if not feed.wait(workers, ended):
+                    return False
+            return True
         finally:
             if not ended.is_set():
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with ThreadPoolExecutor(1) as pool:
-        fed: list[Future[None]] = []
+        fed: list[Future[bool]] = []
 
         def on_start(new: Sequence[Worker]) -> None:
             workers[:] = new
@@ -101,7 +108,10 @@ def ours(home: LocalHome, feed: Feed, files: int) -> dict[str, list[float]]:
             settings = home.settings.model_copy(update=update)
             run_task(home.spark, settings, (), fleet=home.fleet, on_batch=on_batch, on_start=on_start)
         except RunInterruptedError:
-            fed[0].result()
+            ended.set()
+            if not fed[0].result():
+                # The signal came from the user.
+                raise
         finally:
             ended.set()
     return {name: values[1:] for name, values in seconds.items()}
