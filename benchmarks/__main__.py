@@ -29,6 +29,7 @@ MODULES: tuple[str, ...] = (
     "startup",
     "other_engines",
     "all_streams",
+    "layout",
 )
 
 
