@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measurement import Measurement, Ratio, Result
 from benchmarks.record import say, spread
-from benchmarks.trained_home import ORIGIN, ROOT, opened_home
+from benchmarks.simulated_home import ORIGIN, ROOT, opened_home
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import run_task

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.measurement import Measurement, Ratio, Result
 from benchmarks.record import say
-from benchmarks.trained_home import ROOT
+from benchmarks.simulated_home import ROOT
 
 # One test that needs Spark.
 ONE = "tests/features/test_sensor.py::test_a_short_window_has_the_figures_computed_by_hand"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measurement import Measurement, Result
 from benchmarks.record import say
-from benchmarks.trained_home import ORIGIN, ROOT, opened_home
+from benchmarks.simulated_home import ORIGIN, ROOT, opened_home
 from sensor_streams.fleet import load_fleet
 from sensor_streams.runtime.progress import BatchFigures
 from sensor_streams.runtime.task import run_task

@@ -4,21 +4,19 @@ Several measurements need models. This takes a quarter of the time that the stre
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zlib import crc32
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from benchmarks.simulated_home import ORIGIN, opened_home
 from sensor_streams.features.device import device_features
 from sensor_streams.features.sensor import sensor_features
 from sensor_streams.inference.training import train
 from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
 
-ROOT = Path(__file__).parents[1]
-ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _LINE = "device_id string, sensor string, event_time timestamp, value double"
 
 
@@ -29,14 +27,6 @@ class History:
     devices: int = 12
     days: int = 10
     mean_life: timedelta = timedelta(days=3)
-
-
-def opened_home(folder: Path, landing: Path, **settings: object) -> LocalHome:
-    """Return a new home with the project's `local.yml` and `sensors.yml`; settings: other ones than those."""
-    # All homes share the session and its catalog, so each has its own schema.
-    schema = f"bench_{crc32(str(folder.absolute()).encode()):08x}"
-    given = {"landing": str(landing.absolute()), "schema": schema, "preflight": "off", **settings}
-    return LocalHome.open(ROOT / "local.yml", given, home=folder.absolute(), log_name="bench")
 
 
 def trained_home(folder: Path, history: History) -> tuple[LocalHome, DataFrame]:

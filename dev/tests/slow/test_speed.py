@@ -7,13 +7,14 @@ import pytest
 
 from benchmarks.large_batches import readings_alone, streams_1_to_3
 from benchmarks.measurement import Result
+from benchmarks.scoring import scores_alone
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("speed")]
 
 ROUNDS, LINES = 2, 30_000
 # Ratios on an idle machine, printed by `python -m pytest -s -m slow dev/tests/slow/test_speed.py`.
 # Placeholders: replace them by measured ones.
-MEASURED = {"P1": 0.2, "P2": 0.2}
+MEASURED = {"P1": 0.2, "P2": 0.2, "P4": 0.2}
 # A test fails when a ratio falls by a third.
 LEAST = 2 / 3
 
@@ -26,6 +27,11 @@ def test_streams_1_to_3_keep_their_speed_next_to_the_watermark_form(tmp_path: Pa
 @pytest.mark.usefixtures("compiled")
 def test_readings_keep_their_speed_next_to_a_stream_without_checks(tmp_path: Path) -> None:
     assert_kept("P2", readings_alone(tmp_path, ROUNDS, LINES))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_scores_keep_their_speed_next_to_spark_udf(tmp_path: Path) -> None:
+    assert_kept("P4", scores_alone(tmp_path, ROUNDS))
 
 
 def assert_kept(number: str, result: Result) -> None:
