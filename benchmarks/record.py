@@ -40,7 +40,7 @@ def machine() -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": sys.version.split()[0],
         "pyspark": version("pyspark"),
         "delta": version("delta-spark"),
