@@ -12,8 +12,7 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from dabs_lab.class_archive import archive_option
-from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS
+from dabs_lab.local_spark import LOCAL_SETTINGS, with_usual_java_options
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Batch, Handles, Outcome
@@ -125,7 +124,7 @@ class Plant:
             **LOCAL_SETTINGS,
             "spark.master": "local[2]",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
-            "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} {archive_option()}".strip(),
+            "spark.driver.extraJavaOptions": with_usual_java_options(),
         }
         (conf / "spark-defaults.conf").write_text(
             "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"

@@ -21,7 +21,7 @@ DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.4.0"
 JAVA_VERSIONS = (17, 21)
 # The JVM does not compile methods over 8,000 bytes, and Spark generates longer ones for wide batches. Measured: parsing
 # is 1.7 times as fast with this option.
-JAVA_OPTIONS = "-XX:-DontCompileHugeMethods"
+_LONG_METHODS = "-XX:-DontCompileHugeMethods"
 
 # Lines of a stack trace; the error message is above them.
 _STACK = re.compile(r"\s*(at |\.\.\. \d+ more|File \")")
@@ -102,7 +102,7 @@ def local_session(
         log_file.parent.mkdir(parents=True, exist_ok=True)
         # A URI contains no space, quote or comma, whatever the name of the folder.
         java_options = f"-Dlog4j2.configurationFile={write_log_settings(log_file).as_uri()} {java_options}"
-    conf["spark.driver.extraJavaOptions"] = f"{JAVA_OPTIONS} {archive_option()} {java_options}".strip()
+    conf["spark.driver.extraJavaOptions"] = with_usual_java_options(java_options)
     for name, value in (conf | (settings or {})).items():
         builder = builder.config(name, value)
     before = log_file.stat().st_size if log_file is not None and log_file.exists() else 0
@@ -117,6 +117,11 @@ def local_session(
         raise MachineError(f"Spark does not start: {reason.splitlines()[0]}{where}") from None
     check_names(spark)
     return spark
+
+
+def with_usual_java_options(more: str = "") -> str:
+    """Return the options of every JVM on this machine, followed by `more`."""
+    return " ".join(option for option in (_LONG_METHODS, archive_option(), more) if option)
 
 
 def java_executable() -> str | None:

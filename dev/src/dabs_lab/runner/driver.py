@@ -15,9 +15,14 @@ from typing import Any
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 from py4j.protocol import Py4JError, Py4JNetworkError
 
-from dabs_lab.class_archive import archive_option
 from dabs_lab.errors import MachineError
-from dabs_lab.local_spark import JAVA_OPTIONS, LOCAL_SETTINGS, escape_property, last_error_line, write_log_settings
+from dabs_lab.local_spark import (
+    LOCAL_SETTINGS,
+    escape_property,
+    last_error_line,
+    with_usual_java_options,
+    write_log_settings,
+)
 from dabs_lab.runner.local_config import ClusterSizes
 
 # Name of a task's session at its gateway.
@@ -140,7 +145,6 @@ class Driver:
     def _settings(self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path) -> Path:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         options = (
-            f"{JAVA_OPTIONS} {archive_option()} "
             f"-Dlog4j2.configurationFile={write_log_settings(self.log_file).as_uri()} "
             # A stream that does not stop must not keep the JVM alive.
             f"-Dspark.shutdown.timeout={_HOOK_SECONDS}s"
@@ -155,7 +159,9 @@ class Driver:
             "spark.master": f"local[{sizes.cores}]",
             "spark.app.name": self.name,
             "spark.sql.warehouse.dir": str(warehouse),
-            "spark.driver.extraJavaOptions": f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip(),
+            "spark.driver.extraJavaOptions": with_usual_java_options(
+                f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip()
+            ),
         }
         # Values may be secrets: they go into a private file, not on the command line.
         file = self._private / "spark.conf"
