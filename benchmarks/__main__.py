@@ -15,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.measurement import Measurement
-from benchmarks.record import say, write
-from benchmarks.results_table import table
+from benchmarks.record import say
+from benchmarks.results_files import table, write
 
 # Modules with a `MEASUREMENTS` list, in the order of the table.
 MODULES: tuple[str, ...] = (
