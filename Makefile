@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml dev/pyproject.toml
 
 # The first start of Spark fetches Delta's jars into a cache, and writes the file with which Java starts faster.
 $(JARS): $(STAMP)
-	@echo "fetching Delta's jars"
+	@echo "fetching Delta's jars, and writing a file with which Java starts faster (a minute)"
 	@$(BIN)/sensor-streams doctor --quiet --faster-starts
 	@touch $@
 
