@@ -77,9 +77,10 @@ bench-run: setup ## measure the cost of the job runner itself
 golden: setup ## write the resolved jobs of each target for review
 	@$(BIN)/python -m tests.policies.golden
 
-lock: ## resolve the packages again (needs uv)
+lock: ## resolve the packages of this machine and of the cluster again (needs uv)
 	uv pip compile --quiet pyproject.toml dev/pyproject.toml --extra test --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+	@python=$$(scripts/check_python.sh) && "$$python" scripts/lock_cluster.py
 
 clean: ## remove the files of demo and tests, also tables
 	rm -rf .local dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

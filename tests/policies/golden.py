@@ -29,7 +29,8 @@ def copy_bundle(folder: Path) -> Path:
     """Copy the bundle to a folder, with a fleet of the tests and a file for each pattern of `sync.exclude`."""
     for file in (ROOT / "databricks.yml", ROOT / "local.yml", FIXTURES / "sensors.yml"):
         shutil.copy(file, folder)
-    shutil.copytree(ROOT / "resources", folder / "resources")
+    for name in ("resources", "cluster"):
+        shutil.copytree(ROOT / name, folder / name)
     (folder / "src").mkdir()
     (folder / "src" / "code.py").touch()
     (folder / "README.md").touch()

@@ -124,6 +124,13 @@ WRONG = [
         "entry_point: streams",
         r"entry point 'streams' is not in the wheel",
     ),
+    (
+        "no locked packages",
+        SHARED,
+        "            - requirements: ../cluster/requirements.txt\n",
+        "",
+        r"shared_cluster: task \w+: libraries has no locked packages",
+    ),
     ("an unknown parameter", ONE, "trigger: ", "triger: ", r"entry point stream takes no parameter 'triger'"),
     (
         "two shapes live",

@@ -84,8 +84,11 @@ def test_a_setting_without_effect_has_its_position_and_reason() -> None:
     spec = job_spec(read("prod"), "single_task")
     (one,) = [found for found in spec.no_effect if found.path.endswith(".libraries")]
     line = (ROOT / one.position.file).read_text("utf-8").splitlines()[one.position.line - 1]
-    assert (one.position.file, line.strip()) == ("resources/single_task.job.yml", "- whl: ../dist/*.whl")
-    assert "wheel is installed" in one.reason
+    assert (one.position.file, line.strip()) == (
+        "resources/single_task.job.yml",
+        "- requirements: ../cluster/requirements.txt",
+    )
+    assert "not those of a requirements file" in one.reason
 
 
 def test_the_single_task_job() -> None:

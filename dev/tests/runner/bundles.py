@@ -65,7 +65,8 @@ def waits(key: str, cluster: str = "main", **more: Any) -> dict[str, Any]:
 def project(plant: Plant) -> Path:
     """Copy the project's bundle, with a local.yml for a plant; return its folder."""
     folder = plant.folder / "project"
-    shutil.copytree(ROOT / "resources", folder / "resources")
+    for name in ("resources", "cluster"):
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "databricks.yml", folder)
     shutil.copy(plant.fleet_file, folder / "sensors.yml")
     store = f"sqlite:///{plant.folder / 'models' / 'mlflow.db'}"

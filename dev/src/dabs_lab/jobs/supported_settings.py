@@ -145,7 +145,12 @@ _TASKS = (
     ("retry_on_timeout", Effect.SUPPORTED, "without it a timed-out attempt is not retried"),
     ("timeout_seconds", Effect.SUPPORTED, "a longer attempt is ended"),
     ("job_cluster_key", Effect.SUPPORTED, "the shared driver"),
-    ("libraries", Effect.NONE, "the bundle's own wheel is installed; others are refused: install them by hand"),
+    (
+        "libraries",
+        Effect.NONE,
+        "the bundle's own wheel and the packages of this machine are used, not those of a requirements file; other "
+        "libraries are refused: install them by hand",
+    ),
     ("description", Effect.NONE, "concerns the job in a workspace"),
     ("disabled", Effect.NONE, "false; true is refused"),
     ("disable_auto_optimization", Effect.NONE, "concerns serverless compute"),
@@ -194,7 +199,7 @@ def _refused_value(name: str, value: Any, own_wheel: bool) -> str:
     if name == "tasks[].libraries":
         for library in value:
             wheel = library.get("whl", "")
-            if not (
+            if set(library) != {"requirements"} and not (
                 own_wheel and wheel.endswith(".whl") and not wheel.startswith(("/", "dbfs:", "s3:", "abfss:", "gs:"))
             ):
                 what = ", ".join(f"{kind} {source}" for kind, source in library.items())

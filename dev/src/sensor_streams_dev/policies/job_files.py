@@ -119,8 +119,12 @@ def _task_rules(task: Mapping[str, Any]) -> Iterator[Finding]:
             if parameter not in accepted_parameters(name):
                 what = f"entry point {name} takes no parameter {parameter!r}: remove it, or the task fails at its start"
                 yield (*_PARAMETERS, parameter), what
-    if not any("whl" in library for library in task.get("libraries") or []):
+    libraries = task.get("libraries") or []
+    if not any("whl" in library for library in libraries):
         yield ("libraries",), "libraries has no wheel: add it"
+    if not any("requirements" in library for library in libraries):
+        what = "add requirements: ../cluster/requirements.txt; without it a retry may get other versions than its run"
+        yield ("libraries",), f"libraries has no locked packages: {what}"
     if not (task.get("email_notifications") or {}).get("on_failure"):
         what = "no email_notifications.on_failure: add it; the notification of the job waits for all retries"
         yield ("email_notifications",), what
