@@ -68,7 +68,7 @@ def main() -> None:
         sys.exit(found)
     own = {name: lines for name, (version, lines) in found.items() if brought.get(name) != version}
     (ROOT / LOCK).write_text(head(ROOT) + "".join(own.values()), encoding="utf-8")
-    for name in own.keys() & brought.keys():
+    for name in sorted(own.keys() & brought.keys()):
         print(f"{LOCK}: replaces {name} {brought[name]} of the runtime by {found[name][0]}")
 
 

@@ -5,6 +5,8 @@ import os
 import sys
 from functools import partial
 
+from pyspark.sql import SparkSession
+
 from sensor_streams.checkpoint.settings_record import Records, check_features, record_training
 from sensor_streams.durations import parse_time
 from sensor_streams.erasure.device_lines import Erasure
@@ -46,8 +48,7 @@ def stream() -> TaskReport:
 def train() -> TrainingReport:
     """Train both models on the current tables, and give them the alias champion."""
     settings = _settings(parse_parameters(sys.argv[1:]))
-    spark = job_session()
-    log.info("%s", RunEnvironment.of(spark))
+    spark = _session()
     records = Records.of(settings, catalog_of(spark, settings), load_fleet(settings.sensors))
     report = _trained(records, settings)
     log.info("trained: %s", "; ".join([*(f"{k} {v:.3f}" for k, v in report.figures.items()), *report.notes]))
@@ -68,7 +69,7 @@ def rebuild() -> Rebuilt:
     if models not in ("", "train", "keep"):
         raise ConfigurationError(f"parameter models is {models!r}: give train, keep, or nothing")
     settings = _settings(arguments)
-    spark, registry = job_session(), registry_of(settings)
+    spark, registry = _session(), registry_of(settings)
     records = Records.of(settings, catalog_of(spark, settings), load_fleet(settings.sensors))
     champion = partial(registry.load_champion, spark)
     with only_writer(settings, COMPUTED, "rebuild"):
@@ -87,7 +88,7 @@ def erase() -> Erased:
         raise ConfigurationError("parameter device is missing: give the device_id whose readings are erased")
     span = [parse_time(text, name) if text else None for name, text in (("from", low), ("to", high))]
     settings = _settings(arguments)
-    spark, registry = job_session(), registry_of(settings)
+    spark, registry = _session(), registry_of(settings)
     champion = partial(registry.load_champion, spark)
     catalog, fleet = catalog_of(spark, settings), load_fleet(settings.sensors)
     with only_writer(settings, list(BY_NAME), "erase"):
@@ -100,8 +101,7 @@ def erase() -> Erased:
 def maintain() -> MaintenanceReport:
     """Optimize and vacuum the tables, and archive landed files."""
     settings = _settings(parse_parameters(sys.argv[1:]))
-    spark = job_session()
-    log.info("%s", RunEnvironment.of(spark))
+    spark = _session()
     report = maintain_tables(catalog_of(spark, settings), settings, load_fleet(settings.sensors))
     for line in report.lines():
         log.info("%s", line)
@@ -114,6 +114,13 @@ def accepted_parameters(entry_point: str) -> frozenset[str]:
         raise ConfigurationError(f"unknown entry point {entry_point!r}; there are: {', '.join(ENTRY_POINTS)}")
     names = {field.alias or name for name, field in Settings.model_fields.items()} | {"settings"}
     return frozenset(names | _OWN.get(entry_point, set()))
+
+
+def _session() -> SparkSession:
+    """Return the session of the cluster, and log the versions that this run uses."""
+    spark = job_session()
+    log.info("%s", RunEnvironment.of(spark))
+    return spark
 
 
 def _settings(arguments: dict[str, str]) -> Settings:

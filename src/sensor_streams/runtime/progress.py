@@ -43,6 +43,9 @@ COLUMNS: Columns = [
     ("spark", "string"),
     ("delta", "string"),
     ("wheel", "string"),
+    ("python", "string"),
+    # A JSON object, because its names change with the dependencies of the wheel.
+    ("packages", "string"),
 ]
 _KEY = ("stream", "run", "attempt", "batch_id")
 VIEW = "stream_progress"
@@ -141,7 +144,7 @@ class ProgressTable:
             return
         try:
             schema = ", ".join(f"{name} {kind}" for name, kind in COLUMNS)
-            values = [tuple((figures.row() | asdict(self.environment)).values()) for figures in rows]
+            values = [tuple((figures.row() | self.environment.row()).values()) for figures in rows]
             frame = self.catalog.spark.createDataFrame(values, schema)
             append(self._open(), frame, COLUMNS, None)
         except Exception as error:
@@ -183,6 +186,11 @@ class ProgressTable:
 def announce(streams: Iterable[str]) -> None:
     """Print the streams that this task runs, as a line of JSON, before the first batch (docs/local-runs.md)."""
     log.info("%s", json.dumps({"streams": list(streams)}))
+
+
+def announce_versions(environment: RunEnvironment) -> None:
+    """Print the versions that this run uses, as a line of JSON, before the first batch."""
+    log.info("%s", environment.line())
 
 
 @contextmanager

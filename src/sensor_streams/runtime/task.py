@@ -17,7 +17,7 @@ from sensor_streams.incremental.stream import ModelKind, Stream
 from sensor_streams.inference.champions import Champion
 from sensor_streams.preflight.task_gate import refuse_on_findings
 from sensor_streams.runtime.job_session import refuse_connect
-from sensor_streams.runtime.progress import BatchFigures, ProgressTable
+from sensor_streams.runtime.progress import BatchFigures, ProgressTable, announce_versions
 from sensor_streams.runtime.run_environment import RunEnvironment
 from sensor_streams.runtime.supervisor import Supervisor
 from sensor_streams.runtime.worker import Worker
@@ -67,6 +67,7 @@ def run_task(
     try:
         environment = RunEnvironment.of(spark)
         log.info("run %s, attempt %d: %s", settings.run, settings.attempt, environment)
+        announce_versions(environment)
         refuse_on_findings(catalog, settings, streams, fleet)
         _prepare(catalog, settings, fleet, streams)
         closing = threading.Event()
