@@ -95,8 +95,8 @@ def test_a_task_has_the_environment_of_its_cluster() -> None:
     ("before", "after", "message"),
     [
         ("trigger: available-now", "trigger: often", "task feature_extraction: setting trigger"),
-        ("streams: anomaly_scores,", "streams: nosuch,", "task inference: no stream or task is called nosuch"),
-        ("streams: anomaly_scores,remaining_life,alerts,alert_events", "streams: ''", "parameter streams is missing"),
+        ("streams: inference", "streams: nosuch,inference", "task inference: no stream or task is called nosuch"),
+        ("streams: inference", "streams: ''", "parameter streams is missing"),
     ],
 )
 def test_a_wrong_parameter_is_reported_with_its_task(changed: Project, before: str, after: str, message: str) -> None:

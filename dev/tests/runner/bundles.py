@@ -66,7 +66,8 @@ def project(plant: Plant) -> Path:
     """Copy the project's bundle, with a local.yml for a plant; return its folder."""
     folder = plant.folder / "project"
     shutil.copytree(ROOT / "resources", folder / "resources")
-    shutil.copy(ROOT / "databricks.yml", folder)
+    for name in ("databricks.yml", "policies.yml"):
+        shutil.copy(ROOT / name, folder)
     shutil.copy(plant.fleet_file, folder / "sensors.yml")
     store = f"sqlite:///{plant.folder / 'models' / 'mlflow.db'}"
     here = {
