@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from dabs_lab.errors import MachineError
+from dabs_lab.jobs import job_spec
 from dabs_lab.local_spark import check_java
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.streams import streams_of
@@ -151,8 +152,8 @@ def test_a_task_of_the_wheel_runs_in_an_environment_with_only_its_dependencies(w
         "assert not find_spec('sensor_streams_dev') and not find_spec('dabs_lab'); "
         "(point,) = entry_points(group='sensor_streams.tasks', name='stream'); point.load()()"
     )
-    job = read("dev", ROOT).resources["jobs"]["shared_cluster"]["tasks"][0]
-    named = job["python_wheel_task"]["named_parameters"]
+    spec = job_spec(read("dev", ROOT), "shared_cluster")
+    named = spec.named_parameters(spec.tasks[0])
     parameters = plant.as_parameters(named)
     variables = {**plant.cluster_environment(), "PYSPARK_PYTHON": str(python)}
     variables.pop("PYTHONPATH", None)

@@ -123,14 +123,14 @@ def test_a_valid_catalog_name_breaks_no_policy(copied: Path, catalog: str) -> No
 def test_an_invalid_catalog_name_is_reported(copied: Path, catalog: str) -> None:
     broken = broken_policies(given(copied, "prod", catalog=catalog))
     assert any("setting catalog" in line for line in broken), broken
-    assert all(re.match(r"resources/\w+(\.job)?\.yml:\d+: ", line) for line in broken), broken
+    assert all(re.match(r"(databricks|resources/\w+(\.job)?)\.yml:\d+: ", line) for line in broken), broken
 
 
 def test_a_schema_shared_by_developers_is_reported(copied: Path) -> None:
     set_value(copied, "databricks.yml", "experimental.skip_name_prefix_for_schema", True)
     set_value(copied, "databricks.yml", "targets.dev.variables.schema", "common")
     broken = broken_policies(given(copied, "dev"))
-    finding = r"resources/\S+:\d+: schema plant\.common does not contain the user's name, and target dev is"
+    finding = r"databricks\.yml:\d+: schema plant\.common does not contain the user's name, and target dev is"
     assert any(re.match(finding, line) for line in broken), broken
     assert any("folder of checkpoints /Volumes/plant/common/checkpoints" in line for line in broken)
     own = "sensors_${workspace.current_user.short_name}"
@@ -139,7 +139,10 @@ def test_a_schema_shared_by_developers_is_reported(copied: Path) -> None:
 
 
 def test_checkpoints_shared_by_developers_are_reported(copied: Path) -> None:
-    set_in_job(copied, "single_task", f"{NAMED}.checkpoints", "/Volumes/plant/shared/checkpoints")
+    parameters = value_at(copied, "databricks.yml", "variables.parameters.default")
+    shared = {"name": "checkpoints", "default": "/Volumes/plant/shared/checkpoints"}
+    others = [one for one in parameters if one["name"] != "checkpoints"]
+    set_in_job(copied, "single_task", "parameters", [*others, shared])
     broken = broken_policies(given(copied, "dev"))
     assert any("folder of checkpoints /Volumes/plant/shared/checkpoints does not contain" in line for line in broken)
     assert any("is the same in the targets dev and prod" in line for line in broken)
@@ -149,7 +152,7 @@ def test_a_schema_shared_by_two_targets_is_reported(copied: Path) -> None:
     set_value(copied, "databricks.yml", "targets.staging.variables.schema", "Common")
     set_value(copied, "databricks.yml", "targets.prod.variables.schema", "common")
     for target, other in (("staging", "prod"), ("prod", "staging")):
-        finding = rf"resources/\S+:\d+: schema plant\.common is the same in the targets {target} and {other}"
+        finding = rf"databricks\.yml:\d+: schema plant\.common is the same in the targets {target} and {other}"
         broken = broken_policies(given(copied, target))
         assert any(re.match(finding, line, re.IGNORECASE) for line in broken), broken
     assert broken_policies(given(copied, "dev")) == []

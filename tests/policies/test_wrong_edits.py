@@ -9,7 +9,7 @@ import pytest
 
 from sensor_streams_dev.policies.job_files import broken_policies
 from tests.policies.edits import REMOVED, job_file, set_value, value_at
-from tests.policies.golden import copy_bundle, read
+from tests.policies.golden import ROOT, copy_bundle, read
 
 ONE, SHARED, TWO, BUNDLE = "single_task", "shared_cluster", "cluster_per_task", "databricks.yml"
 NAMED = "tasks.0.python_wheel_task.named_parameters"
@@ -37,6 +37,12 @@ def _notified(**events: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]
         return {**task, "webhook_notifications": {}, "email_notifications": events}
 
     return change
+
+
+def _with(name: str, value: str) -> list[dict[str, str]]:
+    """Return the parameters of a job, with one changed or added."""
+    known = {one["name"]: one["default"] for one in value_at(ROOT, BUNDLE, "variables.parameters.default")}
+    return [{"name": name, "default": text} for name, text in {**known, name: value}.items()]
 
 
 def _in_policies(field: str) -> str:
@@ -111,15 +117,15 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
     (
         "a checkpoint path that contains the shape",
         TWO,
-        f"{NAMED}.checkpoints",
-        f"{CHECKPOINTS}/cluster_per_task",
+        "parameters",
+        _with("checkpoints", f"{CHECKPOINTS}/cluster_per_task"),
         r"checkpoint path /Volumes/\S+/checkpoints/cluster_per_task contains 'cluster_per_task'",
     ),
     (
         "checkpoints of one shape elsewhere",
         TWO,
-        f"{NAMED}.checkpoints",
-        f"{CHECKPOINTS}/x",
+        "parameters",
+        _with("checkpoints", f"{CHECKPOINTS}/x"),
         r"checkpoint path is \S+/x, elsewhere \S+/checkpoints",
     ),
     (
@@ -140,15 +146,22 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
         "an unknown parameter of the job, which the tasks get too",
         ONE,
         "parameters",
-        [{"name": "triger", "default": "30 s"}],
+        _with("triger", "30 s"),
         r"task \w+: entry point stream takes no parameter 'triger'",
     ),
     (
         "a parameter of the job in place of that of the task",
         SHARED,
         "parameters",
-        [{"name": "trigger", "default": "30 s"}],
-        r"trigger is not available-now",
+        _with("trigger", "30 s"),
+        r"task \w+: trigger is not available-now",
+    ),
+    (
+        "a parameter of a task that its job overrides",
+        SHARED,
+        f"{NAMED}.schema",
+        "other",
+        r"task \w+: parameter schema has no effect: the job's own parameter schema takes precedence, remove one",
     ),
     (
         "two shapes live",

@@ -12,7 +12,7 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 import dabs_lab.jobs
 from dabs_lab.bundle import BundleError, load_bundle
 from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, assumption_rows
-from dabs_lab.jobs.job_spec import JobSpec, NotificationKind, PythonFileTask, WheelTask
+from dabs_lab.jobs.job_spec import JobSpec, NotificationKind, PythonFileTask
 from dabs_lab.jobs.spec_builder import job_spec
 from dabs_lab.jobs.supported_settings import SETTINGS, Effect
 from tests.policies.golden import ROOT, TARGETS, copy_bundle, read
@@ -97,8 +97,7 @@ def test_the_single_task_job() -> None:
     assert (spec.continuous.task_retry_mode, spec.paused) == (TaskRetryMode.ON_FAILURE, False)
     assert job_spec(read("dev"), "single_task").paused
     (one,) = spec.tasks
-    assert isinstance(one.work, WheelTask)
-    named = one.work.named_parameters
+    named = spec.named_parameters(one)
     # References to resources are resolved, references to the run are not.
     assert (named["schema"], named["run"]) == ("sensor_streams", "{{job.run_id}}")
     recipients = one.notifications
@@ -162,6 +161,19 @@ def test_the_spec_has_every_supported_setting(made: Made) -> None:
     assert len(spec.warnings) == 1
     assert "{{nothing}} is not a reference and stays unchanged" in spec.warnings[0]
     assert spec.paused, "a job without a trigger runs only on request"
+
+
+def test_parameters_of_the_job_are_pushed_down_to_named_parameters_and_take_precedence(made: Made) -> None:
+    spec = made(
+        "parameters: [{name: day, default: '1'}, {name: out, default: '${resources.schemas.live.name}'}]",
+        more=with_parameters("named_parameters: {day: '2', own: x}")
+        + "\n"
+        + with_parameters("parameters: ['{{job.parameters.day}}']").replace("task_key: b", "task_key: c"),
+    )
+    without, named, positional = spec.tasks
+    assert spec.named_parameters(named) == {"day": "1", "own": "x", "out": "plant"}
+    # The documentation names only tasks with keyword arguments.
+    assert (spec.named_parameters(without), spec.named_parameters(positional)) == ({}, {})
 
 
 CONTINUOUS = "continuous: {task_retry_mode: ON_FAILURE}"

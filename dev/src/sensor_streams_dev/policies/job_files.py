@@ -83,6 +83,7 @@ def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
         if key in used:
             broken = cluster_rules(key, cluster.get("new_cluster") or {}, file)
             yield from ((("job_clusters", at, "new_cluster"), what) for what in broken)
+    yield from _overridden(job)
     for path, task in _tasks(job):
         if task.get("new_cluster"):
             own = cluster_rules(task["task_key"], task["new_cluster"], file)
@@ -92,6 +93,16 @@ def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
         for name in _refused_parameters(task):
             what = f"entry point {task['python_wheel_task']['entry_point']} takes no parameter {name!r}: remove it, or "
             yield parameter_path(job, path, name), f"task {task['task_key']}: {what}the task fails at its start"
+
+
+def _overridden(job: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield parameters of tasks without effect, because the job has one of the same name."""
+    names = [parameter.get("name") for parameter in job.get("parameters") or []]
+    for at, task in enumerate(job.get("tasks") or []):
+        for name in _parameters(task):
+            if name in names:
+                what = f"parameter {name} has no effect: the job's own parameter {name} takes precedence, remove one"
+                yield ("tasks", at, *_PARAMETERS, name), f"task {task.get('task_key')}: {what}"
 
 
 def _of_task(path: Path, task: Mapping[str, Any], field: Path, what: str) -> Finding:
