@@ -41,8 +41,7 @@ def set_in_job(folder: Path, job: str, path: str, value: Any) -> None:
 
 
 def add_target(folder: Path, name: str) -> None:
-    """Add a copy of the target staging, with its own schema."""
-    content = yaml.safe_load((folder / "databricks.yml").read_text("utf-8"))
-    staging = content["targets"]["staging"]
-    uat = {**staging, "variables": {**staging["variables"], "schema": f"a_schema_of_{name}"}}
-    set_value(folder, "databricks.yml", f"targets.{name}", uat)
+    """Add a copy of the target prod, with its own schema."""
+    prod = value_at(folder, "databricks.yml", "targets.prod")
+    copy = {**prod, "variables": {**prod["variables"], "schema": f"a_schema_of_{name}"}}
+    set_value(folder, "databricks.yml", f"targets.{name}", copy)

@@ -260,8 +260,8 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
         "a schema that Unity Catalog refuses",
         BUNDLE,
         f"{OF_DEV}.schema",
-        "sensor.streams",
-        r"setting schema \(command line\): '\S+sensor\.streams'",
+        "plant.streams",
+        r"setting schema \(command line\): '\S+plant\.streams'",
     ),
     (
         "an empty pause status",
