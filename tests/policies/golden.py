@@ -5,20 +5,29 @@ import re
 import shutil
 from pathlib import Path
 
+import yaml
+
 from dabs_lab.bundle import Bundle, load_bundle, target_sections
 from tests.rows import FIXTURES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "golden"
 TARGETS = tuple(target_sections(ROOT))
-# Values for the variables without a default, which databricks.yml lists in its comments.
+_BUNDLE = (ROOT / "databricks.yml").read_text("utf-8")
 _VALUES = {
     "catalog": "plant",
     "principal": "00000000-0000-0000-0000-000000000000",
     "alert_email": "sensor-team@example.org",
 }
-NEEDED = re.findall(r"^# needs-var: (\w+)$", (ROOT / "databricks.yml").read_text("utf-8"), re.MULTILINE)
+# Variables without a default, which databricks.yml lists in its comments, and their values in the golden files.
+NEEDED = re.findall(r"^# needs-var: (\w+)$", _BUNDLE, re.MULTILINE)
 GIVEN = {name: _VALUES.get(name, f"some-{name}") for name in NEEDED}
+
+
+def given_with(**values: str) -> dict[str, str]:
+    """Return values for the variables above, also those with a default of your own; `values` replace them."""
+    declared = yaml.safe_load(_BUNDLE)["variables"]
+    return {name: value for name, value in {**GIVEN, **_VALUES, **values}.items() if name in declared}
 
 
 def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:

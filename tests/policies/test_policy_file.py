@@ -82,6 +82,7 @@ DEV = {"spark_version": "${var.runtime}", "node_type_id": "any", "data_security_
 def test_a_changed_policy_accepts_what_was_reported(
     copied: Path, policy: str, changed: object, file: str, path: str, value: object
 ) -> None:
+    set_value(copied, POLICY_FILE, "notifications.kinds", ["email", "webhook"])
     if file:
         for at in range(2 if "{at}" in path else 1):
             set_in_job(copied, file, path.format(at=at), value)

@@ -20,10 +20,10 @@ from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_a
 from sensor_streams_dev.preflight.job_settings import job_streams
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
 from tests.policies.edits import set_in_job
-from tests.policies.golden import ROOT, copy_bundle
+from tests.policies.golden import ROOT, copy_bundle, given_with
 
 PAGE = (ROOT / "docs/preflight.md").read_text("utf-8")
-PROJECT = {"catalog": "main", "principal": "app-id", "alert_email": "me@example.org"}
+PROJECT = given_with(catalog="main", principal="app-id")
 ALL = [stream.name for stream in STREAMS]
 Project = Callable[[str, str], Path]
 

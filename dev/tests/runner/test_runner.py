@@ -22,9 +22,10 @@ from dev.tests.jobs.simulation import START, Simulation, job, seconds, task
 from dev.tests.runner.bundles import Running, bundle, command_line, left, waits
 from sensor_streams.runtime.entry_points import stream
 from sensor_streams_dev import cli
+from tests.policies.golden import given_with
 
 ROOT = Path(__file__).parents[3]
-PROJECT = {"catalog": "main", "principal": "me", "alert_email": "me@example.org"}
+PROJECT = given_with(catalog="main", principal="me")
 
 
 def mapping_for(target: str) -> NameMapping:
