@@ -19,7 +19,7 @@ from sensor_streams_dev.preflight.checks import CHECKS
 from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_as
 from sensor_streams_dev.preflight.job_settings import job_streams
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
-from tests.policies.edits import set_in_job
+from tests.policies.edits import set_in_job, set_value
 from tests.policies.golden import ROOT, copy_bundle, given_with
 
 PAGE = (ROOT / "docs/preflight.md").read_text("utf-8")
@@ -110,6 +110,16 @@ def test_the_preflight_shows_policies_that_the_bundle_breaks(tmp_path: Path) -> 
     notes = run._run(bundle, [], lambda _: pytest.fail("nothing is checked"), []).notes
     line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 77: write"
     assert [note for note in notes if re.match(line, note)], notes
+
+
+def test_a_mistake_in_policies_yml_is_reported_before_the_checks(tmp_path: Path) -> None:
+    folder = copy_bundle(tmp_path)
+    set_value(folder, "policies.yml", "retries.shared_cluster", "three")
+    bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
+    groups = job_streams(spec_of(folder, "shared_cluster"), str, lambda task: {})
+    run = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    with pytest.raises(ConfigurationError, match=r"policies\.yml line \d+, retries\.shared_cluster: is 'three'"):
+        run._run(bundle, groups, lambda _: pytest.fail("nothing is checked"), [])
 
 
 def test_a_job_without_streams_is_a_configuration_error() -> None:
