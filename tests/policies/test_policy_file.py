@@ -9,7 +9,7 @@ import yaml
 from sensor_streams.errors import ConfigurationError
 from sensor_streams_dev.policies.job_files import broken_policies
 from sensor_streams_dev.policies.policy_file import POLICY_FILE, load_policies
-from tests.policies.edits import REMOVED, job_file, set_in_job, set_value, value_at
+from tests.policies.edits import REMOVED, set_in_job, set_value
 from tests.policies.golden import ROOT, copy_bundle, read
 
 VALID = """\
@@ -33,15 +33,11 @@ def copied(tmp_path: Path) -> Path:
 
 
 def use_webhooks(folder: Path) -> None:
-    """Replace the recipients of each task of the project by a notification destination, as docs/deploy.md shows."""
+    """Notify a notification destination in place of an e-mail address, as docs/deploy.md shows."""
     page = (ROOT / "docs/deploy.md").read_text("utf-8")
-    (shown,) = re.findall(r"\n    (webhook_notifications:\n(?:      .*\n)+)", page)
-    webhooks = yaml.safe_load(shown)["webhook_notifications"]
-    for job in ("single_task", "shared_cluster", "cluster_per_task", "train", "maintenance"):
-        path = f"resources.jobs.{job}.tasks"
-        for at in range(len(value_at(folder, job_file(job), path))):
-            set_in_job(folder, job, f"tasks.{at}.email_notifications", REMOVED)
-            set_in_job(folder, job, f"tasks.{at}.webhook_notifications", webhooks)
+    (shown,) = re.findall(r"```yaml\n(emails:.*?)```", page, re.DOTALL)
+    for name, variable in yaml.safe_load(shown).items():
+        set_value(folder, "databricks.yml", f"variables.{name}.default", variable["default"])
 
 
 def test_a_webhook_in_place_of_the_email_breaks_no_policy(copied: Path) -> None:
@@ -53,8 +49,8 @@ def test_a_webhook_in_place_of_the_email_breaks_no_policy(copied: Path) -> None:
 
 def test_a_kind_that_the_team_does_not_use_is_reported(copied: Path) -> None:
     set_value(copied, POLICY_FILE, "notifications.kinds", ["webhook"])
-    set_in_job(copied, "train", "tasks.0.email_notifications", ON_FAILURE)
-    set_in_job(copied, "train", "tasks.0.webhook_notifications", REMOVED)
+    set_value(copied, "databricks.yml", "variables.emails.default", ON_FAILURE)
+    set_value(copied, "databricks.yml", "variables.webhooks.default", {})
     finding = r"resources/train\.job\.yml:\d+: job train: task train: no webhook_notifications\.on_failure: add it, or"
     assert [line for line in broken_policies(read("prod", copied)) if re.match(finding, line)]
     use_webhooks(copied)
