@@ -6,6 +6,7 @@ import pytest
 
 from sensor_streams.errors import FleetError
 from sensor_streams.fleet import load_fleet, parse_fleet
+from sensor_streams_dev.policies.stream_tasks import parameters, tasks
 from tests.policies.golden import ROOT, read
 from tests.rows import FIXTURES
 
@@ -24,8 +25,8 @@ def test_the_sensors_yml_of_the_project_is_valid_and_every_job_reads_it() -> Non
     load_fleet(ROOT / "sensors.yml")
     bundle = read("prod")
     for job in bundle.resources["jobs"].values():
-        for task in job["tasks"]:
-            sensors = Path(task["python_wheel_task"]["named_parameters"]["sensors"])
+        for _, task in tasks(job):
+            sensors = Path(parameters(task)["sensors"])
             assert sensors == Path(bundle.sections["workspace"]["file_path"], "sensors.yml"), task["task_key"]
 
 

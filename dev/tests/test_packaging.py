@@ -18,8 +18,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from dabs_lab.errors import MachineError
+from dabs_lab.jobs import job_spec
 from dabs_lab.local_spark import check_java
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
+from sensor_streams.streams import streams_of
 from tests.plant import Plant, reading
 from tests.policies.golden import read
 
@@ -150,9 +152,8 @@ def test_a_task_of_the_wheel_runs_in_an_environment_with_only_its_dependencies(w
         "assert not find_spec('sensor_streams_dev') and not find_spec('dabs_lab'); "
         "(point,) = entry_points(group='sensor_streams.tasks', name='stream'); point.load()()"
     )
-    job = read("dev", ROOT).resources["jobs"]["shared_cluster"]["tasks"][0]
-    named = job["python_wheel_task"]["named_parameters"]
-    assert named["streams"].startswith("readings,")
+    spec = job_spec(read("dev", ROOT), "shared_cluster")
+    named = spec.named_parameters(spec.tasks[0])
     parameters = plant.as_parameters(named)
     variables = {**plant.cluster_environment(), "PYSPARK_PYTHON": str(python)}
     variables.pop("PYTHONPATH", None)
@@ -167,7 +168,7 @@ def test_a_task_of_the_wheel_runs_in_an_environment_with_only_its_dependencies(w
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     figures = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"stream"')]
-    assert {line["stream"] for line in figures} == set(named["streams"].split(","))
+    assert {line["stream"] for line in figures} == {stream.name for stream in streams_of([named["streams"]])}
     assert plant.sums() == (3, 2, 1, 0)
     assert plant.count("sensor_features") == 2, "one row per window"
     assert plant.differing() == []

@@ -226,9 +226,14 @@ def parse_parameters(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def split_names(text: str) -> list[str]:
+    """Return the names in a text with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def take_stream_names(arguments: dict[str, str]) -> list[str]:
     """Remove the parameter `streams` from a task's arguments and return its names. Raises ConfigurationError."""
-    names = [name.strip() for name in arguments.pop("streams", "").split(",") if name.strip()]
+    names = split_names(arguments.pop("streams", ""))
     if not names:
         raise ConfigurationError("parameter streams is missing: name the streams that this task runs, with commas")
     return names

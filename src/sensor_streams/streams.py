@@ -120,13 +120,17 @@ BY_NAME: Mapping[str, Stream] = {stream.name: stream for stream in STREAMS}
 TASKS: tuple[Task, ...] = ("feature_extraction", "inference")
 
 
+def unknown_names(names: Sequence[str]) -> list[str]:
+    """Return the names that are neither a task nor a stream."""
+    return [name for name in names if name not in BY_NAME and name not in TASKS]
+
+
 def streams_of(names: Sequence[str]) -> list[Stream]:
     """Return the streams of the named tasks and streams, in dependency order; all for no name.
 
     Raises ConfigurationError for an unknown name.
     """
-    unknown = [name for name in names if name not in BY_NAME and name not in TASKS]
-    if unknown:
+    if unknown := unknown_names(names):
         raise ConfigurationError(
             f"no stream or task is called {', '.join(unknown)}; "
             f"tasks: {', '.join(TASKS)}; streams: {', '.join(BY_NAME)}"

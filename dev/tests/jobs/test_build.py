@@ -12,15 +12,15 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf, TaskRetryMode
 import dabs_lab.jobs
 from dabs_lab.bundle import BundleError, load_bundle
 from dabs_lab.jobs.assumptions import ASSUMED, Assumptions, assumption_rows
-from dabs_lab.jobs.job_spec import JobSpec, NotificationKind, PythonFileTask, WheelTask
+from dabs_lab.jobs.job_spec import JobSpec, NotificationKind, PythonFileTask
 from dabs_lab.jobs.spec_builder import job_spec
 from dabs_lab.jobs.supported_settings import SETTINGS, Effect
-from tests.policies.golden import GIVEN, ROOT, TARGETS, copy_bundle, read
+from tests.policies.golden import ROOT, TARGETS, copy_bundle, read
 
 SOURCES = Path(dabs_lab.jobs.__file__).parent
 JOBS = ("cluster_per_task", "maintenance", "shared_cluster", "single_task", "train")
-# Settings of each job cluster without effect here.
-CLUSTER = ("aws_attributes", "data_security_mode", "node_type_id", "num_workers", "spark_version")
+# Settings of a job cluster with an effect here.
+USED = {"spark_conf", "spark_env_vars"}
 ROOT_FILE = """
 bundle: {name: b}
 artifacts: {wheel: {type: whl, build: make}}
@@ -63,8 +63,8 @@ def made(tmp_path: Path) -> Made:
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_job_of_the_project_is_supported(target: str) -> None:
     bundle = read(target)
-    assert sorted(bundle.resources["jobs"]) == sorted(JOBS)
-    for key in JOBS:
+    assert set(bundle.resources["jobs"]) >= set(JOBS)
+    for key in bundle.resources["jobs"]:
         assert job_spec(bundle, key).warnings == ()
 
 
@@ -73,11 +73,14 @@ def test_only_settings_of_workspace_and_machines_have_no_effect(target: str) -> 
     bundle = read(target)
     for key in JOBS:
         found = {one.path.removeprefix(f"resources.jobs.{key}.") for one in job_spec(bundle, key).no_effect}
-        clusters = 2 if key == "cluster_per_task" else 1
-        tasks = 1 if key in ("single_task", "train", "maintenance") else 2
-        expected = {f"job_clusters[{at}].new_cluster.{name}" for at in range(clusters) for name in CLUSTER}
-        expected |= {f"tasks[{at}].libraries" for at in range(tasks)} | {"tags", "description"}
-        assert found == expected | (set() if target == "dev" else {"permissions", "run_as"})
+        job = bundle.resources["jobs"][key]
+        expected = {
+            f"job_clusters[{at}].new_cluster.{name}"
+            for at, cluster in enumerate(job["job_clusters"])
+            for name in cluster["new_cluster"].keys() - USED
+        }
+        expected |= {f"tasks[{at}].libraries" for at in range(len(job["tasks"]))} | {"tags", "description"}
+        assert found == expected | (set() if bundle.mode == "development" else {"permissions", "run_as"})
 
 
 def test_a_setting_without_effect_has_its_position_and_reason() -> None:
@@ -97,24 +100,27 @@ def test_the_single_task_job() -> None:
     assert (spec.continuous.task_retry_mode, spec.paused) == (TaskRetryMode.ON_FAILURE, False)
     assert job_spec(read("dev"), "single_task").paused
     (one,) = spec.tasks
-    assert isinstance(one.work, WheelTask)
-    named = one.work.named_parameters
+    named = spec.named_parameters(one)
     # References to resources are resolved, references to the run are not.
     assert (named["schema"], named["run"]) == ("sensor_streams", "{{job.run_id}}")
-    assert one.notifications.emails[NotificationKind.FAILURE] == (GIVEN["alert_email"],)
-    assert [(rule.metric, rule.value) for rule in one.health] == [(JobsHealthMetric.STREAMING_BACKLOG_SECONDS, 900)]
+    recipients = one.notifications
+    assert recipients.emails.get(NotificationKind.FAILURE) or recipients.webhooks.get(NotificationKind.FAILURE)
+    assert [rule.metric for rule in one.health] == [JobsHealthMetric.STREAMING_BACKLOG_SECONDS]
     assert one.cluster.spark_conf == {"spark.sql.session.timeZone": "UTC"}
 
 
 def test_the_shared_cluster_job() -> None:
-    spec = job_spec(read("staging"), "shared_cluster")
+    bundle = read("staging")
+    spec = job_spec(bundle, "shared_cluster")
     first, second = spec.tasks
+    written = bundle.resources["jobs"]["shared_cluster"]["tasks"][1]
     assert first.cluster is second.cluster
     assert second.depends_on == ("feature_extraction",)
-    assert (second.run_if, second.max_retries, second.retry_on_timeout) == (RunIf.ALL_SUCCESS, 3, True)
-    assert (second.timeout, second.min_retry_interval) == (timedelta(hours=1), timedelta(minutes=1))
+    assert (second.run_if, second.retry_on_timeout) == (RunIf.ALL_SUCCESS, True)
+    assert second.max_retries == written["max_retries"]
+    assert second.timeout == timedelta(seconds=written["timeout_seconds"])
+    assert second.min_retry_interval == timedelta(milliseconds=written["min_retry_interval_millis"])
     assert spec.schedule is not None
-    assert spec.schedule.quartz.text == "0 0/15 * * * ?"
     assert (spec.queue, spec.max_concurrent_runs, spec.notifications.notify_skipped) == (False, 1, False)
     assert [leaf.key for leaf in spec.leaves()] == ["inference"]
 
@@ -122,7 +128,7 @@ def test_the_shared_cluster_job() -> None:
 def test_the_cluster_per_task_job() -> None:
     first, second = job_spec(read("prod"), "cluster_per_task").tasks
     assert (first.cluster.key, second.cluster.key) == ("features", "inference")
-    assert (first.max_retries, second.max_retries, first.timeout) == (-1, -1, None)
+    assert (first.timeout, second.timeout) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +164,19 @@ def test_the_spec_has_every_supported_setting(made: Made) -> None:
     assert len(spec.warnings) == 1
     assert "{{nothing}} is not a reference and stays unchanged" in spec.warnings[0]
     assert spec.paused, "a job without a trigger runs only on request"
+
+
+def test_parameters_of_the_job_are_pushed_down_to_named_parameters_and_take_precedence(made: Made) -> None:
+    spec = made(
+        "parameters: [{name: day, default: '1'}, {name: out, default: '${resources.schemas.live.name}'}]",
+        more=with_parameters("named_parameters: {day: '2', own: x}")
+        + "\n"
+        + with_parameters("parameters: ['{{job.parameters.day}}']").replace("task_key: b", "task_key: c"),
+    )
+    without, named, positional = spec.tasks
+    assert spec.named_parameters(named) == {"day": "1", "own": "x", "out": "plant"}
+    # The documentation names only tasks with keyword arguments.
+    assert (spec.named_parameters(without), spec.named_parameters(positional)) == ({}, {})
 
 
 CONTINUOUS = "continuous: {task_retry_mode: ON_FAILURE}"

@@ -7,10 +7,13 @@ from databricks.sdk.service.jobs import JobsHealthMetric, RunIf
 
 from dabs_lab.jobs.events import BacklogExceeded, Cancel, EventKind, Notify, RunNow
 from dabs_lab.jobs.job_spec import HealthRule, JobSpec, NotificationKind, Notifications
+from dabs_lab.runner.display import sentence
 from dev.tests.jobs.simulation import START, Outcomes, Simulation, job, seconds, task
 
 EVERYTHING = dict.fromkeys(NotificationKind, ("team@example.org",))
 ALL = Notifications(EVERYTHING, {NotificationKind.FAILURE: ("hook",)})
+EMAIL = Notifications({NotificationKind.FAILURE: ("team@example.org",)})
+WEBHOOK = Notifications(webhooks={NotificationKind.FAILURE: ("hook",)})
 LAST = Notifications(EVERYTHING, on_last_attempt_only=True)
 OK, BAD = (10, 0), (10, 1)
 
@@ -28,6 +31,14 @@ def test_a_task_notifies_about_each_failed_attempt_and_the_job_only_at_the_end()
     first = next(action for action in actions if action.kind is NotificationKind.FAILURE)
     assert (first.emails, first.webhooks) == (("team@example.org",), ("hook",))
     assert "is retried" in first.about
+
+
+def test_the_display_names_email_addresses_and_notification_destinations() -> None:
+    both = "team@example.org, destination hook"
+    for recipients, named in ((EMAIL, "team@example.org"), (WEBHOOK, "destination hook"), (ALL, both)):
+        done = run(job(task("a", notifications=recipients)), {"a": [BAD]})
+        (event,) = [one for one in done.events if one.data.get("kind") == NotificationKind.FAILURE]
+        assert f"{named} would be notified: attempt 1 of a ended: FAILED" in sentence(event)
 
 
 def test_a_failure_followed_by_a_successful_retry_does_not_notify_the_job() -> None:

@@ -19,10 +19,11 @@ from sensor_streams_dev.preflight.checks import CHECKS
 from sensor_streams_dev.preflight.command import _PreflightRun, preflight, run_as
 from sensor_streams_dev.preflight.job_settings import job_streams
 from sensor_streams_dev.preflight.terminal_report import JsonObject, as_object
-from tests.policies.golden import ROOT, copy_bundle
+from tests.policies.edits import set_in_job, set_value
+from tests.policies.golden import ROOT, copy_bundle, given_with
 
 PAGE = (ROOT / "docs/preflight.md").read_text("utf-8")
-PROJECT = {"catalog": "main", "principal": "app-id", "alert_email": "me@example.org"}
+PROJECT = given_with(catalog="main", principal="app-id")
 ALL = [stream.name for stream in STREAMS]
 Project = Callable[[str, str], Path]
 
@@ -76,13 +77,10 @@ def test_a_given_landing_folder_is_checked(tmp_path: Path) -> None:
 
 
 def test_tasks_with_other_tables_are_checked_separately(changed: Project) -> None:
-    folder = changed(
-        "streams: anomaly_scores,remaining_life,alerts,alert_events",
-        "streams: anomaly_scores,remaining_life,alerts,alert_events\n              checkpoints: /Volumes/a/b/other",
-    )
+    folder = changed("streams: inference", "streams: inference\n              tables: s3://bucket/other")
     one, two = job_streams(spec_of(folder, "shared_cluster"), str, lambda task: {})
     assert [stream.name for stream in (*one.streams, *two.streams)] == ALL
-    assert two.settings.checkpoints == "/Volumes/a/b/other"
+    assert two.settings.tables == "s3://bucket/other"
 
 
 def test_a_task_has_the_environment_of_its_cluster() -> None:
@@ -95,8 +93,8 @@ def test_a_task_has_the_environment_of_its_cluster() -> None:
     ("before", "after", "message"),
     [
         ("trigger: available-now", "trigger: often", "task feature_extraction: setting trigger"),
-        ("streams: anomaly_scores,", "streams: nosuch,", "task inference: no stream or task is called nosuch"),
-        ("streams: anomaly_scores,remaining_life,alerts,alert_events", "streams: ''", "parameter streams is missing"),
+        ("streams: inference", "streams: nosuch,inference", "task inference: no stream or task is called nosuch"),
+        ("streams: inference", "streams: ''", "parameter streams is missing"),
     ],
 )
 def test_a_wrong_parameter_is_reported_with_its_task(changed: Project, before: str, after: str, message: str) -> None:
@@ -104,13 +102,24 @@ def test_a_wrong_parameter_is_reported_with_its_task(changed: Project, before: s
         job_streams(spec_of(changed(before, after), "shared_cluster"), str, lambda task: {})
 
 
-def test_the_preflight_shows_policies_that_the_bundle_breaks(changed: Project) -> None:
-    folder = changed("max_retries: 3", "max_retries: 2")
+def test_the_preflight_shows_policies_that_the_bundle_breaks(tmp_path: Path) -> None:
+    folder = copy_bundle(tmp_path)
+    set_in_job(folder, "shared_cluster", "tasks.0.max_retries", 77)
     bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
     run = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
     notes = run._run(bundle, [], lambda _: pytest.fail("nothing is checked"), []).notes
-    line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 2: write 3"
+    line = r"policy: resources/shared_cluster\.job\.yml:\d+: job shared_cluster: task \w+: max_retries is 77: write"
     assert [note for note in notes if re.match(line, note)], notes
+
+
+def test_a_mistake_in_policies_yml_is_reported_before_the_checks(tmp_path: Path) -> None:
+    folder = copy_bundle(tmp_path)
+    set_value(folder, "policies.yml", "retries.shared_cluster", "three")
+    bundle = load_bundle(folder, "dev", variables=PROJECT, user="me@example.org")
+    groups = job_streams(spec_of(folder, "shared_cluster"), str, lambda task: {})
+    run = _PreflightRun("shared_cluster", "dev", {}, load_local(folder / "local.yml"), [], JsonObject())
+    with pytest.raises(ConfigurationError, match=r"policies\.yml line \d+, retries\.shared_cluster: is 'three'"):
+        run._run(bundle, groups, lambda _: pytest.fail("nothing is checked"), [])
 
 
 def test_a_job_without_streams_is_a_configuration_error() -> None:

@@ -17,6 +17,7 @@ import psutil
 import yaml
 
 from tests.plant import QUICK, Plant
+from tests.policies.golden import given_with
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = {"spark_version": "18.x-scala2.13", "node_type_id": "m5d.large", "num_workers": 1}
@@ -67,7 +68,8 @@ def project(plant: Plant) -> Path:
     folder = plant.folder / "project"
     for name in ("resources", "cluster"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "databricks.yml", folder)
+    for name in ("databricks.yml", "policies.yml"):
+        shutil.copy(ROOT / name, folder)
     shutil.copy(plant.fleet_file, folder / "sensors.yml")
     store = f"sqlite:///{plant.folder / 'models' / 'mlflow.db'}"
     here = {
@@ -81,7 +83,7 @@ def project(plant: Plant) -> Path:
             "SENSOR_STREAMS_ARTIFACTS": "${home}/models/artifacts",
         },
         "volumes": {name: f"${{home}}/{name}" for name in ("landing", "checkpoints", "archive")},
-        "variables": {"catalog": "spark_catalog", "principal": "you", "alert_email": "you@example.org"},
+        "variables": given_with(catalog="spark_catalog"),
     }
     (folder / "local.yml").write_text(yaml.safe_dump(here), "utf-8")
     return folder

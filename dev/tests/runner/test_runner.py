@@ -12,7 +12,6 @@ from dabs_lab.bundle import load_bundle
 from dabs_lab.errors import ConfigurationError, MachineError
 from dabs_lab.jobs import SETTINGS, Assumptions, Backoff, assumption_rows, assumptions_of, job_spec
 from dabs_lab.jobs.events import EventKind, RunNow, Stop
-from dabs_lab.jobs.job_spec import WheelTask
 from dabs_lab.runner.attempts import AttemptLog
 from dabs_lab.runner.display import JsonLines, sentence, summary, summary_object
 from dabs_lab.runner.local_config import ClusterSizes, load_local
@@ -23,9 +22,10 @@ from dev.tests.jobs.simulation import START, Simulation, job, seconds, task
 from dev.tests.runner.bundles import Running, bundle, command_line, left, waits
 from sensor_streams.runtime.entry_points import stream
 from sensor_streams_dev import cli
+from tests.policies.golden import given_with
 
 ROOT = Path(__file__).parents[3]
-PROJECT = {"catalog": "main", "principal": "me", "alert_email": "me@example.org"}
+PROJECT = given_with(catalog="main", principal="me")
 
 
 def mapping_for(target: str) -> NameMapping:
@@ -38,8 +38,7 @@ def test_job_parameters_are_mapped_to_local_folders_catalog_and_schema(target: s
     here = mapping_for(target)
     spec = job_spec(load_bundle(ROOT, target, variables=PROJECT, user="me@example.org"), "single_task")
     (only,) = spec.tasks
-    assert isinstance(only.work, WheelTask)
-    words = here.command(only, [f"--{name}={value}" for name, value in only.work.named_parameters.items()])
+    words = here.command(only, [f"--{name}={value}" for name, value in spec.named_parameters(only).items()])
     assert words[:3] == ["wheel", "sensor_streams", "stream"]
     arguments = dict(word.removeprefix("--").split("=", 1) for word in words[3:])
     assert arguments["catalog"] == "spark_catalog"

@@ -14,6 +14,7 @@ from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.table_spec import TableIdentity
 from tests.plant import Plant, reading
+from tests.policies.edits import set_in_job
 
 # On the same worker as the other tests of the fixture `running`.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("streams")]
@@ -47,10 +48,10 @@ def test_a_wrong_table_location_stops_the_task_before_a_batch_until_it_is_correc
     running: Plant,
 ) -> None:
     plant, folder = running, project(running)
-    job = folder / "resources" / "shared_cluster.job.yml"
     # Fewer and faster retries than in the job file.
-    soon = job.read_text("utf-8").replace("min_retry_interval_millis: 60000", "min_retry_interval_millis: 1000")
-    job.write_text(soon.replace("max_retries: 3", "max_retries: 1"), "utf-8")
+    for at in (0, 1):
+        set_in_job(folder, "shared_cluster", f"tasks.{at}.min_retry_interval_millis", 1000)
+        set_in_job(folder, "shared_cluster", f"tasks.{at}.max_retries", 1)
     minutes = range(0, 60, 5)
     plant.land("more.json", [reading("pump-1", "power", f"2026-01-02T10:{minute:02}:00Z", 5) for minute in minutes])
     assert findings_of(plant) == {}

@@ -1,4 +1,4 @@
-"""A ninth stream is one declaration, one function, and its name in a job file."""
+"""A ninth stream is one declaration and one function: the job files name its group."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,6 @@ DECLARATION = """    Stream(
         compute=lambda inputs: device_days.device_days(inputs.rows["sensor_features"]),
     ),
 """
-FEATURES = "readings,sensor_features,device_features,device_sessions"
 
 
 def add_stream(folder: Path) -> None:
@@ -53,12 +52,6 @@ def add_stream(folder: Path) -> None:
     assert "    scored_stream(" in text
     text = text.replace("import device, sensor", "import device, device_days, sensor", 1)
     streams.write_text(text.replace("    scored_stream(", f"{DECLARATION}    scored_stream(", 1), "utf-8")
-    # One of the jobs is live at a time, and a policy wants every stream in each of them.
-    for shape in ("single_task", "cluster_per_task", "shared_cluster"):
-        job = folder / "resources" / f"{shape}.job.yml"
-        text = job.read_text("utf-8")
-        assert FEATURES in text
-        job.write_text(text.replace(FEATURES, f"{FEATURES},device_days", 1), "utf-8")
 
 
 def test_a_ninth_stream_runs_in_a_job_with_the_other_eight(plant: Plant) -> None:

@@ -15,6 +15,7 @@ from sensor_streams.checkpoint.offsets import position_of
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant
+from tests.policies.edits import set_in_job
 
 pytestmark = pytest.mark.slow
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -131,8 +132,7 @@ def checkpoints(plant: Plant) -> dict[str, str]:
 
 def test_a_run_first_reports_the_policies_that_the_bundle_breaks(plant: Plant) -> None:
     folder = project(plant)
-    file = folder / "resources/shared_cluster.job.yml"
-    file.write_text(file.read_text("utf-8").replace("max_retries: 3", "max_retries: 2", 1), "utf-8")
+    set_in_job(folder, "shared_cluster", "tasks.0.max_retries", 77)
     with Running(folder, "--target", "dev", job="shared_cluster") as running:
         (start,) = running.until(lambda: running.find("start"))
         running.process.send_signal(signal.SIGINT)
@@ -140,7 +140,7 @@ def test_a_run_first_reports_the_policies_that_the_bundle_breaks(plant: Plant) -
     # Other warnings are about code that is missing from the folder.
     (warning,) = (line for line in start["warnings"] if line.startswith("policy: "))
     assert warning.startswith("policy: resources/shared_cluster.job.yml:"), warning
-    assert "max_retries is 2: write 3" in warning
+    assert "max_retries is 77: write" in warning
 
 
 def test_the_three_shapes_run_one_after_the_other_on_the_same_checkpoints(plant: Plant) -> None:

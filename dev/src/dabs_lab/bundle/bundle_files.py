@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
+from typing import Any, cast
 
 from dabs_lab.bundle.file_paths import GLOB, find_matching
 from dabs_lab.bundle.loading import read_file
@@ -43,6 +44,12 @@ def read_files(folder: FilePath, warn: Report, note: Report) -> Node:
     root = root.put(("include",), Node(tuple(Node(name) for name in included), patterns.positions))
     _check_keys(root)
     return root
+
+
+def target_sections(folder: FilePath) -> dict[str, dict[str, Any]]:
+    """Return the targets of a bundle by name, each with its content as written. Raises BundleError."""
+    targets = read_files(folder, lambda _: None, lambda _: None).get("targets") or Node({})
+    return {name: cast(dict[str, Any], node.plain() or {}) for name, node in targets.children.items()}
 
 
 def _read(folder: FilePath, name: str, warn: Report, note: Report) -> Node:

@@ -159,6 +159,15 @@ class JobSpec:
                 return task
         raise KeyError(key)
 
+    def named_parameters(self, task: TaskSpec) -> Mapping[str, str]:
+        """Return the named parameters that a task gets, unresolved; empty for a task with positional ones.
+
+        The job's parameters are pushed down to a wheel task with named parameters, and take precedence
+        (docs.databricks.com, "Configure job parameters").
+        """
+        named = task.work.named_parameters if isinstance(task.work, WheelTask) else {}
+        return {**named, **self.parameters} if named else {}
+
     def leaves(self) -> Iterator[TaskSpec]:
         """Return the tasks that no other depends on; their results decide the result of a run."""
         needed = {key for task in self.tasks for key in task.depends_on}

@@ -171,7 +171,7 @@ def sentence(event: Event) -> str:
         case EventKind.NEXT_RUN:
             return f"{event.at:%H:%M:%S}  next run at {data['next_at']}; failed runs in a row: {data['failures']}"
         case EventKind.NOTIFICATION:
-            recipients = ", ".join([*data["emails"], *data["webhooks"]])
+            recipients = ", ".join([*data["emails"], *(f"destination {hook}" for hook in data["webhooks"])])
             return f"{who}: {recipients} would be notified: {data['about']}"
         case EventKind.ASSUMPTION:
             value = f" ({data['value']})" if data.get("value") else ""

@@ -60,9 +60,9 @@ class NameMapping:
         Raises ConfigurationError for an unknown volume or a missing file, MachineError for too little memory.
         """
         for task in spec.tasks:
-            named = task.work.named_parameters.values() if isinstance(task.work, WheelTask) else ()
+            named = (f"--{name}={value}" for name, value in spec.named_parameters(task).items())
             for text in (*task.work.parameters, *named):
-                self.path(text)
+                self.argument(text)
             if isinstance(task.work, PythonFileTask) and not Path(self.path(task.work.file)).is_file():
                 raise ConfigurationError(f"task {task.key}: file {self.path(task.work.file)} not found")
         self._check_memory(spec)

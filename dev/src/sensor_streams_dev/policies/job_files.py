@@ -5,29 +5,32 @@ from typing import Any
 
 from dabs_lab.bundle.reader import Bundle
 from sensor_streams.runtime.entry_points import ENTRY_POINTS, accepted_parameters
-from sensor_streams.streams import BY_NAME
+from sensor_streams.streams import BY_NAME, TASKS
+from sensor_streams_dev.policies.cluster_rules import cluster_rules
 from sensor_streams_dev.policies.job_shapes import SHAPES, single_checkpoint_folder, single_live_shape
+from sensor_streams_dev.policies.notification_rules import notification_rules, stream_notification_rules
+from sensor_streams_dev.policies.policy_file import PolicyFile, load_policies
 from sensor_streams_dev.policies.separation import invalid_live, invalid_names, shared_names
-from sensor_streams_dev.policies.stream_tasks import PACKAGE, Finding, Path, project_jobs
+from sensor_streams_dev.policies.stream_tasks import (
+    PACKAGE,
+    Finding,
+    Path,
+    parameter_path,
+    project_jobs,
+    unknown_streams,
+)
 from sensor_streams_dev.policies.stream_tasks import parameters as _parameters
 from sensor_streams_dev.policies.stream_tasks import streams_of_task as _streams
 from sensor_streams_dev.policies.stream_tasks import tasks as _tasks
 
-# Value of `availability` for instances that are not spot, by cloud.
-_ON_DEMAND = {
-    "aws_attributes": "ON_DEMAND",
-    "azure_attributes": "ON_DEMAND_AZURE",
-    "gcp_attributes": "ON_DEMAND_GCP",
-}
 _PARAMETERS = ("python_wheel_task", "named_parameters")
-DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 
 
 def broken_policies(bundle: Bundle) -> list[str]:
     """Return one line per broken policy: file:line, job, what is wrong, why or what to do.
 
     Checks the jobs of the bundle's target that run this project's wheel, and no other jobs. `bundle validate` accepts
-    all of these mistakes, because each value has a valid type.
+    all of these mistakes, because each value has a valid type. Raises ConfigurationError for a wrong policies.yml.
     """
     jobs = project_jobs(bundle)
     unchecked = [
@@ -36,13 +39,14 @@ def broken_policies(bundle: Bundle) -> list[str]:
     ]
     if not jobs:
         return unchecked
+    file = load_policies(bundle.folder)
     missing = [shape for shape in SHAPES if shape not in jobs and shape not in bundle.malformed_jobs]
     found: list[Finding] = [(("jobs",), f"job {s} is missing: restore resources/{s}.job.yml") for s in missing]
     for key, job in jobs.items():
-        found += [(("jobs", key, *path), f"job {key}: {what}") for path, what in _job_rules(job)]
+        found += [(("jobs", key, *path), f"job {key}: {what}") for path, what in _job_rules(job, file)]
     for shape in SHAPES:
         if shape in jobs:
-            broken = _shape_rules(shape, jobs[shape])
+            broken = _shape_rules(shape, jobs[shape], file)
             found += [(("jobs", shape, *path), f"job {shape}: {what}") for path, what in broken]
     live = bundle.variables.get("live")
     found += single_live_shape(jobs, live)
@@ -67,42 +71,42 @@ def _position(bundle: Bundle, path: Path) -> str:
     return "databricks.yml"
 
 
-def _job_rules(job: Mapping[str, Any]) -> Iterator[Finding]:
+def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
     if job.get("max_concurrent_runs") != 1:
         yield ("max_concurrent_runs",), "max_concurrent_runs is not 1: write it, development mode sets 4 by default"
-    if "project" not in (job.get("tags") or {}):
-        yield ("tags",), "the tag project is missing: add it, cost reports need it"
+    for tag in file.policies.tags:
+        if tag not in (job.get("tags") or {}):
+            yield ("tags",), f"the tag {tag} is missing: add it, or {file.change('tags')}"
     used = {task.get("job_cluster_key") for _, task in _tasks(job)}
     for at, cluster in enumerate(job.get("job_clusters") or []):
         key = cluster.get("job_cluster_key")
         if key in used:
-            broken = _cluster_rules(key, cluster.get("new_cluster") or {})
+            broken = cluster_rules(key, cluster.get("new_cluster") or {}, file)
             yield from ((("job_clusters", at, "new_cluster"), what) for what in broken)
+    yield from _overridden(job)
     for path, task in _tasks(job):
         if task.get("new_cluster"):
-            own = _cluster_rules(task["task_key"], task["new_cluster"])
+            own = cluster_rules(task["task_key"], task["new_cluster"], file)
             yield from (((*path, "new_cluster"), what) for what in own)
-        for field, what in _task_rules(task):
+        for field, what in (*_task_rules(task), *notification_rules(task, file)):
             yield _of_task(path, task, field, what)
+        for name in _refused_parameters(task):
+            what = f"entry point {task['python_wheel_task']['entry_point']} takes no parameter {name!r}: remove it, or "
+            yield parameter_path(job, path, name), f"task {task['task_key']}: {what}the task fails at its start"
+
+
+def _overridden(job: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield parameters of tasks without effect, because the job has one of the same name."""
+    names = [parameter.get("name") for parameter in job.get("parameters") or []]
+    for at, task in enumerate(job.get("tasks") or []):
+        for name in _parameters(task):
+            if name in names:
+                what = f"parameter {name} has no effect: the job's own parameter {name} takes precedence, remove one"
+                yield ("tasks", at, *_PARAMETERS, name), f"task {task.get('task_key')}: {what}"
 
 
 def _of_task(path: Path, task: Mapping[str, Any], field: Path, what: str) -> Finding:
     return (*path, *field), f"task {task['task_key']}: {what}"
-
-
-def _cluster_rules(key: str, cluster: Mapping[str, Any]) -> Iterator[str]:
-    if "autoscale" in cluster:
-        yield f"cluster {key} has autoscale: write num_workers; scaling down removes workers from running streams"
-    if cluster.get("data_security_mode") not in DEDICATED:
-        yield (
-            f"cluster {key} is not in dedicated mode: write data_security_mode: {DEDICATED[0]}. In other modes, Spark "
-            "before 4.3 runs all batches in one session: streams share transaction ids, and writes are skipped"
-        )
-    for cloud, on_demand in _ON_DEMAND.items():
-        attributes = cluster.get(cloud)
-        # On AWS, the default availability is spot.
-        if attributes and attributes.get("availability") != on_demand and not attributes.get("first_on_demand"):
-            yield f"cluster {key} may have a spot driver: write availability: {on_demand}, or first_on_demand: 1"
 
 
 def _task_rules(task: Mapping[str, Any]) -> Iterator[Finding]:
@@ -114,30 +118,29 @@ def _task_rules(task: Mapping[str, Any]) -> Iterator[Finding]:
     if name not in ENTRY_POINTS:
         what = f"entry point {name!r} is not in the wheel: write one of {', '.join(ENTRY_POINTS)}"
         yield ("python_wheel_task", "entry_point"), what
-    else:
-        for parameter in _parameters(task):
-            if parameter not in accepted_parameters(name):
-                what = f"entry point {name} takes no parameter {parameter!r}: remove it, or the task fails at its start"
-                yield (*_PARAMETERS, parameter), what
     libraries = task.get("libraries") or []
     if not any("whl" in library for library in libraries):
         yield ("libraries",), "libraries has no wheel: add it"
     if not any("requirements" in library for library in libraries):
         what = "add requirements: ../cluster/requirements.txt; without it a retry may get other versions than its run"
         yield ("libraries",), f"libraries has no locked packages: {what}"
-    if not (task.get("email_notifications") or {}).get("on_failure"):
-        what = "no email_notifications.on_failure: add it; the notification of the job waits for all retries"
-        yield ("email_notifications",), what
 
 
-def _shape_rules(shape: str, job: Mapping[str, Any]) -> Iterator[Finding]:
+def _refused_parameters(task: Mapping[str, Any]) -> list[str]:
+    entry_point = (task.get("python_wheel_task") or {}).get("entry_point")
+    if entry_point not in ENTRY_POINTS:
+        return []
+    return [name for name in _parameters(task) if name not in accepted_parameters(entry_point)]
+
+
+def _shape_rules(shape: str, job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
     task_of: dict[str, str] = {}
     for path, task in _tasks(job):
+        for name in unknown_streams(task):
+            what = f"unknown stream {name!r}: write {' or '.join(TASKS)}, or one of {', '.join(BY_NAME)}"
+            yield _of_task(path, task, (*_PARAMETERS, "streams"), what)
         for name in _streams(task):
-            if name not in BY_NAME:
-                what = f"unknown stream {name!r}: write one of {', '.join(BY_NAME)}"
-                yield _of_task(path, task, (*_PARAMETERS, "streams"), what)
-            elif name in task_of:
+            if name in task_of:
                 both = f"{task_of[name]} and {task['task_key']}"
                 what = f"stream {name} is in two tasks, {both}: remove it from one; a checkpoint has one writer"
                 yield (*path, *_PARAMETERS, "streams"), what
@@ -146,17 +149,15 @@ def _shape_rules(shape: str, job: Mapping[str, Any]) -> Iterator[Finding]:
             if _parameters(task).get(needed) != reference:
                 what = f"parameter {needed} is not {reference}: write it, or a retry waits for its own lease"
                 yield _of_task(path, task, (*_PARAMETERS, needed), what)
-        emails = task.get("email_notifications") or {}
-        if not (task.get("health") or {}).get("rules") or not emails.get("on_streaming_backlog_exceeded"):
-            what = "no alert on a backlog: add health.rules and email_notifications.on_streaming_backlog_exceeded"
-            yield _of_task(path, task, ("health",), what)
+        for field, what in stream_notification_rules(task, file):
+            yield _of_task(path, task, field, what)
     for name in BY_NAME:
         if name not in task_of:
             yield ("tasks",), f"stream {name} is in no task: add it to one, or its table is never updated"
-    yield from _RULES_OF_SHAPE[shape](job)
+    yield from _RULES_OF_SHAPE[shape](job, file)
 
 
-def _single_task(job: Mapping[str, Any]) -> Iterator[Finding]:
+def _single_task(job: Mapping[str, Any], _: PolicyFile) -> Iterator[Finding]:
     if len(list(_tasks(job))) != 1:
         yield ("tasks",), "needs exactly one task"
     if (job.get("continuous") or {}).get("task_retry_mode") != "ON_FAILURE":
@@ -167,19 +168,19 @@ def _single_task(job: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _continuous(path, task)
 
 
-def _shared_cluster(job: Mapping[str, Any]) -> Iterator[Finding]:
+def _shared_cluster(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
     yield from _scheduled(job)
     if len({task.get("job_cluster_key") for _, task in _tasks(job)}) != 1:
         yield ("tasks",), "its tasks use several job clusters: write the same job_cluster_key in all"
     for path, task in _tasks(job):
-        yield from _retries(path, task, 3)
+        yield from _retries(path, task, file, "shared_cluster")
         if _parameters(task).get("trigger") != "available-now":
             what = "trigger is not available-now: write it, or tasks that depend on this one never start"
             yield _of_task(path, task, (*_PARAMETERS, "trigger"), what)
         if not task.get("timeout_seconds"):
             what = "timeout_seconds is missing: add it, or a task that hangs never ends"
             yield _of_task(path, task, ("timeout_seconds",), what)
-        reads = {source for name in _streams(task) if name in BY_NAME for source in BY_NAME[name].sources}
+        reads = {source for name in _streams(task) for source in BY_NAME[name].sources}
         outside = reads - set(_streams(task))
         after = {d["task_key"] for d in task.get("depends_on") or []}
         needed = {other["task_key"] for _, other in _tasks(job) if outside & set(_streams(other))}
@@ -191,7 +192,7 @@ def _shared_cluster(job: Mapping[str, Any]) -> Iterator[Finding]:
             yield _of_task(path, task, ("depends_on",), what)
 
 
-def _cluster_per_task(job: Mapping[str, Any]) -> Iterator[Finding]:
+def _cluster_per_task(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
     yield from _scheduled(job)
     if job.get("trigger"):
         yield ("trigger",), "has a trigger: write a schedule, which restarts the continuous tasks when a run ends"
@@ -204,13 +205,13 @@ def _cluster_per_task(job: Mapping[str, Any]) -> Iterator[Finding]:
         clusters[key] = task["task_key"]
         if task.get("depends_on"):
             yield _of_task(path, task, ("depends_on",), "depends on a continuous task, which never ends: remove it")
-        yield from _retries(path, task, -1)
+        yield from _retries(path, task, file, "cluster_per_task")
         yield from _continuous(path, task)
     if len(clusters) < 2:
         yield ("tasks",), "needs at least two clusters"
 
 
-_RULES_OF_SHAPE: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Finding]]] = {
+_RULES_OF_SHAPE: Mapping[str, Callable[[Mapping[str, Any], PolicyFile], Iterator[Finding]]] = {
     "single_task": _single_task,
     "shared_cluster": _shared_cluster,
     "cluster_per_task": _cluster_per_task,
@@ -236,9 +237,11 @@ def _scheduled(job: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("notification_settings",), "alerts on skipped runs are on: write no_alert_for_skipped_runs: true"
 
 
-def _retries(path: Path, task: Mapping[str, Any], wanted: int) -> Iterator[Finding]:
+def _retries(path: Path, task: Mapping[str, Any], file: PolicyFile, shape: str) -> Iterator[Finding]:
+    wanted = getattr(file.policies.retries, shape)
     if task.get("max_retries") != wanted:
-        yield _of_task(path, task, ("max_retries",), f"max_retries is {task.get('max_retries')}: write {wanted}")
+        what = f"max_retries is {task.get('max_retries')}: write {wanted}, or {file.change('retries', shape)}"
+        yield _of_task(path, task, ("max_retries",), what)
     if not task.get("min_retry_interval_millis"):
         yield _of_task(path, task, ("min_retry_interval_millis",), "min_retry_interval_millis is missing: add it")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sensor_streams_dev.policies.stream_tasks import Finding, parameters, streams_of_task, tasks
+from sensor_streams_dev.policies.stream_tasks import Finding, parameter_path, parameters, streams_of_task, tasks
 
 SHAPES = ("single_task", "shared_cluster", "cluster_per_task")
 
@@ -47,7 +47,7 @@ def single_checkpoint_folder(jobs: Mapping[str, Any]) -> Iterator[Finding]:
         for path, task in tasks(jobs[key]):
             name = f"job {key}, task {task['task_key']}"
             folder = parameters(task).get("checkpoints", "")
-            checkpoints_path = ("jobs", key, *path, "python_wheel_task", "named_parameters", "checkpoints")
+            checkpoints_path = ("jobs", key, *parameter_path(jobs[key], path, "checkpoints"))
             # Whole path parts only: a user or a volume may have a longer name that contains these.
             own = {shape, task["task_key"]}.intersection(folder.split("/"))
             for word in dict.fromkeys((*SHAPES, "{{", *sorted(own))):

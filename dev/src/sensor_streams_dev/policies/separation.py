@@ -4,12 +4,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dabs_lab.bundle.bundle_files import read_files
+from dabs_lab.bundle.bundle_files import target_sections
 from dabs_lab.bundle.problems import BundleError
 from dabs_lab.bundle.reader import Bundle
 from sensor_streams.errors import ConfigurationError
 from sensor_streams.settings import catalog_name, load_settings
-from sensor_streams_dev.policies.stream_tasks import PACKAGE, Finding, Path, parameters, project_jobs, tasks
+from sensor_streams_dev.policies.stream_tasks import (
+    PACKAGE,
+    Finding,
+    Path,
+    parameter_path,
+    parameters,
+    project_jobs,
+    tasks,
+)
 
 _Place = tuple[str, Path, str]
 
@@ -74,7 +82,7 @@ def _settings(
             if "no such setting" in line:
                 # Reported as a parameter that the entry point does not take.
                 continue
-            parameter = ("jobs", key, *path, "python_wheel_task", "named_parameters", name)
+            parameter = ("jobs", key, *parameter_path(job, path, name))
             yield parameter, f"job {key}, task {task.get('task_key')}: {line}: correct it, or the task fails at start"
 
 
@@ -125,21 +133,21 @@ def _places(bundle: Bundle) -> list[_Place]:
         # Unity Catalog ignores case.
         found.setdefault(place.lower(), (place.lower(), path, what))
 
-    for key, _, path, task in _stream_tasks(bundle):
+    for key, job, path, task in _stream_tasks(bundle):
         values = {name: _known(bundle, str(text)).rstrip("/") for name, text in parameters(task).items()}
-        here: Path = ("jobs", key, *path, "python_wheel_task", "named_parameters")
+        here = {name: ("jobs", key, *parameter_path(job, path, name)) for name in values}
         if values.get("catalog") and values.get("schema"):
             name = f"{values['catalog']}.{values['schema']}"
-            keep(f"schema {name}", (*here, "schema"), f"schema {name}")
+            keep(f"schema {name}", here["schema"], f"schema {name}")
         if values.get("checkpoints"):
             folder = values["checkpoints"]
-            keep(f"folder {folder}", (*here, "checkpoints"), f"folder of checkpoints {folder}")
+            keep(f"folder {folder}", here["checkpoints"], f"folder of checkpoints {folder}")
         if values.get("tables"):
-            keep(f"folder {values['tables']}", (*here, "tables"), f"folder of tables {values['tables']}")
+            keep(f"folder {values['tables']}", here["tables"], f"folder of tables {values['tables']}")
         elif values.get("tables_root") and values.get("schema"):
             # Schemas with the same name in two catalogs share one folder below the same root.
             folder = f"{values['tables_root']}/{values['schema']}"
-            keep(f"folder {folder}", (*here, "tables_root"), f"folder of tables {folder}")
+            keep(f"folder {folder}", here["tables_root"], f"folder of tables {folder}")
     return list(found.values())
 
 
@@ -162,10 +170,9 @@ def _known(bundle: Bundle, text: str) -> str:
 
 def _targets(bundle: Bundle) -> list[str]:
     try:
-        found = read_files(bundle.folder, lambda _: None, lambda _: None).get("targets")
+        return list(target_sections(bundle.folder))
     except BundleError:
         return []
-    return [] if found is None else [str(name) for name in found.children]
 
 
 def _read_other(bundle: Bundle, target: str) -> Bundle | None:

@@ -1,10 +1,12 @@
-"""Tasks that run this project's wheel. The policies apply only to them."""
+"""Tasks that run this project's wheel, with the parameters that they get. The policies apply only to them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dabs_lab.bundle.reader import Bundle
-from sensor_streams.streams import BY_NAME, TASKS
+from sensor_streams.runtime.entry_points import ENTRY_POINTS
+from sensor_streams.settings import split_names
+from sensor_streams.streams import BY_NAME, TASKS, streams_of, unknown_names
 
 PACKAGE = "sensor_streams"
 # A task with these parameters runs this wheel, even if its package_name is wrong.
@@ -16,21 +18,50 @@ Finding = tuple[Path, str]
 
 
 def parameters(task: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the named parameters of a wheel task."""
+    """Return the named parameters of a wheel task; those of its job too, if the task is from `tasks`."""
     wheel = task.get("python_wheel_task") or {}
     return wheel.get("named_parameters") or {}
 
 
+def parameter_path(job: Mapping[str, Any], path: Path, name: str) -> Path:
+    """Return the path in the job of a parameter that the task at `path` gets, from the job or from the task."""
+    for at, parameter in enumerate(job.get("parameters") or []):
+        if parameter.get("name") == name:
+            return ("parameters", at, "default")
+    return (*path, "python_wheel_task", "named_parameters", name)
+
+
 def streams_of_task(task: Mapping[str, Any]) -> list[str]:
-    """Return the names of the streams that a task runs."""
-    return [name.strip() for name in str(parameters(task).get("streams") or "").split(",") if name.strip()]
+    """Return the names of the streams that a task runs; the name of a group stands for its streams."""
+    names = _stream_names(task)
+    unknown = unknown_names(names)
+    known = [name for name in names if name not in unknown]
+    return [stream.name for stream in streams_of(known)] if known else []
+
+
+def unknown_streams(task: Mapping[str, Any]) -> list[str]:
+    """Return the names in the parameter `streams` that are neither a stream nor a group of streams."""
+    return unknown_names(_stream_names(task))
 
 
 def tasks(job: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield the tasks of a job that run this project's wheel, with their path in the job."""
+    """Yield the tasks of a job that run this project's wheel, with their path in the job.
+
+    Their named parameters contain those of the job, which are pushed down and take precedence (docs.databricks.com,
+    "Configure job parameters").
+    """
+    pushed = {one.get("name"): one.get("default") for one in job.get("parameters") or []}
     for at, task in enumerate(job.get("tasks") or []):
-        if _runs_wheel(task):
-            yield ("tasks", at), task
+        named = {**parameters(task), **pushed}
+        if _runs_wheel(task, named):
+            wheel = task.get("python_wheel_task") or {}
+            # A task without named parameters of its own gets none of the job.
+            more = {"python_wheel_task": {**wheel, "named_parameters": named}} if parameters(task) else {}
+            yield ("tasks", at), {**task, **more}
+
+
+def _stream_names(task: Mapping[str, Any]) -> list[str]:
+    return split_names(str(parameters(task).get("streams") or ""))
 
 
 def project_jobs(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
@@ -40,8 +71,10 @@ def project_jobs(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
     return {key: job for key, job in complete.items() if job and any(True for _ in tasks(job))}
 
 
-def _runs_wheel(task: Mapping[str, Any]) -> bool:
+def _runs_wheel(task: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
     wheel = task.get("python_wheel_task") or {}
     if wheel.get("package_name") == PACKAGE or parameters(task).keys() >= _OWN_PARAMETERS:
         return True
-    return not {*BY_NAME, *TASKS}.isdisjoint(streams_of_task(task))
+    if wheel.get("entry_point") in ENTRY_POINTS and named.keys() >= _OWN_PARAMETERS:
+        return True
+    return not {*BY_NAME, *TASKS}.isdisjoint(_stream_names(task))

@@ -173,6 +173,8 @@ class _PreflightRun:
         from sensor_streams_dev.preflight.workspace_facts import unchecked_in_workspace
 
         start = time.monotonic()
+        # First, because a mistake in policies.yml is an error.
+        policies = [f"policy: {line}" for line in broken_policies(bundle)]
         reports = []
         for group in groups:
             found = facts(group)
@@ -185,7 +187,6 @@ class _PreflightRun:
         report = apply_acceptances(
             Report(findings, unchecked, objects, notes=notes), self.acceptances, datetime.now(UTC).date()
         )
-        policies = [f"policy: {line}" for line in broken_policies(bundle)]
         warnings = [f"warning: {problem.summary}" for problem in bundle.warnings]
         return replace(report, notes=[*report.notes, *policies, *warnings], seconds=time.monotonic() - start)
 

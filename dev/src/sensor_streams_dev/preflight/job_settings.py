@@ -61,10 +61,8 @@ def _settings(
     """Return the settings of a task, and the names of its streams."""
     now = datetime.now(UTC)
     run = RunContext(0, spec.name, 0, now, "", now, spec.parameters)
-    work = task.work
-    words = list(work.parameters)
-    if isinstance(work, WheelTask) and work.named_parameters:
-        words = [f"--{name}={value}" for name, value in {**work.named_parameters, **spec.parameters}.items()]
+    named = spec.named_parameters(task)
+    words = [f"--{name}={value}" for name, value in named.items()] or list(task.work.parameters)
     arguments = parse_parameters([argument(resolve(word, run, TaskContext(task.key, 0, 1))) for word in words])
     for name in _OF_THE_RUN:
         arguments.pop(name, None)
