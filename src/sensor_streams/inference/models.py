@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from mlflow.pyfunc import PythonModel
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sensor_streams.errors import ModelError
+from sensor_streams.inference.estimators import Regressor
 
 Numbers = npt.NDArray[np.float64]
 
@@ -108,14 +108,14 @@ class NormalState:
 
 @dataclass(frozen=True)
 class LifeEstimator:
-    """Remaining life of one device type: boosted trees with a 90 % interval.
+    """Remaining life of one device type: an estimator (`estimators.py`) with a 90 % interval.
 
     The interval is split-conformal (Lei et al. 2018). Its half-width depends on the estimate, because errors grow with
     the remaining life.
     """
 
     columns: list[str]
-    regressor: HistGradientBoostingRegressor
+    regressor: Regressor
     edges: Numbers
     widths: Numbers
     cap_hours: float | None

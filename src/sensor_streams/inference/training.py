@@ -10,11 +10,11 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sensor_streams.errors import ModelError
 from sensor_streams.failures import TABLE
 from sensor_streams.fleet import Fleet
+from sensor_streams.inference.estimators import SEED, Regressor, life_regressor
 from sensor_streams.inference.model_inputs import columns_by_sensor, input_columns
 from sensor_streams.inference.models import AnomalyModel, LifeEstimator, LifeModel, NormalState, Numbers
 from sensor_streams.inference.registry import ModelVersion, Registry
@@ -22,7 +22,6 @@ from sensor_streams.tables import Catalog
 
 # Largest number of rows that training reads; larger tables are sampled.
 MOST_ROWS = 1_000_000
-_SEED = 7
 _COVERED = 0.9
 _LEAST_DEVICES = 2
 
@@ -182,7 +181,7 @@ def _train_life(
                 f"{_LEAST_DEVICES} devices (found: {len(columns)} columns, {len(devices)} devices)"
             )
             continue
-        np.random.default_rng(_SEED).shuffle(devices)
+        np.random.default_rng(SEED).shuffle(devices)
         held = set(devices[: max(1, len(devices) // 4)])
         held_out = group["device_id"].isin(held).to_numpy()
         fitted = _fit(group[~held_out], columns)
@@ -209,19 +208,10 @@ def _train_life(
     return registry.log("remaining_life", LifeModel(by_type), signature, figures, params, tags)
 
 
-def _fit(rows: pd.DataFrame, columns: list[str]) -> HistGradientBoostingRegressor:
-    regressor = HistGradientBoostingRegressor(
-        max_iter=300,
-        learning_rate=0.04,
-        max_leaf_nodes=15,
-        min_samples_leaf=40,
-        l2_regularization=5.0,
-        max_features=0.3,
-        random_state=_SEED,
-    )
+def _fit(rows: pd.DataFrame, columns: list[str]) -> Regressor:
     # All devices have equal weight, though devices that ran longer have more rows.
     weight = 1.0 / rows.groupby("device_id")["hours"].transform("size").to_numpy(dtype=float)
-    return regressor.fit(
+    return life_regressor().fit(
         rows[columns].to_numpy(dtype=float), rows["hours"].to_numpy(), sample_weight=weight / weight.mean()
     )
 
