@@ -7,7 +7,7 @@ import pytest
 from sensor_streams.errors import FleetError
 from sensor_streams.fleet import load_fleet, parse_fleet
 from sensor_streams_dev.policies.stream_tasks import parameters, tasks
-from tests.policies.golden import ROOT, read
+from tests.policies.golden import ROOT, TARGETS, read
 from tests.rows import FIXTURES
 
 GOOD = """\
@@ -21,13 +21,17 @@ alerts:
 """
 
 
-def test_the_sensors_yml_of_the_project_is_valid_and_every_job_reads_it() -> None:
-    load_fleet(ROOT / "sensors.yml")
-    bundle = read("prod")
-    for job in bundle.resources["jobs"].values():
-        for _, task in tasks(job):
-            sensors = Path(parameters(task)["sensors"])
-            assert sensors == Path(bundle.sections["workspace"]["file_path"], "sensors.yml"), task["task_key"]
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_job_reads_the_same_valid_fleet(target: str) -> None:
+    bundle = read(target)
+    files = Path(bundle.sections["workspace"]["file_path"])
+    named = {
+        Path(parameters(task)["sensors"]).relative_to(files)
+        for job in bundle.resources["jobs"].values()
+        for _, task in tasks(job)
+    }
+    (fleet,) = named
+    load_fleet(ROOT / fleet)
 
 
 def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:

@@ -32,8 +32,9 @@ def given_with(**values: str) -> dict[str, str]:
 
 def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
     """Return the project's bundle for a target, with the values above for variables that the target does not set."""
+    declared = yaml.safe_load((folder / "databricks.yml").read_text("utf-8"))["variables"]
     own = target_sections(folder)[target].get("variables") or {}
-    given = {name: value for name, value in GIVEN.items() if name not in own}
+    given = {name: value for name, value in GIVEN.items() if name in declared and name not in own}
     return load_bundle(folder, target, variables=given, user="somebody@example.org", strict=strict)
 
 

@@ -6,52 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from dev.tests.changes import CHANGES
 from dev.tests.runner.bundles import ROOT, Running, project
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant
 
 pytestmark = pytest.mark.slow
-FUNCTION = '''
-"""Number of windows with readings, by device and day."""
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from sensor_streams.fleet import Fleet
-from sensor_streams.table_spec import Columns
-
-
-def columns(_: Fleet) -> Columns:
-    return [("device_id", "string"), ("day", "timestamp"), ("windows", "bigint")]
-
-
-def device_days(rows: DataFrame) -> DataFrame:
-    day = F.date_trunc("day", "window_start").alias("day")
-    return rows.groupBy("device_id", day).agg(F.count(F.lit(1)).alias("windows"))
-'''
-DECLARATION = """    Stream(
-        name="device_days",
-        task="feature_extraction",
-        sources=("sensor_features",),
-        columns=device_days.columns,
-        key=("device_id", "day"),
-        scope=TimeSlots(("device_id",), "window_start", "day", lambda _: 86400),
-        compute=lambda inputs: device_days.device_days(inputs.rows["sensor_features"]),
-    ),
-"""
 
 
 def add_stream(folder: Path) -> None:
     """Add the stream `device_days` to a copy of the project."""
     package = folder / "src" / "sensor_streams"
     shutil.copytree(ROOT / "src" / "sensor_streams", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "features" / "device_days.py").write_text(FUNCTION, "utf-8")
-    streams = package / "streams.py"
-    text = streams.read_text("utf-8")
-    assert "import device, sensor" in text
-    assert "    scored_stream(" in text
-    text = text.replace("import device, sensor", "import device, device_days, sensor", 1)
-    streams.write_text(text.replace("    scored_stream(", f"{DECLARATION}    scored_stream(", 1), "utf-8")
+    (change,) = (change for change in CHANGES if change.title == "a stream")
+    change.make(folder)
 
 
 def test_a_ninth_stream_runs_in_a_job_with_the_other_eight(plant: Plant) -> None:
