@@ -67,7 +67,7 @@ class Change:
         return {*self.edits, *self.adds}
 
     def make(self, folder: Path) -> None:
-        """Make the change in a copy of the project; files that the copy lacks stay missing."""
+        """Make the change in a copy of the project; a file that the copy does not have is left out."""
         for name, edits in self.edits.items():
             file = folder / name
             if not file.exists():
@@ -159,8 +159,8 @@ CHANGES = (
             "databricks.yml": [
                 ("# needs-var: alert_email\n", ""),
                 (
-                    "  alert_email:\n    description: Address for e-mails about failures and backlogs. Prefer a mailing "
-                    "list to a person.\n",
+                    "  alert_email:\n    description: Address for e-mails about failures and backlogs. Prefer a "
+                    "mailing list to a person.\n",
                     "",
                 ),
                 ("      alert_email: ${workspace.current_user.userName}\n", ""),

@@ -1,4 +1,4 @@
-"""What users change most takes at most two files, docs/changing.md names them, and the job files stay valid."""
+"""Common changes take at most two files, which docs/changing.md names, and keep the project valid."""
 
 import ast
 import re

@@ -9,7 +9,7 @@ SEED = 7
 
 
 class Regressor(Protocol):
-    """What training and scoring need of an estimator; those of scikit-learn, LightGBM and XGBoost have it.
+    """An estimator as training and scoring use it; those of scikit-learn, LightGBM and XGBoost fit.
 
     X: one row per window, a column per feature, NaN where a sensor was silent. y: hours to the failure.
     """
