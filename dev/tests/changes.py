@@ -33,7 +33,9 @@ _DECLARATION = """    Stream(
         scope=TimeSlots(("device_id",), "window_start", "day", lambda _: 86400),
         compute=lambda inputs: device_days.device_days(inputs.rows["sensor_features"]),
     ),
-    scored_stream("""
+    Stream(
+        name="device_sessions",
+"""
 _TARGET = """  {name}:
     mode: production
     workspace: *of_the_principal
@@ -74,7 +76,7 @@ class Change:
                 continue
             text = file.read_text("utf-8")
             for old, new in edits:
-                assert old in text, f"{self.title}: {name} no longer holds {old!r}"
+                assert text.count(old) == 1, f"{self.title}: {name} no longer holds {old!r}, or holds it twice"
                 text = text.replace(old, new)
             file.write_text(text, "utf-8")
         for name, text in self.adds.items():
@@ -111,7 +113,7 @@ CHANGES = (
         {
             f"{PACKAGE}/streams.py": [
                 ("features import device, ", "features import device, device_days, "),
-                ("    scored_stream(", _DECLARATION),
+                ('    Stream(\n        name="device_sessions",\n', _DECLARATION),
             ]
         },
         {f"{PACKAGE}/features/device_days.py": _STREAM},
@@ -149,7 +151,10 @@ CHANGES = (
     Change(
         "retries",
         {
-            "resources/shared_cluster.job.yml": [("max_retries: 3", "max_retries: 5")],
+            "resources/shared_cluster.job.yml": [
+                ("max_retries: 3\n          #", "max_retries: 5\n          #"),
+                ("max_retries: 3\n          min", "max_retries: 5\n          min"),
+            ],
             "policies.yml": [("shared_cluster: 3", "shared_cluster: 5")],
         },
     ),

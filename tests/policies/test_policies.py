@@ -14,7 +14,7 @@ from dabs_lab.bundle import Bundle, BundleError, load_bundle
 from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import load_settings
-from sensor_streams.streams import BY_NAME
+from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams_dev.policies.job_files import broken_policies
 from sensor_streams_dev.policies.job_shapes import SHAPES
 from sensor_streams_dev.policies.stream_tasks import parameters, streams_of_task
@@ -298,6 +298,10 @@ def test_the_parameters_of_the_jobs_are_valid_settings(target: str) -> None:
         below_root = load_settings({**values, "tables_root": "s3://bucket/plant/"}).tables
         assert below_root == "s3://bucket/plant/sensor_streams"
     assert {name for task in tasks for name in streams_of_task(task)} == set(BY_NAME)
+
+
+def test_each_stream_has_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(STREAMS), "streams of the same name write to the same checkpoint"
 
 
 def test_the_entry_points_of_the_jobs_exist() -> None:
