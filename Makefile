@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean template new
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -10,6 +10,9 @@ INPUT ?=
 SENSORS ?=
 DATA ?= data/cmapss
 SET ?= FD001
+DIR ?=
+NAME ?=
+CONFIG ?=
 ARGS ?=
 
 help: ## list the targets
@@ -65,6 +68,7 @@ lint: setup ## run ruff and mypy, check directions of imports and plain English
 	@$(BIN)/python scripts/plain_english.py
 
 format: setup ## fix and format the code with ruff
+	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -76,6 +80,12 @@ bench-run: setup ## measure the cost of the job runner itself
 
 golden: setup ## write the resolved jobs of each target for review
 	@$(BIN)/python -m tests.policies.golden
+
+template: setup ## build the template of this project, for databricks bundle init
+	@$(BIN)/python -m sensor_streams_dev.new_project template
+
+new: setup ## make your own project (DIR=folder NAME=name; CONFIG=file of answers)
+	@$(BIN)/python -m sensor_streams_dev.new_project new --dir "$(DIR)" --name "$(NAME)" --config "$(CONFIG)"
 
 lock: ## resolve the packages of this machine and of the cluster again (needs uv)
 	uv pip compile --quiet pyproject.toml dev/pyproject.toml --extra test --generate-hashes --universal --python-version 3.11 \

@@ -1,0 +1,112 @@
+"""The commands of the template: `make template` and `make new`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.prompt import Prompt
+
+from sensor_streams.errors import INTERRUPTED, ConfigurationError, MachineError, SensorStreamsError
+from sensor_streams_dev.new_project.builder import build
+from sensor_streams_dev.new_project.create import check_folder, create, refused_names
+from sensor_streams_dev.new_project.questions import (
+    applies,
+    complete,
+    name_problem,
+    problem,
+    questions,
+    read_answers,
+)
+
+ROOT = Path(__file__).parents[4]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(emoji=False, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def template(folder: Annotated[Path, typer.Argument(help="folder that is replaced")] = ROOT / "build/template") -> None:
+    """Build the template for `databricks bundle init`."""
+    console.print(f"{build(ROOT, folder)} files: databricks bundle init {folder}")
+
+
+@app.command()
+def new(
+    folder: Annotated[str, typer.Option("--dir", help="folder of the new project")] = "",
+    name: Annotated[str, typer.Option(help="name of the project and its Python package")] = "",
+    config: Annotated[str, typer.Option(help="JSON file with answers, as for bundle init --config-file")] = "",
+) -> None:
+    """Make a project of the template: a folder with a git repository of one commit."""
+    if not folder:
+        raise ConfigurationError("DIR is missing: make new DIR=../acme NAME=acme_meters")
+    target = Path(os.path.abspath(folder))
+    check_folder(target, ROOT)
+    given = read_answers(Path(config)) if config else {}
+    if name:
+        given["project_name"] = name
+    values = complete(_ask(given) if sys.stdin.isatty() else _checked(given))
+    known = create(target, values, ROOT)
+    console.print(
+        f"{target}: {values['project_name']}, a git repository with one commit. Next: cd {folder} && make demo"
+    )
+    if not known:
+        console.print(
+            "git knows no user, so the commit has a stand-in: set user.name and user.email, then run "
+            "git commit --amend --reset-author --no-edit"
+        )
+
+
+def _wrong(question: str, answer: str) -> str | None:
+    found = problem(questions()[question], answer)
+    if found is None and question == "project_name":
+        found = name_problem(answer, refused_names(ROOT))
+    return found
+
+
+def _checked(given: dict[str, str]) -> dict[str, str]:
+    for question, answer in given.items():
+        if found := _wrong(question, answer):
+            raise ConfigurationError(f"{'NAME' if question == 'project_name' else question}: {found}")
+    return given
+
+
+def _ask(given: dict[str, str]) -> dict[str, str]:
+    """Ask the questions without an answer on the terminal, again after a wrong answer."""
+    answers = _checked(given)
+    for question, content in questions().items():
+        if question in answers or not applies(content, answers):
+            continue
+        while True:
+            asked = Prompt.ask(
+                content["description"], console=console, choices=content.get("enum"), default=content["default"]
+            )
+            if (found := _wrong(question, asked)) is None:
+                break
+            console.print(found)
+        answers[question] = asked
+    return answers
+
+
+def main() -> None:
+    """Run a command; an error becomes one line and an exit code: 1 failed, 2 wrong answer, 3 machine, 130 interrupted."""
+    try:
+        app(standalone_mode=False)
+    except SensorStreamsError as error:
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        _end(f"{where}{error.strerror}: nothing was made; free the disk or give another DIR", MachineError.exit_code)
+    except (KeyboardInterrupt, EOFError, typer.Abort):
+        _end("interrupted: nothing was made", INTERRUPTED)
+
+
+def _end(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

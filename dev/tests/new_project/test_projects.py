@@ -1,0 +1,151 @@
+"""Projects made from the template: correct for each answer, and without traces of the template."""
+
+import itertools
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dabs_lab.bundle import load_bundle
+from dev.tests.new_project.projects import ANSWERS, ROOT, made, make_new, rendered, run_in, written
+from sensor_streams_dev.new_project.names import LONGEST
+from sensor_streams_dev.new_project.questions import questions
+
+TARGETS = ("dev", "staging", "prod")
+BUNDLES = list(
+    itertools.product(*(questions()[name]["enum"] for name in ("cloud", "live_shape", "notify_by", "dev_tools")))
+)
+OLD_NAME = re.compile("sensor.streams", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The projects of ANSWERS, made once."""
+    folder = tmp_path_factory.mktemp("made")
+    yield {name: made(answers, folder / name) for name, answers in ANSWERS.items()}
+
+
+def test_the_tested_answers_include_each_choice() -> None:
+    for name, question in questions().items():
+        for choice in question.get("enum", []):
+            used = {answers.get(name, question["default"]) for answers in ANSWERS.values()}
+            assert choice in used, name
+
+
+@pytest.mark.parametrize(("cloud", "shape", "kind", "tools"), BUNDLES)
+def test_the_bundle_loads_for_each_target(cloud: str, shape: str, kind: str, tools: str, tmp_path: Path) -> None:
+    answers = {"project_name": "acme", "cloud": cloud, "live_shape": shape, "notify_by": kind, "dev_tools": tools}
+    written(answers, tmp_path)
+    for target in TARGETS:
+        bundle = load_bundle(tmp_path, target, variables={"principal": "app"}, user="a@b.org", environment={})
+        live = [name for name, status in bundle.variables["live"].items() if status == "UNPAUSED"]
+        assert live == ([] if target == "dev" else [shape])
+        for job in bundle.resources["jobs"].values():
+            for cluster in job["job_clusters"]:
+                assert [key for key in cluster["new_cluster"] if key.endswith("_attributes")] == [f"{cloud}_attributes"]
+            for task in job["tasks"]:
+                kinds = {"email_notifications", "webhook_notifications"} & task.keys()
+                assert kinds == {"email_notifications" if kind == "email" else "webhook_notifications"}
+
+
+def test_answers_become_defaults_of_the_bundle(tmp_path: Path) -> None:
+    for name, answers in ANSWERS.items():
+        written(answers, tmp_path / name)
+    azure, gcp = (
+        load_bundle(tmp_path / name, "prod", variables={"principal": "app"}, environment={}).variables
+        for name in ("azure", "gcp")
+    )
+    assert (azure["catalog"], azure["alert_destination"]) == ("acme-prod", ANSWERS["azure"]["notify_destination"])
+    assert (gcp["tables_root"], gcp["alert_email"]) == ("gs://acme/tables", "night@acme.example")
+    assert (azure["schema"], gcp["schema"]) == ("wind", "zz_top_2_sensors")
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_tests_of_its_job_files_pass(projects: dict[str, Path], name: str) -> None:
+    tested = run_in(projects[name], "pytest", "-q", "-p", "no:cacheprovider", "tests/policies")
+    assert tested.returncode == 0, tested.stdout
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_checks_of_style_pass_and_change_nothing(projects: dict[str, Path], name: str) -> None:
+    for words in (("ruff", "check", "--no-cache", "."), ("ruff", "format", "--check", "--no-cache", ".")):
+        checked = run_in(projects[name], *words)
+        assert checked.returncode == 0, checked.stdout
+    checked = run_in(projects[name], "scripts.plain_english")
+    assert checked.returncode == 0, checked.stdout
+    assert _git(projects[name], "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("project", ["a" * LONGEST, "ab", "a_b_c_d_e_f_g_h_i_j_k_l"])
+def test_lines_fit_for_the_longest_and_the_shortest_name(project: str, tmp_path: Path) -> None:
+    assert len(project) in (2, LONGEST - 1, LONGEST)
+    new = made({"project_name": project}, tmp_path / "new")
+    checked = run_in(new, "ruff", "check", "--no-cache", ".")
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_old_name_is_left_in_the_line_of_origin_only(projects: dict[str, Path], name: str) -> None:
+    found = _git(projects[name], "grep", "--ignore-case", "sensor.streams").splitlines()
+    assert found == ["README.md:Made from the template sensor-streams."]
+    assert not [path for path in _git(projects[name], "ls-files").splitlines() if OLD_NAME.search(path)]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_project_does_not_contain_the_template(name: str) -> None:
+    for path, file in rendered(ANSWERS[name]).items():
+        text = file.content.decode(errors="replace")
+        for word in ("make new", "make template", "new_project", "new-project", "bundle init", "template.yml"):
+            assert word not in text and word not in path, f"{path}: {word}"
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_links_between_its_pages_have_a_target(name: str) -> None:
+    files = rendered(ANSWERS[name])
+    for path in filter(lambda path: path.endswith(".md"), files):
+        for link in re.findall(r"\]\(([^):#]+)[^)]*\)", files[path].content.decode()):
+            target = (Path("/") / Path(path).parent / link).resolve().relative_to("/")
+            assert str(target) in files, f"{path}: {link}"
+
+
+def test_a_project_without_development_tools_names_none() -> None:
+    for path, file in rendered(ANSWERS["azure"]).items():
+        assert not path.startswith(("dev/tests/", "benchmarks/"))
+        for word in ("dev/tests", "test-dev", "test-unity", "make bench", "unity_server"):
+            assert word not in file.content.decode(errors="replace"), f"{path}: {word}"
+
+
+def test_a_project_is_a_repository_with_one_commit(projects: dict[str, Path]) -> None:
+    for project in projects.values():
+        assert _git(project, "rev-list", "--count", "HEAD").strip() == "1"
+        assert _git(project, "branch", "--show-current").strip() == "main"
+        assert (project / "scripts/restart_live.sh").stat().st_mode & 0o111
+
+
+def test_a_commit_is_made_without_a_git_identity(tmp_path: Path) -> None:
+    nobody = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "EMAIL": ""}
+    done = make_new(tmp_path / "new", "--name", "acme", **nobody)
+    assert done.returncode == 0, done.stderr
+    assert "git commit --amend --reset-author" in done.stdout
+    assert _git(tmp_path / "new", "rev-list", "--count", "HEAD").strip() == "1"
+
+
+@pytest.mark.slow
+def test_lint_and_tests_of_a_new_project_pass(tmp_path: Path) -> None:
+    """Installs the project without packages into a copy of this environment, then runs its `make lint test`."""
+    new = made(ANSWERS["defaults"], tmp_path / "acme")
+    _environment(new)
+    for target in ("lint", "test"):
+        done = subprocess.run(["make", target], cwd=new, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert _git(new, "status", "--porcelain") == ""
+
+
+def _environment(project: Path) -> None:
+    raise NotImplementedError(ROOT)
+
+
+def _git(project: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=True).stdout
