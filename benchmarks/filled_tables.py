@@ -26,8 +26,8 @@ _PARTITIONS = 16
 def fill(home: LocalHome, readings: int) -> dict[str, int]:
     """Append generated readings, their files, and the features of both; return the rows of each table.
 
-    The streams must have run once. The tables get one file for each date, as after `sensor-streams maintain`. The
-    commits are marked as no change of data, so the streams, which read changes, do not process them.
+    The streams must have run once. The tables get one file for each date, as after `sensor-streams maintain`.
+    The commits are marked as no change of data, so the streams, which read changes, do not process them.
     """
     fleet = home.fleet
     tables: dict[str, Callable[[], DataFrame]] = {

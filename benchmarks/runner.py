@@ -1,4 +1,4 @@
-"""Cost of `sensor-streams run`: time to the start of the first task without the JVM, and CPU while streams run.
+"""Cost of `sensor-streams run`: time to the first task without the JVM, and CPU while streams run.
 
 make bench-run                          # one minute of single_task on a small simulated fleet
 make bench-run ARGS="--seconds 120 --job cluster_per_task --json"

@@ -3,8 +3,8 @@
     .venv/bin/python examples/try_feature.py            # a few generated rows, Spark on this machine
     .venv-connect/bin/python examples/try_feature.py    # rows of a table in a workspace, with Databricks Connect
 
-With Connect, SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA name the schema of the table. Nothing is written.
-See docs/editor.md.
+With Connect, SENSOR_STREAMS_CATALOG and SENSOR_STREAMS_SCHEMA name the schema of the table.
+Nothing is written. See docs/editor.md.
 """
 
 # %% Session: in the workspace if Databricks Connect is installed, else on this machine

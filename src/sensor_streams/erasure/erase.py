@@ -58,7 +58,8 @@ class Erased:
             )
         lines.append(
             "Old versions of the tables and their change feeds contain the rows until VACUUM removes them: run the "
-            "streams once, then `sensor-streams maintain` removes them after the retention time of replaced files"
+            "streams once, then `sensor-streams maintain` removes them after the retention time of "
+            "replaced files"
         )
         lines.append(
             "Models that were trained with these rows stay in the registry: train again, then delete old versions"

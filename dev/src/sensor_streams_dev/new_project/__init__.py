@@ -1,1 +1,1 @@
-"""The template of this project: `make template` builds it, `make new` makes a project of it. See docs/new-project.md."""
+"""The template of this project, and new projects made from it: `make template` and `make new`."""

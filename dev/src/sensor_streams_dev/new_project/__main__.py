@@ -1,9 +1,8 @@
 """The commands of the template: `make template` and `make new`."""
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -42,16 +41,17 @@ def new(
     """Make a project of the template: a folder with a git repository of one commit."""
     if not folder:
         raise ConfigurationError("DIR is missing: make new DIR=../acme NAME=acme_meters")
-    target = Path(os.path.abspath(folder))
+    target = Path.cwd() / folder
     check_folder(target, ROOT)
     given = read_answers(Path(config)) if config else {}
     if name:
         given["project_name"] = name
-    values = complete(_ask(given) if sys.stdin.isatty() else _checked(given))
-    known = create(target, values, ROOT)
-    console.print(
-        f"{target}: {values['project_name']}, a git repository with one commit. Next: cd {folder} && make demo"
-    )
+    try:
+        values = complete(_ask(given) if sys.stdin.isatty() else _checked(given))
+        known = create(target, values, ROOT)
+    except (KeyboardInterrupt, EOFError):
+        _end("interrupted: nothing was made", INTERRUPTED)
+    console.print(f"{values['project_name']} is in {folder}, with one commit. Next: cd {folder} && make demo")
     if not known:
         console.print(
             "git knows no user, so the commit has a stand-in: set user.name and user.email, then run "
@@ -91,19 +91,20 @@ def _ask(given: dict[str, str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run a command; an error becomes one line and an exit code: 1 failed, 2 wrong answer, 3 machine, 130 interrupted."""
+    """Run a command and turn its errors into one line and an exit code.
+
+    1 stale template, 2 wrong answer, 3 problem of the machine, 130 interrupted.
+    """
     try:
-        app(standalone_mode=False)
+        app()
     except SensorStreamsError as error:
         _end(str(error), error.exit_code)
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         _end(f"{where}{error.strerror}: nothing was made; free the disk or give another DIR", MachineError.exit_code)
-    except (KeyboardInterrupt, EOFError, typer.Abort):
-        _end("interrupted: nothing was made", INTERRUPTED)
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(code)
 

@@ -27,7 +27,10 @@ def refused_names(root: Path) -> frozenset[str]:
 
 
 def check_folder(folder: Path, root: Path) -> None:
-    """Raise ConfigurationError unless a project can be made at a folder: it is missing or empty, and its parent exists."""
+    """Check that a project can be made at a folder: it is missing or empty, its parent exists.
+
+    Raises ConfigurationError otherwise.
+    """
     if not folder.parent.is_dir():
         raise ConfigurationError(f"{folder.parent}: no such folder: make it first, or give another DIR")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -49,9 +52,7 @@ def create(folder: Path, values: Mapping[str, str], root: Path) -> bool:
         raise ConfigurationError(f"project_name: {wrong}")
     files = render(template_files(root), values)
     top = f"{values['project_name']}/"
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=".new-project-", ignore_cleanup_errors=True
-    ) as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-project-") as temporary:
         made = Path(temporary) / "project"
         write_files({path.removeprefix(top): file for path, file in files.items()}, made)
         _fit(made)

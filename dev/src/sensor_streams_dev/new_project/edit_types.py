@@ -1,5 +1,6 @@
 """Kinds of differences between this project and a project made from it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -69,9 +70,11 @@ def tools_only(files: str, first: str, before: str = "") -> Block:
     return Block(files, first, before, by="dev_tools", kept_for="yes")
 
 
-def by_shape(files: str, old: str, new: str, times: int | None = 1) -> Edit:
-    """Return the edit of a text that holds for `single_task`; `<shape>` in the new text is the name of the live one."""
-    others = ("shared_cluster", "cluster_per_task")
-    return Edit(
-        files, old, by="live_shape", texts={other: new.replace("<shape>", other) for other in others}, times=times
-    )
+def by_shape(files: str, old: str, times: int | None = 1) -> Edit:
+    """Return the edit of a value of `live`, in which `single_task` is UNPAUSED and each other shape PAUSED."""
+    shapes = re.findall(r"(\w+): (?:UN)?PAUSED", old)
+    texts = {
+        live: ", ".join(f"{shape}: {'UNPAUSED' if shape == live else 'PAUSED'}" for shape in shapes)
+        for live in shapes[1:]
+    }
+    return Edit(files, old, by="live_shape", texts=texts, times=times)

@@ -13,6 +13,7 @@ from sensor_streams_dev.new_project.edit_types import (
     Edit,
     LastLine,
     by_cloud,
+    by_shape,
     for_destination,
     tools_only,
     without_tools,
@@ -28,10 +29,12 @@ LEFT_OUT: Sequence[str] = (
 # Paths that a project without the development tools does not have.
 DEV_TOOLS: Sequence[str] = ("dev/tests", "benchmarks", "scripts/unity_server.sh")
 
-_JOBS = " ".join(f"resources/{job}.job.yml" for job in ("cluster_per_task", "shared_cluster", "single_task"))
-_ALL_JOBS = f"{_JOBS} resources/train.job.yml resources/maintenance.job.yml"
-_POLICY_TESTS = "tests/policies/test_policies.py"
+_TWO_TASKS = "resources/cluster_per_task.job.yml resources/shared_cluster.job.yml"
+_JOBS = f"{_TWO_TASKS} resources/single_task.job.yml resources/train.job.yml resources/maintenance.job.yml"
 _FREE_ID = "00000000-0000-0000-0000-000000000000"
+_MEASURED_ELSEWHERE = (
+    "# How fast the template is\n\nThe figures were measured in the template, which contains the benchmarks.\n"
+)
 
 _ABOUT_THE_TEMPLATE: Sequence[Change] = (
     LastLine("README.md", 'Made from the template {{"sensor-streams"}}.'),
@@ -48,7 +51,7 @@ _ABOUT_THE_TEMPLATE: Sequence[Change] = (
 _CLOUD: Sequence[Change] = (
     by_cloud("databricks.yml", "m5d.xlarge", "Standard_D4ds_v5", "n2-standard-4"),
     by_cloud("databricks.yml", "m5d.large", "Standard_D4ds_v5", "n2-standard-4"),
-    by_cloud(f"databricks.yml {_POLICY_TESTS}", "aws_attributes", "azure_attributes", "gcp_attributes", None),
+    by_cloud("databricks.yml", "aws_attributes", "azure_attributes", "gcp_attributes", 2),
     by_cloud(
         "databricks.yml",
         "availability: SPOT_WITH_FALLBACK",
@@ -56,21 +59,10 @@ _CLOUD: Sequence[Change] = (
         # These nodes have no disk of their own.
         "availability: PREEMPTIBLE_WITH_FALLBACK_GCP\n        local_ssd_count: 1",
     ),
-    by_cloud(
-        "databricks.yml", "{availability: ON_DEMAND}", *(f"{{availability: ON_DEMAND_{c}}}" for c in ("AZURE", "GCP"))
-    ),
-    by_cloud(
-        _POLICY_TESTS,
-        "{availability: ON_DEMAND}",
-        *(f"{{availability: ON_DEMAND_{c}}}" for c in ("AZURE", "GCP")),
-        None,
-    ),
-    by_cloud(
-        "docs/deploy.md", "The default is for AWS.", "The default is for Azure.", "The default is for Google Cloud."
-    ),
+    by_cloud("databricks.yml", "ON_DEMAND}", "ON_DEMAND_AZURE}", "ON_DEMAND_GCP, local_ssd_count: 1}"),
+    by_cloud("docs/deploy.md", "default is for AWS.", "default is for Azure.", "default is for Google Cloud."),
     by_cloud("docs/settings.md", "| AWS, two", "| Azure, two", "| Google Cloud, two"),
     by_cloud("docs/settings.md", "for Azure and Google Cloud", "for AWS and Google Cloud", "for AWS and Azure"),
-    by_cloud("dev/tests/jobs/test_build.py", '"aws_attributes"', '"azure_attributes"', '"gcp_attributes"'),
 )
 
 _CATALOG_AND_TABLES: Sequence[Change] = (
@@ -86,64 +78,52 @@ _CATALOG_AND_TABLES: Sequence[Change] = (
     ),
 )
 
+_ADDRESS = "Address for e-mails about failures and backlogs. Prefer a mailing list to a person."
+_ID = "Id of the notification destination for failures and backlogs."
 _NOTIFICATIONS: Sequence[Change] = (
     Edit("databricks.yml", "# needs-var: alert_email\n"),
-    Edit("databricks.yml", "# The target dev sets the last two.", "# The target dev sets it."),
+    Edit("databricks.yml", "sets the last two.", "sets it."),
     Edit(
         "docs/deploy.md",
-        "need `catalog`, `principal` (the application id) and `alert_email`.",
-        "need `principal` (the application id).",
+        "`catalog`, `principal` (the application id) and `alert_email`",
+        "`principal`, the application id",
     ),
     Edit(
         "databricks.yml",
-        "  alert_email:\n    description: Address for e-mails about failures and backlogs. Prefer a mailing list to a person.\n",
+        "  alert_email:\n    description: ",
         by="notify_by",
         texts={
-            "email": '  alert_email:\n    default: "{{.notify_email}}"\n'
-            "    description: Address for e-mails about failures and backlogs. Prefer a mailing list to a person.\n",
-            "destination": '  alert_destination:\n    default: "{{.notify_destination}}"\n'
-            "    description: Id of the notification destination for failures and backlogs.\n",
+            "email": '  alert_email:\n    default: "{{.notify_email}}"\n    description: ',
+            "destination": '  alert_destination:\n    default: "{{.notify_destination}}"\n    description: ',
         },
     ),
+    for_destination("databricks.yml", _ADDRESS, _ID),
+    for_destination("databricks.yml", "      alert_email: ${workspace.current_user.userName}\n", ""),
     Edit(
         "docs/settings.md",
         "`alert_email` | none; in dev you | who gets e-mails",
         by="notify_by",
         texts={
             "email": "`alert_email` | `{{.notify_email}}`; in dev you | who gets e-mails",
-            "destination": "`alert_destination` | `{{.notify_destination}}` | which notification destination gets messages",
+            "destination": "`alert_destination` | `{{.notify_destination}}` | id of the destination of messages",
         },
     ),
-    for_destination("databricks.yml", "      alert_email: ${workspace.current_user.userName}\n", ""),
-    for_destination(_ALL_JOBS, "email_notifications:", "webhook_notifications:", None),
-    for_destination(_ALL_JOBS, '["${var.alert_email}"]', '[{id: "${var.alert_destination}"}]', None),
-    for_destination("docs/shapes.md", "email_notifications:", "webhook_notifications:"),
-    for_destination("docs/shapes.md", '["${var.alert_email}"]', '[{id: "${var.alert_destination}"}]', None),
-    for_destination("docs/shapes.md", "the e-mail of the task", "the message of the task", None),
+    for_destination(f"{_JOBS} docs/shapes.md", "email_notifications:", "webhook_notifications:", None),
+    for_destination(f"{_JOBS} docs/shapes.md", '["${var.alert_email}"]', '[{id: "${var.alert_destination}"}]', None),
     for_destination("resources/cluster_per_task.job.yml", "sends an e-mail", "sends a message"),
-    for_destination("resources/cluster_per_task.job.yml resources/shared_cluster.job.yml", "&emails", "&messages"),
-    for_destination("resources/cluster_per_task.job.yml resources/shared_cluster.job.yml", "*emails", "*messages"),
+    for_destination(_TWO_TASKS, "&emails", "&messages"),
+    for_destination(_TWO_TASKS, "*emails", "*messages"),
+    for_destination("docs/deploy.md", "alert_email=team@example.org", f"alert_destination={_FREE_ID}"),
     for_destination("local.yml", "you@example.org", _FREE_ID),
     for_destination("tests/policies/golden.py", "sensor-team@example.org", _FREE_ID),
-    for_destination("dev/tests/jobs/test_build.py", "notifications.emails[", "notifications.webhooks["),
     for_destination(EVERY_FILE, "alert_email", "alert_destination"),
     for_destination(EVERY_FILE, "ALERT_EMAIL", "ALERT_DESTINATION"),
 )
 
-_PAUSED = {"single_task": "PAUSED", "shared_cluster": "PAUSED", "cluster_per_task": "PAUSED"}
-
 _SHAPE: Sequence[Change] = (
-    Edit(
-        "databricks.yml docs/shapes.md",
-        "single_task: UNPAUSED, shared_cluster: PAUSED, cluster_per_task: PAUSED",
-        by="live_shape",
-        texts={
-            live: ", ".join(f"{shape}: {'UNPAUSED' if shape == live else paused}" for shape, paused in _PAUSED.items())
-            for live in _PAUSED
-        },
-        times=None,
-    ),
-    Edit("docs/settings.md", "in staging and prod `single_task`", "in staging and prod `{{.live_shape}}`"),
+    by_shape("databricks.yml", "single_task: UNPAUSED, shared_cluster: PAUSED, cluster_per_task: PAUSED", 2),
+    by_shape("docs/shapes.md", "single_task: UNPAUSED, shared_cluster: PAUSED, cluster_per_task: PAUSED"),
+    Edit("docs/settings.md", "staging and prod `single_task`", "staging and prod `{{.live_shape}}`"),
 )
 
 _TOOLS: Sequence[Change] = (
@@ -157,6 +137,7 @@ _TOOLS: Sequence[Change] = (
     without_tools("pyproject.toml", 'testpaths = ["tests", "dev/tests"]', 'testpaths = ["tests"]'),
     tools_only("pyproject.toml", "# Inputs of tests, some of them", "[tool.ruff.lint]"),
     tools_only("pyproject.toml", "# Bundles that tests read", "mypy_path"),
+    without_tools("pyproject.toml", ", which is built first; run by make test-unity"),
     tools_only(".gitignore", "!dev/tests/"),
     tools_only("scripts/plain_english.yml", "  - dev/tests/"),
     without_tools(".github/workflows/ci.yml", "make test test-dev", "make test"),
@@ -169,11 +150,7 @@ _TOOLS: Sequence[Change] = (
     tools_only("docs/local-runs.md", "    make bench-run", "`single_task` on two cores"),
     tools_only("docs/performance.md", "    make bench  ", "| id | compares"),
     tools_only("docs/performance.md", "The slow tests repeat P1", "## A small batch"),
-    without_tools(
-        "docs/performance.md",
-        "# Measure how fast it is\n",
-        "# How fast the template is\n\nMeasured in the template's repository, which has the benchmarks.\n",
-    ),
+    without_tools("docs/performance.md", "# Measure how fast it is\n", _MEASURED_ELSEWHERE),
     without_tools("docs/storage.md", "; `dev/tests/slow/test_lost_file.py`"),
 )
 

@@ -25,7 +25,6 @@ def _words(name: str) -> list[str]:
 
 
 _WORDS = '(regexp "[a-z0-9]+").FindAllString .project_name -1'
-_CAPITALIZED = "{{upper (slice . 0 1)}}{{slice . 1}}"
 
 # Values of the template that are not asked: the CLI takes them from the default, because `skip_prompt_if` always holds.
 FORMS: Mapping[str, Form] = MappingProxyType(
@@ -38,7 +37,9 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         ),
         "project_upper": Form("SENSOR_STREAMS", "{{upper .project_name}}", str.upper),
         "project_camel": Form(
-            "SensorStreams", f"{{{{range {_WORDS}}}}}{_CAPITALIZED}{{{{end}}}}", lambda name: "".join(_words(name))
+            "SensorStreams",
+            f"{{{{range {_WORDS}}}}}{{{{upper (slice . 0 1)}}}}{{{{slice . 1}}}}{{{{end}}}}",
+            lambda name: "".join(_words(name)),
         ),
         "project_title": Form(
             "Sensor Streams",
@@ -57,33 +58,23 @@ ANY_FORM = re.compile("|".join(form.old for form in FORMS.values()))
 LEFT = re.compile(r"sensor.?streams", re.IGNORECASE)
 
 # Folders that git ignores or that the project has, schemas of Unity Catalog, and commands that a script would hide.
-_OTHERS = [
-    "activate",
-    "benchmarks",
-    "build",
-    "conftest",
-    "dabs_lab",
-    "data",
-    "databricks",
-    "default",
-    "dev",
-    "dist",
-    "docs",
-    "examples",
-    "fixtures",
-    "git",
-    "information_schema",
-    "java",
-    "make",
-    "pip",
-    "python",
-    "resources",
-    "scripts",
-    "src",
-    "tests",
-    "uv",
-    "venv",
-]
+_OTHERS = {
+    *(
+        "benchmarks",
+        "conftest",
+        "dabs_lab",
+        "dev",
+        "docs",
+        "examples",
+        "fixtures",
+        "resources",
+        "scripts",
+        "src",
+        "tests",
+    ),
+    *("build", "data", "dist", "default", "information_schema"),
+    *("activate", "databricks", "git", "java", "make", "pip", "python", "uv"),
+}
 
 
 def forms_of(name: str) -> dict[str, str]:

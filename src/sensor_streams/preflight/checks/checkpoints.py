@@ -121,5 +121,5 @@ def older_than_history(facts: Facts) -> Iterator[Finding]:
         if unread and facts.now - unread[0].at > kept.total_seconds():
             found = f"it has not read {source}, {commit_text(unread[0])}; the time is {utc(facts.now)}"
             expected = f"to read it within {kept / timedelta(days=1):.3g} days, the retention of {source} ({name})"
-            remedy = "run the stream before VACUUM runs on that table; `sensor-streams maintain` waits for the stream"
+            remedy = "run the stream before VACUUM runs on that table; `sensor-streams maintain` waits for it"
             yield finding("checkpoint.older-than-history", stream.name, found, expected, remedy)
