@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tomllib
@@ -54,8 +55,15 @@ def written(answers: Mapping[str, str], folder: Path) -> Path:
     return folder
 
 
-def make_new(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `make new`'s command for a folder, without a terminal."""
+def make_new(
+    folder: Path | str, *words: str, largest_file: int | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command of `make new` for a folder, without a terminal. `largest_file` is a limit in bytes."""
+
+    def limit() -> None:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     command = [sys.executable, "-m", "sensor_streams_dev.new_project", "new", "--dir", str(folder), *words]
     paths = os.pathsep.join(str(ROOT / part) for part in ("src", "dev/src"))
     return subprocess.run(
@@ -65,6 +73,7 @@ def make_new(folder: Path, *words: str, **environment: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=limit,
     )
 
 

@@ -134,8 +134,10 @@ def test_a_project_is_a_repository_with_one_commit(projects: dict[str, Path]) ->
 
 
 def test_a_commit_is_made_without_a_git_identity(tmp_path: Path) -> None:
-    nobody = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "EMAIL": ""}
-    done = make_new(tmp_path / "new", "--name", "acme", **nobody)
+    home = str(tmp_path)
+    done = make_new(
+        tmp_path / "new", "--name", "acme", HOME=home, XDG_CONFIG_HOME=home, GIT_CONFIG_NOSYSTEM="1", EMAIL=""
+    )
     assert done.returncode == 0, done.stderr
     assert "git commit --amend --reset-author" in done.stdout
     assert _git(tmp_path / "new", "rev-list", "--count", "HEAD").strip() == "1"

@@ -44,11 +44,10 @@ def template_files(root: Path, changes: Sequence[Change] = CHANGES) -> dict[str,
             written[target] = file
             continue
         try:
-            text = _Text(path, plain).changed(changes)
+            content, suffix = _Text(path, plain).changed(changes)
         except TemplateError as error:
             stale.append(str(error))
             continue
-        suffix, content = (SUFFIX, text) if text is not None else ("", plain)
         written[target + suffix] = TemplateFile(content.encode(), file.executable)
     if stale:
         raise TemplateError("\n".join(["correct the template (new_project/edits.py, names.py):", *stale]))
@@ -122,8 +121,8 @@ class _Text:
     def __init__(self, path: str, text: str) -> None:
         self.path, self.text, self.expressions = path, text, list[str]()
 
-    def changed(self, changes: Sequence[Change]) -> str | None:
-        """Return the template of the file, or None if it has no expression and stays as it is."""
+    def changed(self, changes: Sequence[Change]) -> tuple[str, str]:
+        """Return the content in the template, and the suffix of its path, which is empty without an expression."""
         if _BEGIN in self.text or _END in self.text:
             raise TemplateError(f"{self.path}: contains a character U+E000 or U+E001, which mark expressions")
         stale: list[str] = []
@@ -139,7 +138,7 @@ class _Text:
         if left := LEFT.search(self.text):
             line = self.text.count("\n", 0, left.start()) + 1
             raise TemplateError(f"{self.path}:{line}: {left[0]!r} is a form of the name that names.py does not list")
-        return _escaped(self.text, self.expressions) if self.expressions else None
+        return (_escaped(self.text, self.expressions), SUFFIX) if self.expressions else (self.text, "")
 
     def _apply(self, change: Change) -> None:
         match change:

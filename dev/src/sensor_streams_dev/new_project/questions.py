@@ -16,11 +16,11 @@ def schema() -> dict[str, Any]:
     """Return the content of `databricks_template_schema.json`: the questions, then the forms of the name."""
     text = Path(__file__).with_name(SCHEMA_NAME).read_text("utf-8")
     read: dict[str, Any] = json.loads(text.replace("LONGEST", str(LONGEST - 1)).replace("LENGTH", str(LONGEST)))
-    for order, (key, form) in enumerate(FORMS.items(), len(read["properties"]) + 1):
-        if form.expression:
-            # An empty condition always holds, so the CLI does not ask.
-            derived = {"type": "string", "default": form.expression, "description": "derived", "skip_prompt_if": {}}
-            read["properties"][key] = derived | {"order": order}
+    derived = [(key, form.expression) for key, form in FORMS.items() if form.expression]
+    for order, (key, expression) in enumerate(derived, len(read["properties"]) + 1):
+        # An empty condition always holds, so the CLI does not ask.
+        unasked = {"type": "string", "default": expression, "description": "derived", "skip_prompt_if": {}}
+        read["properties"][key] = unasked | {"order": order}
     read["properties"]["project_dashed"] |= {
         "pattern": DASHED_PATTERN,
         "pattern_match_failure_message": f"project_name: {DASHED_MESSAGE}",

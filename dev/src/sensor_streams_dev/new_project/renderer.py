@@ -64,7 +64,7 @@ class _Rendering:
         if closed == "else":
             other, closed = self.block(active and not first)
         if closed != "end":
-            raise TemplateError("an if has no end")
+            raise TemplateError("an if without its end")
         return text if first else other
 
     def value(self, name: str) -> str:
