@@ -151,6 +151,7 @@ _TOOLS: Sequence[Change] = (
     tools_only("docs/performance.md", "    make bench  ", "| id | compares"),
     tools_only("docs/performance.md", "The slow tests repeat P1", "## A small batch"),
     without_tools("docs/performance.md", "# Measure how fast it is\n", _MEASURED_ELSEWHERE),
+    without_tools("docs/performance.md", '`make bench ARGS="--only P1 --rounds 2"`', "Measurement P1, two rounds"),
     without_tools("docs/storage.md", "; `dev/tests/slow/test_lost_file.py`"),
 )
 
