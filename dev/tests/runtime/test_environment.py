@@ -32,8 +32,8 @@ def test_the_versions_are_one_line_of_json_and_one_line_of_the_log() -> None:
     found = json.loads(HERE.line())["versions"]
     assert (found["runtime"], found["python"], found["packages"]) == ("local", "3.12.3", HERE.packages)
     assert str(HERE) == (
-        "Java 21.0.1, runtime local, Spark 4.1.4, Delta 4.4.0, sensor-streams 1.0, Python 3.12.3, numpy 2.1.3, "
-        "pandas 2.2.3"
+        "Java 21.0.1, runtime local, Spark 4.1.4, Delta 4.4.0, sensor-streams 1.0, Python 3.12.3, "
+        "numpy 2.1.3, pandas 2.2.3"
     )
 
 

@@ -25,12 +25,12 @@ LEFT_OUT: Sequence[str] = (
     "dev/tests/new_project/",
     ".github/workflows/template.yml",
     "docs/new-project.md",
+    "docs/tutorial.md",
+    "docs/why.md",
 )
 # Paths that a project without the development tools does not have.
 DEV_TOOLS: Sequence[str] = ("dev/tests", "benchmarks", "scripts/unity_server.sh")
 
-_TWO_TASKS = "resources/cluster_per_task.job.yml resources/shared_cluster.job.yml"
-_JOBS = f"{_TWO_TASKS} resources/single_task.job.yml resources/train.job.yml resources/maintenance.job.yml"
 _FREE_ID = "00000000-0000-0000-0000-000000000000"
 _MEASURED_ELSEWHERE = (
     "# How fast the template is\n\nThe figures were measured in the template, which contains the benchmarks.\n"
@@ -38,7 +38,7 @@ _MEASURED_ELSEWHERE = (
 
 _ABOUT_THE_TEMPLATE: Sequence[Change] = (
     LastLine("README.md", 'Made from the template {{"sensor-streams"}}.'),
-    Block("README.md", "| [new-project]"),
+    Block("README.md", "## Start your own project", "## Whose file is it?"),
     Block("AGENTS.md", "- The template of new projects", "- Plain English"),
     Block("docs/architecture.md", "**`new_project/`**", "**`preflight/`** runs the checks from a developer"),
     Block("docs/ci.md", "| `template.yml`"),
@@ -79,6 +79,9 @@ _CATALOG_AND_TABLES: Sequence[Change] = (
 )
 
 _ADDRESS = "Address for e-mails about failures and backlogs. Prefer a mailing list to a person."
+_RECIPIENTS = "\n      on_failure: [{0}]\n      on_streaming_backlog_exceeded: [{0}]\n"
+_IDS = _RECIPIENTS.format('{id: "${var.alert_destination}"}')
+_REMOVE = "Nothing uses the variable `alert_email` then: remove it from `databricks.yml` ({} places) and `local.yml`. "
 _ID = "Id of the notification destination for failures and backlogs."
 _NOTIFICATIONS: Sequence[Change] = (
     Edit("databricks.yml", "# needs-var: alert_email\n"),
@@ -108,14 +111,45 @@ _NOTIFICATIONS: Sequence[Change] = (
             "destination": "`alert_destination` | `{{.notify_destination}}` | id of the destination of messages",
         },
     ),
-    for_destination(f"{_JOBS} docs/shapes.md", "email_notifications:", "webhook_notifications:", None),
-    for_destination(f"{_JOBS} docs/shapes.md", '["${var.alert_email}"]', '[{id: "${var.alert_destination}"}]', None),
+    for_destination("databricks.yml", _RECIPIENTS.format('"${var.alert_email}"'), " {}\n"),
+    for_destination(
+        "databricks.yml",
+        "example).\n    type: complex\n    default: {}\n",
+        f"example).\n    type: complex\n    default:{_IDS}",
+    ),
+    for_destination("docs/settings.md", "`emails` * | `alert_email` for failures and backlogs", "`emails` * | none"),
+    for_destination(
+        "docs/settings.md", "`webhooks` * | none", "`webhooks` * | `alert_destination` for failures and backlogs"
+    ),
     for_destination("resources/cluster_per_task.job.yml", "sends an e-mail", "sends a message"),
-    for_destination(_TWO_TASKS, "&emails", "&messages"),
-    for_destination(_TWO_TASKS, "*emails", "*messages"),
     for_destination("docs/deploy.md", "alert_email=team@example.org", f"alert_destination={_FREE_ID}"),
     for_destination("local.yml", "you@example.org", _FREE_ID),
     for_destination("tests/policies/golden.py", "sensor-team@example.org", _FREE_ID),
+    Edit(
+        "docs/deploy.md",
+        _REMOVE.format("three"),
+        by="notify_by",
+        texts={"email": _REMOVE.format("two"), "destination": ""},
+    ),
+    Block("docs/changing.md", "| a webhook in place of", by="notify_by", kept_for="email"),
+    Block(
+        "dev/tests/changes.py",
+        '        "a webhook in place',
+        '        "a property of',
+        by="notify_by",
+        kept_for="email",
+    ),
+    Block("dev/tests/changes.py", '                ("# needs-var: alert_email'),
+    Edit(
+        "dev/tests/changes.py",
+        '"  alert_email:\\n    description: Address',
+        # On lines of their own, because an address may be long.
+        '"  alert_email:\\n"\n'
+        + 20 * " "
+        + "'    default: \"{{.notify_email}}\"\\n'\n"
+        + 20 * " "
+        + '"    description: Address',
+    ),
     for_destination(EVERY_FILE, "alert_email", "alert_destination"),
     for_destination(EVERY_FILE, "ALERT_EMAIL", "ALERT_DESTINATION"),
 )
@@ -145,6 +179,12 @@ _TOOLS: Sequence[Change] = (
     without_tools("docs/ci.md", ", preflight against a real Unity Catalog server (built once, then cached)"),
     without_tools("AGENTS.md", " `make test-dev` (`dev/tests`),"),
     without_tools("AGENTS.md", " `make test-dev` after a change outside `features/` and\n  `inference/`, and"),
+    without_tools(
+        "docs/changing.md",
+        "Each row is made in a copy of the project by a test",
+        "A test of the template makes each row",
+    ),
+    without_tools("docs/changing.md", " (`dev/tests/changes.py` has the exact edits)"),
     tools_only("docs/architecture.md", "**`dev/tests/`** tests", "**`fixtures/`**"),
     tools_only("docs/architecture.md", "**`benchmarks/`** measures", "**`resources/`**"),
     tools_only("docs/local-runs.md", "    make bench-run", "`single_task` on two cores"),
