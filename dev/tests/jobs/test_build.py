@@ -95,9 +95,11 @@ def test_a_setting_without_effect_has_its_position_and_reason() -> None:
 
 
 def test_the_single_task_job() -> None:
-    spec = job_spec(read("prod"), "single_task")
+    bundle = read("prod")
+    spec = job_spec(bundle, "single_task")
     assert spec.continuous is not None
-    assert (spec.continuous.task_retry_mode, spec.paused) == (TaskRetryMode.ON_FAILURE, False)
+    assert spec.continuous.task_retry_mode is TaskRetryMode.ON_FAILURE
+    assert spec.paused == (bundle.variables["live"]["single_task"] == "PAUSED")
     assert job_spec(read("dev"), "single_task").paused
     (one,) = spec.tasks
     named = spec.named_parameters(one)
