@@ -5,9 +5,12 @@ import os
 import resource
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from sensor_streams_dev.new_project.builder import template_files, write_files
@@ -96,6 +99,32 @@ def run_in(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *words], cwd=project, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def set_up(project: Path) -> dict[str, str]:
+    """Make the project's .venv as `make setup` does, but offline, with the packages of this environment.
+
+    Return the environment variables to run make with.
+    """
+    folder = project / ".venv"
+    venv.create(folder, symlinks=True)
+    paths = {key: sysconfig.get_path(key, "venv", vars={"base": str(folder)}) for key in ("purelib", "scripts")}
+    packages, scripts = Path(paths["purelib"]), Path(paths["scripts"])
+    _pretend_to_install(project, packages)
+    # The project comes before the packages of this environment.
+    known = [project / "src", project / "dev/src", *(path for path in sys.path if path.endswith("site-packages"))]
+    (packages / "project.pth").write_text("".join(f"{path}\n" for path in known), "utf-8")
+    commands = {point.name: point.value for point in entry_points(group="console_scripts")}
+    declared = tomllib.loads((project / "dev/pyproject.toml").read_text("utf-8"))["project"]
+    for name, value in {**commands, **declared["scripts"]}.items():
+        module, _, function = value.partition(":")
+        text = f"#!{scripts}/python\nimport sys\nfrom {module} import {function}\n\nsys.exit({function}())\n"
+        (scripts / name).write_text(text, "utf-8")
+        (scripts / name).chmod(0o755)
+    (scripts / "ruff").symlink_to(Path(sys.executable).with_name("ruff"))
+    for stamp in (".ready", ".jars"):
+        (folder / stamp).touch()
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
 
 def _pretend_to_install(project: Path, folder: Path) -> None:

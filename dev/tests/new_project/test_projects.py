@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dabs_lab.bundle import load_bundle
-from dev.tests.new_project.projects import ANSWERS, ROOT, made, make_new, rendered, run_in, written
+from dev.tests.new_project.projects import ANSWERS, made, make_new, rendered, run_in, set_up, written
 from sensor_streams_dev.new_project.names import LONGEST
 from sensor_streams_dev.new_project.questions import questions
 
@@ -145,17 +145,12 @@ def test_a_commit_is_made_without_a_git_identity(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_lint_and_tests_of_a_new_project_pass(tmp_path: Path) -> None:
-    """Installs the project without packages into a copy of this environment, then runs its `make lint test`."""
     new = made(ANSWERS["defaults"], tmp_path / "acme")
-    _environment(new)
+    environment = set_up(new)
     for target in ("lint", "test"):
-        done = subprocess.run(["make", target], cwd=new, capture_output=True, text=True, check=False)
+        done = subprocess.run(["make", target], cwd=new, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert _git(new, "status", "--porcelain") == ""
-
-
-def _environment(project: Path) -> None:
-    raise NotImplementedError(ROOT)
 
 
 def _git(project: Path, *words: str) -> str:

@@ -172,6 +172,8 @@ _TOOLS: Sequence[Change] = (
     tools_only("pyproject.toml", "# Inputs of tests, some of them", "[tool.ruff.lint]"),
     tools_only("pyproject.toml", "# Bundles that tests read", "mypy_path"),
     without_tools("pyproject.toml", ", which is built first; run by make test-unity"),
+    without_tools("README.md", ", `benchmarks/`"),
+    without_tools("README.md", ", their tests, measurements"),
     tools_only(".gitignore", "!dev/tests/"),
     tools_only("scripts/plain_english.yml", "  - dev/tests/"),
     without_tools(".github/workflows/ci.yml", "make test test-dev", "make test"),
