@@ -12,7 +12,7 @@ from dev.tests.new_project.projects import ROOT, template
 from sensor_streams.errors import ConfigurationError
 from sensor_streams_dev.new_project.builder import build, template_files
 from sensor_streams_dev.new_project.edit_types import EVERY_FILE, OTHERWISE, Block, Change, Edit, LastLine, by_shape
-from sensor_streams_dev.new_project.edits import CHANGES
+from sensor_streams_dev.new_project.edits import CHANGES, DEV_TOOLS, LEFT_OUT
 from sensor_streams_dev.new_project.questions import SCHEMA_NAME, complete, questions, schema
 from sensor_streams_dev.new_project.renderer import TemplateError, render
 
@@ -146,6 +146,11 @@ def test_edits_name_answers_that_exist() -> None:
             assert choices is None or set(change.texts) <= {*choices, OTHERWISE}, change
         if isinstance(change, Block) and change.by:
             assert change.kept_for in questions()[change.by]["enum"]
+
+
+def test_paths_that_a_project_does_not_have_exist_here() -> None:
+    for path in (*LEFT_OUT, *DEV_TOOLS):
+        assert (ROOT / path).exists(), path
 
 
 def test_a_folder_that_is_not_a_repository_is_refused(tmp_path: Path) -> None:
