@@ -41,7 +41,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Planning takes most of the time and uses one core: two test processes with a core each are faster.
         cores=1 if "PYTEST_XDIST_WORKER" in os.environ else 2,
         warehouse=folder / "warehouse",
-        # A test has few rows. Tests of large batches use the fixture `compiled`, processes compile as deployed ones do.
+        # A test has few rows. Tests of large batches use the fixture `compiled`, those of commands compile.
         settings=INTERPRETED,
         java_options=QUICK,
     )

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.plant import QUICK, Plant
+from tests.plant import FEW_ROWS, Plant
 from tests.policies.golden import given_with
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +106,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, "run", job, "--json", *words],
             cwd=folder,
-            env={**os.environ, "JAVA_TOOL_OPTIONS": QUICK, **(environment or {})},
+            env={**os.environ, "JAVA_TOOL_OPTIONS": FEW_ROWS, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,13 +15,13 @@ from dabs_lab.runner.local_config import ClusterSizes
 from dev.tests.slow.waiting import until
 from sensor_streams.errors import CheckpointInUseError
 from sensor_streams_dev.simulate import Simulation, simulate
-from tests.plant import ARRIVAL, QUICK, Plant, all_names, reading
+from tests.plant import ARRIVAL, FEW_ROWS, Plant, all_names, reading
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # Options of every JVM.
-ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK}
+ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": FEW_ROWS}
 
 
 def continuous_run(plant: Plant, run: str) -> subprocess.Popen[str]:
