@@ -22,6 +22,7 @@ from benchmarks.results_files import table, write
 MODULES: tuple[str, ...] = (
     "fixed_cost",
     "large_batches",
+    "phases",
     "growing_tables",
     "scoring",
     "pytest_time",
