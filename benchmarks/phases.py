@@ -53,7 +53,7 @@ class Clock:
     def watching(self) -> Iterator[None]:
         """Time the functions inside the `with` block."""
         # Before a write, its rows are computed and compared with the stored ones.
-        before = {
+        before: dict[str, Callable[[], None]] = {
             "_execute": partial(self.end, "compute and compare"),
             "ingest_batch": self.begin,
             "_process": self.begin,
