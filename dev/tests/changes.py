@@ -1,41 +1,13 @@
 """The changes of docs/changing.md as edits of a copy of the project, so that the page stays true."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dev.tests import ninth_stream
+
 PACKAGE = "src/sensor_streams"
-_STREAM = '''"""Days of a device: how many short windows of each sensor have readings."""
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from sensor_streams.fleet import Fleet
-from sensor_streams.table_spec import Columns
-
-
-def columns(_: Fleet) -> Columns:
-    """Return the columns of `device_days`."""
-    return [("device_id", "string"), ("day", "timestamp"), ("windows", "bigint")]
-
-
-def device_days(rows: DataFrame) -> DataFrame:
-    """Return one row per device and day. In: rows of `sensor_features`."""
-    day = F.date_trunc("day", "window_start").alias("day")
-    return rows.groupBy("device_id", day).agg(F.count(F.lit(1)).alias("windows"))
-'''
-_DECLARATION = """    Stream(
-        name="device_days",
-        task="feature_extraction",
-        sources=("sensor_features",),
-        columns=device_days.columns,
-        key=("device_id", "day"),
-        scope=TimeSlots(("device_id",), "window_start", "day", lambda _: 86400),
-        compute=lambda inputs: device_days.device_days(inputs.rows["sensor_features"]),
-    ),
-    Stream(
-        name="device_sessions",
-"""
 _TARGET = """  {name}:
     mode: production
     workspace: *of_the_principal
@@ -43,6 +15,7 @@ _TARGET = """  {name}:
     permissions: *managers
     variables:
       schema: sensor_streams_{name}
+      live: {{single_task: PAUSED, shared_cluster: UNPAUSED, cluster_per_task: PAUSED}}
 {more}
   prod:
 """
@@ -57,10 +30,13 @@ _WEBHOOK = "[{id: 0481e838-0a59-4eff-9541-a4ca6f149574}]"
 
 @dataclass(frozen=True)
 class Change:
-    """A change that users make: its row in docs/changing.md, (old, new) texts by file, and new files."""
+    """A change that users make: its row in docs/changing.md, (old, new) texts by file, and new files.
+
+    An old text may be a pattern, for what differs in a project made from the template.
+    """
 
     title: str
-    edits: Mapping[str, Sequence[tuple[str, str]]]
+    edits: Mapping[str, Sequence[tuple[str | re.Pattern[str], str]]]
     adds: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -76,8 +52,9 @@ class Change:
                 continue
             text = file.read_text("utf-8")
             for old, new in edits:
-                assert text.count(old) == 1, f"{self.title}: {name} no longer holds {old!r}, or holds it twice"
-                text = text.replace(old, new)
+                pattern = re.compile(re.escape(old)) if isinstance(old, str) else old
+                text, count = pattern.subn(lambda _, new=new: new, text)  # type: ignore[misc]
+                assert count == 1, f"{self.title}: {name} no longer holds {old!r}, or holds it twice"
             file.write_text(text, "utf-8")
         for name, text in self.adds.items():
             if (folder / name).parent.is_dir():
@@ -111,12 +88,9 @@ CHANGES = (
     Change(
         "a stream",
         {
-            f"{PACKAGE}/streams.py": [
-                ("features import device, ", "features import device, device_days, "),
-                ('    Stream(\n        name="device_sessions",\n', _DECLARATION),
-            ]
+            f"{PACKAGE}/streams.py": ninth_stream.edits("device_days"),
         },
-        {f"{PACKAGE}/features/device_days.py": _STREAM},
+        {f"{PACKAGE}/features/device_days.py": ninth_stream.function("device_days")},
     ),
     Change(
         "the estimator of the remaining life, for example LightGBM",
@@ -162,12 +136,8 @@ CHANGES = (
         "a webhook in place of e-mails",
         {
             "databricks.yml": [
-                ("# needs-var: alert_email\n", ""),
-                (
-                    "  alert_email:\n    description: Address for e-mails about failures and backlogs. Prefer a "
-                    "mailing list to a person.\n",
-                    "",
-                ),
+                (re.compile("(# needs-var: alert_email\n)?# The target dev"), "# The target dev"),
+                (re.compile("^  alert_email:\n(    .*\n)+", re.MULTILINE), ""),
                 ("      alert_email: ${workspace.current_user.userName}\n", ""),
                 (
                     '    default:\n      on_failure: ["${var.alert_email}"]\n'

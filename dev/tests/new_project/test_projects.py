@@ -3,14 +3,15 @@
 import itertools
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from dabs_lab.bundle import load_bundle
-from dev.tests.new_project.projects import ANSWERS, made, make_new, rendered, run_in, set_up, written
-from sensor_streams_dev.new_project.names import LONGEST
-from sensor_streams_dev.new_project.questions import questions
+from dev.tests.new_project.projects import ANSWERS, ROOT, made, make_new, rendered, run_in, set_up, written
+from sensor_streams_dev.new_project.names import FORMS, LONGEST
+from sensor_streams_dev.new_project.questions import complete, questions
 
 TARGETS = ("dev", "staging", "prod")
 BUNDLES = list(
@@ -143,10 +144,21 @@ def test_a_commit_is_made_without_a_git_identity(tmp_path: Path) -> None:
     assert _git(tmp_path / "new", "rev-list", "--count", "HEAD").strip() == "1"
 
 
-# LightGBM is not installed, and a lock needs the network.
+# As in docs/tutorial.md.
+COMPRESSORS = """sensors:
+  vibration:       {unit: mm/s, range: [0, 40], period: 5 min, roles: [anomaly, life]}
+  oil_temperature: {unit: degC, range: [-20, 140], period: 5 min, roles: [anomaly, life]}
+  outlet_pressure: {unit: bar, range: [0, 16], period: 5 min, roles: [anomaly]}
+  motor_current:   {unit: A, range: [0, 300], period: 5 min, roles: [anomaly, load], idle_below: 5}
+
+device_types:
+  compressor: {devices: ["comp-*"], sensors: [vibration, oil_temperature, outlet_pressure, motor_current]}
+
+"""
+# The package of LightGBM is not installed, and a lock needs the network.
 MAKE_CHANGES = """
 from pathlib import Path
-from dev.tests.changes import CHANGES
+from changes import CHANGES
 
 for change in CHANGES:
     if "LightGBM" not in change.title:
@@ -154,23 +166,52 @@ for change in CHANGES:
 """
 
 
+def _run(project: Path, environment: Mapping[str, str], *command: str) -> None:
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _make_usual_changes(project: Path, environment: Mapping[str, str], folder: Path) -> None:
+    """Make the changes of docs/changing.md in a project, which does not contain their exact edits."""
+    text = (ROOT / "dev/tests/changes.py").read_text("utf-8")
+    values = complete({"project_name": project.name})
+    for key, form in FORMS.items():
+        text = text.replace(form.old, values[key])
+    folder.mkdir()
+    (folder / "changes.py").write_text(text, "utf-8")
+    _run(project, {**environment, "PYTHONPATH": str(folder)}, ".venv/bin/python", "-c", MAKE_CHANGES)
+
+
 @pytest.mark.slow
-def test_lint_and_tests_of_a_new_project_pass_also_after_the_usual_changes(tmp_path: Path) -> None:
-    new = made(ANSWERS["defaults"], tmp_path / "acme")
-    environment = set_up(new)
-
-    def run(*command: str) -> None:
-        done = subprocess.run(command, cwd=new, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    run("make", "lint")
+@pytest.mark.parametrize("name", ANSWERS)
+def test_lint_of_a_new_project_passes(name: str, tmp_path: Path) -> None:
+    new = made(ANSWERS[name], tmp_path / "new")
+    _run(new, set_up(new), "make", "lint")
     assert _git(new, "status", "--porcelain") == ""
-    run(".venv/bin/python", "-c", MAKE_CHANGES)
-    run("make", "format", "golden")
-    run("git", "add", "--all")
+
+
+@pytest.mark.slow
+def test_lint_and_tests_of_a_new_project_pass_after_the_usual_changes(tmp_path: Path) -> None:
+    new = made(ANSWERS["defaults"], tmp_path / ANSWERS["defaults"]["project_name"])
+    environment = set_up(new)
+    _make_usual_changes(new, environment, tmp_path / "outside")
+    _run(new, environment, "make", "format", "golden")
+    _run(new, environment, "git", "add", "--all")
     changed = _git(new, "diff", "--cached", "--name-only").split()
     assert {"boilers.yml", "policies.yml", "tests/policies/golden/uat.json"} < set(changed)
-    run("make", "lint", "test")
+    _run(new, environment, "make", "lint", "test")
+    # The part of `make test-dev` that reads the job files.
+    dev = ("dev/tests/jobs", "dev/tests/preflight/test_command.py")
+    _run(new, environment, ".venv/bin/python", "-m", "pytest", "-q", *dev)
+
+
+@pytest.mark.slow
+def test_lint_and_tests_of_a_project_without_development_tools_pass_with_another_fleet(tmp_path: Path) -> None:
+    new = made(ANSWERS["azure"], tmp_path / "wind")
+    fleet = (new / "sensors.yml").read_text("utf-8")
+    begin, end = fleet.index("sensors:\n"), fleet.index("# Optional members of a reading")
+    (new / "sensors.yml").write_text(fleet[:begin] + COMPRESSORS + fleet[end:], "utf-8")
+    _run(new, set_up(new), "make", "lint", "test")
 
 
 def _git(project: Path, *words: str) -> str:

@@ -6,20 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from dev.tests.changes import CHANGES
+from dev.tests import ninth_stream
 from dev.tests.runner.bundles import ROOT, Running, project
 from sensor_streams_dev.simulate import Simulation, simulate
 from tests.plant import Plant
 
 pytestmark = pytest.mark.slow
+NAME = "readings_of_days"
 
 
 def add_stream(folder: Path) -> None:
-    """Add the stream `device_days` to a copy of the project."""
+    """Add the stream to a copy of the project."""
     package = folder / "src" / "sensor_streams"
     shutil.copytree(ROOT / "src" / "sensor_streams", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (change,) = (change for change in CHANGES if change.title == "a stream")
-    change.make(folder)
+    streams = package / "streams.py"
+    text = streams.read_text("utf-8")
+    for old, new in ninth_stream.edits(NAME):
+        assert text.count(old) == 1, f"streams.py no longer has {old!r}, or has it twice"
+        text = text.replace(old, new)
+    streams.write_text(text, "utf-8")
+    (package / "features" / f"{NAME}.py").write_text(ninth_stream.function(NAME), "utf-8")
 
 
 def test_a_ninth_stream_runs_in_a_job_with_the_other_eight(plant: Plant) -> None:
@@ -32,8 +38,8 @@ def test_a_ninth_stream_runs_in_a_job_with_the_other_eight(plant: Plant) -> None
     with Running(folder, "--target", "dev", job="shared_cluster", environment=environment) as running:
         assert running.wait(400) == 0, running.output()
     (start,) = running.find("start")
-    assert not [line for line in start["warnings"] if "device_days" in line], start
-    (place,) = (plant.folder / "tables").rglob("device_days")
+    assert not [line for line in start["warnings"] if NAME in line], start
+    (place,) = (plant.folder / "tables").rglob(NAME)
     table = plant.spark.read.format("delta").load(str(place))
     stored = {(row["device_id"], row["day"]): row["windows"] for row in table.collect()}
     windows = plant.read("sensor_features").groupBy("device_id").count().collect()
