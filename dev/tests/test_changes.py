@@ -1,6 +1,7 @@
 """Common changes take at most two files, which docs/changing.md names, and keep the project valid."""
 
 import ast
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -58,3 +59,13 @@ def test_all_changes_fit_together(copied: Path) -> None:
     assert {"uat", "boilers"} < set(target_sections(copied))
     for target in target_sections(copied):
         assert broken_policies(read(target, copied)) == []
+
+
+def test_the_finding_that_the_settings_page_shows_is_the_finding_of_that_edit(copied: Path) -> None:
+    page = " ".join((ROOT / "docs" / "settings.md").read_text("utf-8").split())
+    (retries,) = (change for change in CHANGES if change.title == "retries")
+    dataclasses.replace(retries, edits={name: retries.edits[name] for name in retries.edits if "job" in name}).make(
+        copied
+    )
+    shown = [line for line in broken_policies(read("dev", copied)) if line in page]
+    assert len(shown) == 1

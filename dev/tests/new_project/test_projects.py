@@ -127,6 +127,16 @@ def test_a_project_without_development_tools_names_none() -> None:
             assert word not in file.content.decode(errors="replace"), f"{path}: {word}"
 
 
+@pytest.mark.parametrize("name", ANSWERS)
+def test_its_first_deploy_needs_no_value_that_the_answers_give(name: str) -> None:
+    page = rendered(ANSWERS[name])["docs/deploy.md"].content.decode()
+    assert (
+        "`principal` has no default; the target `dev` sets it:\n\n    databricks bundle deploy --target dev\n" in page
+    )
+    for word in ("--var catalog=", "BUNDLE_VAR_catalog", "00000000-0000"):
+        assert word not in page
+
+
 def test_a_project_is_a_repository_with_one_commit(projects: dict[str, Path]) -> None:
     for project in projects.values():
         assert _git(project, "rev-list", "--count", "HEAD").strip() == "1"

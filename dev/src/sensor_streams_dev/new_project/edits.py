@@ -73,9 +73,16 @@ _CLOUD: Sequence[Change] = (
     by_cloud("docs/settings.md", "for Azure and Google Cloud", "for AWS and Google Cloud", "for AWS and Azure"),
 )
 
+_NEEDED = (
+    "The lines `# needs-var` in `databricks.yml` name the variables without a default; every bundle command needs "
+    "them. Set\nthem with `--var`, the environment or a file ([settings](settings.md#variables-of-the-bundle)):\n"
+)
 _CATALOG_AND_TABLES: Sequence[Change] = (
     Edit("databricks.yml", "  catalog:\n", '  catalog:\n    default: "{{.catalog}}"\n'),
     Edit("databricks.yml", "# needs-var: catalog\n"),
+    Edit("docs/deploy.md", " BUNDLE_VAR_catalog=<catalog>"),
+    Edit("docs/deploy.md", _NEEDED, "`principal` has no default; the target `dev` sets it:\n"),
+    Edit("docs/deploy.md", " --var catalog=main --var alert_email=team@example.org"),
     Edit("docs/settings.md", "`catalog` | none | the catalog that", "`catalog` | `{{.catalog}}` | the catalog that"),
     Edit("databricks.yml", 'default: ""', 'default: "{{.tables_root}}"'),
     Edit(
@@ -89,11 +96,12 @@ _CATALOG_AND_TABLES: Sequence[Change] = (
 _ADDRESS = "Address for e-mails about failures and backlogs. Prefer a mailing list to a person."
 _RECIPIENTS = "\n      on_failure: [{0}]\n      on_streaming_backlog_exceeded: [{0}]\n"
 _IDS = _RECIPIENTS.format('{id: "${var.alert_destination}"}')
-_REMOVE = "Nothing uses the variable `alert_email` then: remove it from `databricks.yml` ({} places) and `local.yml`. "
+_REMOVE = "Nothing uses the variable `alert_email` then: remove it from `databricks.yml` ("
+_PLACES = "the variable, the\ntarget `dev`) and `local.yml`. "
 _ID = "Id of the notification destination for failures and backlogs."
 _NOTIFICATIONS: Sequence[Change] = (
     Edit("databricks.yml", "# needs-var: alert_email\n"),
-    Edit("databricks.yml", "sets the last two.", "sets it."),
+    Edit("databricks.yml", "sets all but the catalog.", "sets it."),
     Edit(
         "docs/deploy.md",
         "`catalog`, `principal` (the application id) and `alert_email`",
@@ -130,14 +138,13 @@ _NOTIFICATIONS: Sequence[Change] = (
         "docs/settings.md", "`webhooks` * | none", "`webhooks` * | `alert_destination` for failures and backlogs"
     ),
     for_destination("resources/cluster_per_task.job.yml", "sends an e-mail", "sends a message"),
-    for_destination("docs/deploy.md", "alert_email=team@example.org", f"alert_destination={_FREE_ID}"),
     for_destination("local.yml", "you@example.org", _FREE_ID),
     for_destination("tests/policies/golden.py", "sensor-team@example.org", _FREE_ID),
     Edit(
         "docs/deploy.md",
-        _REMOVE.format("three"),
+        f"{_REMOVE}the line `# needs-var`, {_PLACES}",
         by="notify_by",
-        texts={"email": _REMOVE.format("two"), "destination": ""},
+        texts={"email": f"{_REMOVE}{_PLACES}", "destination": ""},
     ),
     Block("docs/changing.md", "| a webhook in place of", by="notify_by", kept_for="email"),
     for_destination(EVERY_FILE, "alert_email", "alert_destination"),
