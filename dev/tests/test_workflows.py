@@ -74,3 +74,13 @@ def test_a_variable_that_was_removed_from_the_bundle_is_not_needed(tmp_path: Pat
     (tmp_path / "databricks.yml").write_text("# needs-var: principal\nvariables: {}\n", "utf-8")
     identity = {"DATABRICKS_HOST": "https://a", "DATABRICKS_CLIENT_ID": "app"}
     assert given(tmp_path, **identity) == (0, "", {"BUNDLE_VAR_principal=app"})
+
+
+def test_a_job_that_may_write_to_the_repository_runs_no_code_of_packages() -> None:
+    writing = {name: job for name, job in JOBS.items() if (job.get("permissions") or {}).get("contents") == "write"}
+    for name, text in WORKFLOWS.items():
+        assert (yaml.safe_load(text)["permissions"] or {}).get("contents") in (None, "read"), name
+    for name, job in writing.items():
+        for step in job["steps"]:
+            assert not re.search(r"\b(make|uv|pip|python)\b", step.get("run", "")), name
+            assert step.get("uses", "actions/").startswith("actions/"), name
