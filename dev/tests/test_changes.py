@@ -2,8 +2,12 @@
 
 import ast
 import dataclasses
+import os
 import re
 import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -69,3 +73,72 @@ def test_the_finding_that_the_settings_page_shows_is_the_finding_of_that_edit(co
     )
     shown = [line for line in broken_policies(read("dev", copied)) if line in page]
     assert len(shown) == 1
+
+
+# On random rows with gaps, as training and scoring do. Spark is imported but does not start.
+FIT_AND_PREDICT = """
+import pickle
+import numpy as np
+import pandas as pd
+from sensor_streams.inference import training
+from sensor_streams.inference.models import LifeEstimator, LifeModel
+
+columns = ["vibration_mean", "vibration_slope"]
+random = np.random.default_rng(7)
+rows = pd.DataFrame(random.normal(size=(400, 2)), columns=columns)
+rows["hours"] = 50 + 10 * rows["vibration_mean"]
+rows["device_id"] = [f"pump-{at % 4}" for at in range(400)]
+rows["device_type"] = "pump"
+truth = rows["hours"].to_numpy()
+rows.loc[::7, "vibration_slope"] = np.nan
+fitted = training._fit(rows, columns)
+model = LifeModel({"pump": LifeEstimator(columns, fitted, np.array([]), np.array([1.0]), None)})
+found = pickle.loads(pickle.dumps(model)).predict(None, rows)
+assert found.notna().all().all()
+assert np.abs(found["life_hours"] - truth).mean() < 0.5 * np.abs(truth - truth.mean()).mean()
+print(training.__file__, type(fitted).__name__)
+"""
+FOREST = Change(
+    "another estimator of scikit-learn",
+    {
+        "src/sensor_streams/inference/estimators.py": [
+            ("import HistGradientBoostingRegressor", "import RandomForestRegressor"),
+            (
+                re.compile(r"= HistGradientBoostingRegressor\(.*?\n    \)", re.DOTALL),
+                "= RandomForestRegressor(n_estimators=20, min_samples_leaf=5, random_state=SEED)",
+            ),
+        ]
+    },
+)
+(LIGHT_GBM,) = (change for change in CHANGES if "LightGBM" in change.title)
+
+
+@pytest.mark.parametrize(
+    ("change", "estimator"),
+    [
+        (FOREST, "RandomForestRegressor"),
+        pytest.param(
+            LIGHT_GBM,
+            "LGBMRegressor",
+            marks=pytest.mark.skipif(
+                find_spec("lightgbm") is None, reason="LightGBM is not installed: pip install lightgbm"
+            ),
+        ),
+    ],
+    ids=["scikit-learn", "LightGBM"],
+)
+def test_another_estimator_is_fitted_pickled_and_predicts(copied: Path, change: Change, estimator: str) -> None:
+    change.make(copied)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copied / "src"), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-c", FIT_AND_PREDICT],
+        cwd=copied,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    file, name = done.stdout.split()
+    assert Path(file).is_relative_to(copied)
+    assert name == estimator
