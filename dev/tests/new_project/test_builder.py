@@ -2,7 +2,9 @@
 
 import json
 import re
+import resource
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -164,9 +166,24 @@ def test_the_folder_of_an_earlier_template_is_replaced_and_another_one_kept(tmp_
     (folder / "template/stale").touch()
     assert build(ROOT, folder) == len([file for file in (folder / "template").rglob("*") if file.is_file()])
     assert json.loads((folder / SCHEMA_NAME).read_text("utf-8")) == schema()
+    assert [file.name for file in tmp_path.iterdir()] == ["built"]
     (tmp_path / "mine").touch()
     with pytest.raises(ConfigurationError, match="is not an earlier template"):
         build(ROOT, tmp_path)
+
+
+def test_a_build_that_fails_keeps_the_earlier_template(tmp_path: Path) -> None:
+    build(ROOT, tmp_path / "built")
+    before = sorted(tmp_path.rglob("*"))
+    # A limit on the size of files raises the same kind of error as a full disk.
+    ended = subprocess.run(
+        [sys.executable, "-m", "sensor_streams_dev.new_project", "template", str(tmp_path / "built")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+        check=False,
+        capture_output=True,
+    )
+    assert ended.returncode == 3
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_each_question_has_what_the_cli_requires() -> None:

@@ -3,8 +3,8 @@
 import json
 import os
 import re
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -62,10 +62,16 @@ def build(root: Path, folder: Path) -> int:
     files = template_files(root)
     if folder.exists() and not (folder / SCHEMA_NAME).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"{folder}: is not an earlier template: name another folder, or remove it")
-    shutil.rmtree(folder, ignore_errors=True)
-    write_files({f"{TEMPLATE_FOLDER}/{path}": file for path, file in files.items()}, folder)
-    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-    (folder / SCHEMA_NAME).write_text(text, encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".template-") as temporary:
+        made, replaced = Path(temporary) / "made", Path(temporary) / "replaced"
+        write_files({f"{TEMPLATE_FOLDER}/{path}": file for path, file in files.items()}, made)
+        text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+        (made / SCHEMA_NAME).write_text(text, encoding="utf-8")
+        # Two renames, so that an interrupt leaves a whole template or none.
+        if folder.exists():
+            folder.rename(replaced)
+        made.rename(folder)
     return len(files)
 
 
