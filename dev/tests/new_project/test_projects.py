@@ -224,5 +224,26 @@ def test_lint_and_tests_of_a_project_without_development_tools_pass_with_another
     _run(new, set_up(new), "make", "lint", "test")
 
 
+def test_the_commit_has_the_user_that_the_environment_names(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[user]\nname = C\nemail = c@example.org\n", "utf-8")
+    done = make_new(tmp_path / "a", "--name", "acme", GIT_CONFIG_GLOBAL=str(config))
+    assert "git knows no user" not in done.stdout, done.stderr
+    assert _git(tmp_path / "a", "log", "--format=%an %ae %cn %ce") == "C c@example.org C c@example.org\n"
+    done = make_new(
+        tmp_path / "b",
+        "--name",
+        "acme",
+        HOME=str(tmp_path),
+        XDG_CONFIG_HOME=str(tmp_path),
+        GIT_AUTHOR_NAME="A",
+        GIT_AUTHOR_EMAIL="a@example.org",
+        GIT_COMMITTER_NAME="B",
+        GIT_COMMITTER_EMAIL="b@example.org",
+    )
+    assert "git knows no user" not in done.stdout, done.stderr
+    assert _git(tmp_path / "b", "log", "--format=%an %ae %cn %ce") == "A a@example.org B b@example.org\n"
+
+
 def _git(project: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=True).stdout

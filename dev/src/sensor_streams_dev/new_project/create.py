@@ -14,6 +14,11 @@ from sensor_streams_dev.new_project.questions import name_problem
 from sensor_streams_dev.new_project.renderer import render
 
 _IDENTITY = ("-c", "user.name=make new", "-c", "user.email=make-new@localhost")
+# Variables of git that name the user, not a repository.
+_USER = (
+    *("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"),
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"),
+)
 # The user's git settings that would change or stop the first commit.
 _PLAIN = (
     *("-c", "core.excludesFile=", "-c", "core.hooksPath=", "-c", "core.autocrlf=false"),
@@ -79,7 +84,7 @@ def _fit(project: Path) -> None:
 
 def _commit(project: Path, name: str) -> bool:
     """Commit all files in a new repository; return False if git knows no user."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _USER}
     git = ["git", *_PLAIN]
     _run([*git, "init", "--quiet", "--initial-branch=main"], project, environment)
     user = ["git", "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"]
