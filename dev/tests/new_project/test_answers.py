@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dev.tests.new_project.projects import ROOT, make_new
+from sensor_streams_dev.new_project.names import reserved
 
 NAMES = {
     "acme-meters": "write 2 to 24 small letters, digits and _, a letter first",
@@ -21,7 +22,20 @@ NAMES = {
     "acme__meters": "write one _ between two words, and none at the end",
     "acme_": "write one _ between two words, and none at the end",
     **dict.fromkeys(
-        ("class", "json", "pyspark", "tests", "dev", "dabs_lab", "data", "python", "ruff", "scikit_learn"),
+        (
+            "class",
+            "json",
+            "pyspark",
+            "test",
+            "tests",
+            "cluster",
+            "dev",
+            "dabs_lab",
+            "data",
+            "python",
+            "ruff",
+            "scikit_learn",
+        ),
         "is the name of a keyword, a module or a folder: choose another name, such as my_sensors",
     ),
 }
@@ -55,6 +69,20 @@ def _refused(done: subprocess.CompletedProcess[str], code: int, message: str) ->
 def test_a_wrong_name_gets_one_line(tmp_path: Path, name: str) -> None:
     _refused(make_new(tmp_path / "new", "--name", name), 2, f"NAME: {name!r}")
     _refused(make_new(tmp_path / "new", "--name", name), 2, NAMES[name])
+    _nothing_left(tmp_path)
+
+
+def test_no_name_of_a_folder_of_the_project_is_accepted() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {path.split("/")[0] for path in listed.splitlines() if "/" in path}
+    assert {"cluster", "src", "tests"} < folders
+    assert {name for name in folders if name.isidentifier()} <= set(reserved())
+
+
+def test_a_wrong_name_in_a_file_of_answers_is_reported_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "answers.json"
+    file.write_text('{"project_name": "json"}', "utf-8")
+    _refused(make_new(tmp_path / "new", "--config", str(file)), 2, f"{file}: project_name: 'json' is the name of")
     _nothing_left(tmp_path)
 
 
@@ -115,14 +143,15 @@ def test_a_failing_command_gets_one_line(tmp_path: Path) -> None:
     _nothing_left(where)
 
 
-def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "sensor_streams_dev.new_project", "new", "--dir", str(tmp_path / "new")]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not list(tmp_path.glob(".new-project-*/project")):
         pass
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "error: interrupted: nothing was made\n")
     _nothing_left(tmp_path)

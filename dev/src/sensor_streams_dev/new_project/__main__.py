@@ -1,5 +1,6 @@
 """The commands of the template: `make template` and `make new`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -44,10 +45,13 @@ def new(
     target = Path.cwd() / folder
     check_folder(target, ROOT)
     given = read_answers(Path(config)) if config else {}
+    source = f"{config}: project_name"
     if name:
-        given["project_name"] = name
+        given["project_name"], source = name, "NAME"
+    if "project_name" in given and (wrong := _wrong("project_name", given["project_name"])):
+        raise ConfigurationError(f"{source}: {wrong}")
     try:
-        values = complete(_ask(given) if sys.stdin.isatty() else _checked(given))
+        values = complete(_ask(given) if sys.stdin.isatty() else given)
         known = create(target, values, ROOT)
     except (KeyboardInterrupt, EOFError):
         _end("interrupted: nothing was made", INTERRUPTED)
@@ -66,16 +70,9 @@ def _wrong(question: str, answer: str) -> str | None:
     return found
 
 
-def _checked(given: dict[str, str]) -> dict[str, str]:
-    for question, answer in given.items():
-        if found := _wrong(question, answer):
-            raise ConfigurationError(f"{'NAME' if question == 'project_name' else question}: {found}")
-    return given
-
-
 def _ask(given: dict[str, str]) -> dict[str, str]:
     """Ask the questions without an answer on the terminal, again after a wrong answer."""
-    answers = _checked(given)
+    answers = dict(given)
     for question, content in questions().items():
         if question in answers or not applies(content, answers):
             continue
@@ -95,6 +92,10 @@ def main() -> None:
 
     1 stale template, 2 wrong answer, 3 problem of the machine, 130 interrupted.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # A command under nohup ignores the end of its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         app()
     except SensorStreamsError as error:
@@ -102,6 +103,13 @@ def main() -> None:
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         _end(f"{where}{error.strerror}: nothing was made; free the disk or give another DIR", MachineError.exit_code)
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    # A second signal must not end the clean-up.
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _end(message: str, code: int) -> NoReturn:

@@ -61,6 +61,7 @@ LEFT = re.compile(r"sensor.?streams", re.IGNORECASE)
 _OTHERS = {
     *(
         "benchmarks",
+        "cluster",
         "conftest",
         "dabs_lab",
         "dev",
@@ -70,6 +71,7 @@ _OTHERS = {
         "resources",
         "scripts",
         "src",
+        "test",
         "tests",
     ),
     *("build", "data", "dist", "default", "information_schema"),
