@@ -127,7 +127,7 @@ class Plant:
             **LOCAL_SETTINGS,
             "spark.master": "local[2]",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
-            "spark.driver.extraJavaOptions": with_usual_java_options(),
+            "spark.driver.extraJavaOptions": with_usual_java_options(environment={"JAVA_TOOL_OPTIONS": FEW_ROWS}),
         }
         (conf / "spark-defaults.conf").write_text(
             "".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8"

@@ -59,7 +59,7 @@ def test_three_fleets_that_differ_load_without_a_change_of_code() -> None:
         ("roles: [load]", "roles: [lead]", "line 3, sensors.power.roles.0: Input should be 'anomaly'"),
         ("roles: [load]", "roles: []", "line 3, sensors.power: idle_below is for a sensor with the role load"),
         ("close: 1", "close: 2", "line 7, alerts.high: open and close must differ"),
-        ("watch: score", "watch: noise", "line 7, alerts.high.watch: Input should be 'score' or 'life_hours'"),
+        ("watch: score", "watch: noise", "line 7, alerts.high.watch: Input should be 'score'"),
         ("  power:", "  Power:", "line 3, sensors.Power: names are lower-case letters"),
         ("alerts:", "fields: {value: string}\nalerts:", "line 6, fields.value: is a column of the tables"),
         ("alerts:", "sensors: {}\nalerts:", "line 6, sensors: is a duplicate key: remove one"),

@@ -47,7 +47,8 @@ def test_figures_of_every_batch_are_in_one_view(running: Plant) -> None:
 
 
 def test_every_batch_is_a_line_of_json(running: Plant) -> None:
-    lines = [json.loads(line) for line in (running.folder / "batches.jsonl").read_text("utf-8").splitlines()]
+    start, *lines = map(json.loads, (running.folder / "batches.jsonl").read_text("utf-8").splitlines())
+    assert start["versions"]["spark"] == running.spark.version
     assert {line["stream"] for line in lines} == {s.name for s in STREAMS if s.task == "inference"}
     assert sum(line["rows_out"] for line in lines if line["stream"] == "anomaly_scores") == running.count(
         "anomaly_scores"

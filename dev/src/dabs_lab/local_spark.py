@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,9 +122,10 @@ def local_session(
     return spark
 
 
-def with_usual_java_options(more: str = "") -> str:
-    """Return the options of every JVM on this machine, followed by `more`."""
-    given = " ".join([more, *(os.environ.get(name, "") for name in ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"))])
+def with_usual_java_options(more: str = "", environment: Mapping[str, str] | None = None) -> str:
+    """Return the options of every JVM on this machine, followed by `more`; environment: that of the JVM, if another."""
+    variables = os.environ if environment is None else environment
+    given = " ".join([more, *(variables.get(name, "") for name in ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"))])
     # With two collectors Java does not start.
     collector = "" if re.search(r"-XX:\+Use\w+GC\b", given) else _COLLECTOR
     return " ".join(option for option in (_LONG_METHODS, collector, archive_option(), more) if option)

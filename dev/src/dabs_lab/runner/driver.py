@@ -79,7 +79,7 @@ class Driver:
         self._root: Any = None
         self._begin = 0
         try:
-            self.process = self._start(self._settings(sizes, spark_conf, warehouse), environment)
+            self.process = self._start(self._settings(sizes, spark_conf, warehouse, environment), environment)
         except OSError as error:
             shutil.rmtree(self._private, ignore_errors=True)
             raise MachineError(f"cluster {name}: Spark's launcher does not start ({error.strerror})") from None
@@ -142,7 +142,9 @@ class Driver:
             self.process.wait(max(seconds, 0.001))
         return self.process.returncode is not None
 
-    def _settings(self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path) -> Path:
+    def _settings(
+        self, sizes: ClusterSizes, spark_conf: Mapping[str, str], warehouse: Path, environment: Mapping[str, str]
+    ) -> Path:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         options = (
             f"-Dlog4j2.configurationFile={write_log_settings(self.log_file).as_uri()} "
@@ -160,7 +162,7 @@ class Driver:
             "spark.app.name": self.name,
             "spark.sql.warehouse.dir": str(warehouse),
             "spark.driver.extraJavaOptions": with_usual_java_options(
-                f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip()
+                f"{options} {spark_conf.get('spark.driver.extraJavaOptions', '')}".strip(), environment
             ),
         }
         # Values may be secrets: they go into a private file, not on the command line.
