@@ -11,6 +11,7 @@ from sensor_streams.checkpoint.lease import Lease, this_process
 from sensor_streams.errors import FleetChangedError
 from sensor_streams.runtime.supervisor import RunInterruptedError
 from sensor_streams_dev import cli
+from sensor_streams_dev.command_options import open_home
 from sensor_streams_dev.homes import home_of_folder
 from tests.policies.golden import copy_bundle
 
@@ -173,3 +174,17 @@ def test_the_command_in_an_error_selects_the_same_tables(
     code, lines = run("stream", "readings", "--home", "my home", "--trigger", "10 s", "--sensors=sensors.yml")
     options = f"--home 'my home' --sensors sensors.yml --local {local}"
     assert (code, lines[-1]) == (1, f"  sensor-streams rebuild --changed {options} --train")
+
+
+def test_commands_that_read_tables_use_those_of_the_demo_if_there_are_no_others(local: Path) -> None:
+    def home(**options: bool) -> Path:
+        return open_home(local, **options).local.home
+
+    own, demo = local.parent / ".local", local.parent / ".local/demo"
+    assert home(has_tables=True) == own
+    demo.mkdir(parents=True)
+    (demo / "catalog.json").write_text("{}", "utf-8")
+    assert home(has_tables=True) == demo
+    assert home() == own
+    (own / "catalog.json").write_text("{}", "utf-8")
+    assert home(has_tables=True) == own

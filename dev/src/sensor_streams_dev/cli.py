@@ -111,7 +111,7 @@ def failures(
     """Add known failures to the table that training reads."""
     from sensor_streams.failures import load_failures
 
-    workspace = open_home(local, None, settings, home)
+    workspace = open_home(local, None, settings, home, has_tables=True)
     writes = load_failures(workspace.catalog, file)
     _say(f"{writes.inserted} new failures, {writes.updated} corrected")
 
@@ -125,7 +125,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train both models on the tables and set the alias champion."""
-    workspace = open_home(local, {"sensors": sensors}, settings, home)
+    workspace = open_home(local, {"sensors": sensors}, settings, home, has_tables=True)
     report = workspace.train()
     if as_json:
         print(json.dumps(asdict(report)))

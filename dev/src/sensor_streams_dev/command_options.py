@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dabs_lab.runner.local_config import load_local
+from sensor_streams_dev.homes import home_with_tables
+
 if TYPE_CHECKING:
     from sensor_streams_dev.local_home import LocalHome
 
@@ -24,9 +27,16 @@ def open_home(
     settings: Path | None = None,
     home: Path | None = None,
     log_name: str = "spark",
+    *,
+    has_tables: bool = False,
 ) -> "LocalHome":
-    """Return the local home with the settings of the command line. Raises ConfigurationError."""
+    """Return the local home with the settings of the command line. Raises ConfigurationError.
+
+    has_tables: the command reads tables, so after `make demo` it uses the demo's, if there are no others.
+    """
     # MLflow and scikit-learn take seconds to import; `run` and `--help` need neither.
     from sensor_streams_dev.local_home import LocalHome
 
+    if home is None and has_tables:
+        home = home_with_tables(load_local(local))
     return LocalHome.open(local, arguments, settings, home, log_name)

@@ -41,7 +41,7 @@ def verify(
 
     check_names(only or ())
     begin, end = _range(low, high)
-    workspace = open_home(local, {"sensors": sensors}, settings, home)
+    workspace = open_home(local, {"sensors": sensors}, settings, home, has_tables=True)
     fleet = workspace.fleet
     with errors.status("computing every table again to compare"):
         load = workspace.load_model
@@ -91,7 +91,7 @@ def rebuild(
         raise ConfigurationError("--changed takes no --from and no --to: it computes whole tables again")
     stream = None if name is None else computed_stream(name)
     begin, end = _range(low, high)
-    workspace = open_home(local, {"sensors": sensors}, settings, home)
+    workspace = open_home(local, {"sensors": sensors}, settings, home, has_tables=True)
     fleet = workspace.fleet
 
     if stream is None:
@@ -137,7 +137,7 @@ def erase(
     if not device.strip():
         raise ConfigurationError("--device is empty: give the device_id whose readings are erased")
     erasure = Erasure(device, *_range(low, high))
-    workspace = open_home(local, {"sensors": sensors, "archive": archive}, settings, home)
+    workspace = open_home(local, {"sensors": sensors, "archive": archive}, settings, home, has_tables=True)
     if not yes:
         span = "all readings" if erasure.whole else f"the readings from {low or 'the first'} to {high or 'the last'}"
         if not sys.stdin.isatty():
@@ -166,7 +166,7 @@ def reread(
     from sensor_streams.ingest.changed_files import reread as read
     from sensor_streams.rebuild import only_writer
 
-    workspace = open_home(local, {"sensors": sensors}, settings, home)
+    workspace = open_home(local, {"sensors": sensors}, settings, home, has_tables=True)
     fleet = workspace.fleet.of_any_age() if workspace.settings.load_history else workspace.fleet
     with only_writer(workspace.settings, ["readings"], "reread"):
         files, outcome = read(workspace.catalog, fleet, landing or workspace.landing, names or ())
@@ -189,7 +189,7 @@ def maintain(
     from sensor_streams.maintenance import maintain as maintain_tables
 
     arguments = {"archive": archive, "archive_after": archive_after, "keep": keep, "sensors": sensors}
-    workspace = open_home(local, arguments, settings, home)
+    workspace = open_home(local, arguments, settings, home, has_tables=True)
     fleet = workspace.fleet
     with errors.status("maintenance") as status:
         report = maintain_tables(
