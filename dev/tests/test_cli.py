@@ -177,8 +177,8 @@ def test_the_command_in_an_error_selects_the_same_tables(
 
 
 def test_commands_that_read_tables_use_those_of_the_demo_if_there_are_no_others(local: Path) -> None:
-    def home(**options: bool) -> Path:
-        return open_home(local, **options).local.home
+    def home(has_tables: bool = False) -> Path:
+        return open_home(local, has_tables=has_tables).local.home
 
     own, demo = local.parent / ".local", local.parent / ".local/demo"
     assert home(has_tables=True) == own

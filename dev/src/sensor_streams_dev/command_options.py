@@ -32,7 +32,7 @@ def open_home(
 ) -> "LocalHome":
     """Return the local home with the settings of the command line. Raises ConfigurationError.
 
-    has_tables: the command reads tables, so after `make demo` it uses the demo's, if there are no others.
+    has_tables: the command reads tables. It uses the demo's if the home of `local.yml` has none.
     """
     # MLflow and scikit-learn take seconds to import; `run` and `--help` need neither.
     from sensor_streams_dev.local_home import LocalHome
