@@ -137,10 +137,11 @@ def _drain(rows: DataFrame) -> None:
 def add_rows(home: LocalHome, features: DataFrame, number: int, count: int) -> DataFrame:
     """Append `count` rows to `device_features` in one commit and return them.
 
-    They are copies of real rows: of more devices, and in each round later by the length of the history.
+    They are copies of real rows: of more devices, and in each round later by the length of the history and a day, because
+    its last window begins where it ends.
     """
     copies = -(-count // features.count())
-    days = HISTORY.days * number
+    days = (HISTORY.days + 1) * number
     later = features.crossJoin(home.spark.range(copies).withColumnRenamed("id", "copy")).limit(count)
     rows = later.select(
         F.concat_ws("-", "device_id", "copy").alias("device_id"),
