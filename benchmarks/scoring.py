@@ -137,8 +137,8 @@ def _drain(rows: DataFrame) -> None:
 def add_rows(home: LocalHome, features: DataFrame, number: int, count: int) -> DataFrame:
     """Append `count` rows to `device_features` in one commit and return them.
 
-    They are copies of real rows: of more devices, and in each round later by the length of the history and a day, because
-    its last window begins where it ends.
+    They are copies of real rows: of more devices, and in each round later by the length of the history and a day.
+    Without the day, the last window of a round would be the first of the next.
     """
     copies = -(-count // features.count())
     days = (HISTORY.days + 1) * number

@@ -184,7 +184,17 @@ _TOOLS: Sequence[Change] = (
     tools_only("docs/performance.md", "    make bench  ", "| id | compares"),
     tools_only("docs/performance.md", "The slow tests repeat P1", "## A small batch"),
     without_tools("docs/performance.md", "# Measure how fast it is\n", _MEASURED_ELSEWHERE),
-    without_tools("docs/performance.md", '`make bench ARGS="--only P1 --rounds 2"`', "Measurement P1, two rounds"),
+    *(
+        without_tools("docs/performance.md", f'`make bench ARGS="--only {names} --rounds {rounds}"`', text)
+        for names, rounds, text in (
+            ("P1", 2, "Measurement P1, two rounds"),
+            ("P1b", 3, "three rounds"),
+            ("P2", 3, "three rounds"),
+            ("P4", 3, "Measurement P4, three rounds"),
+            ("P7 P9", 3, "Measurements P7 and P9, three rounds"),
+            ("phases", 2, "Measurement phases, two rounds"),
+        )
+    ),
     without_tools("docs/storage.md", "; `dev/tests/slow/test_lost_file.py`"),
 )
 
