@@ -202,9 +202,6 @@ def test_lint_and_tests_of_a_new_project_pass_after_the_usual_changes(tmp_path: 
     changed = _git(new, "diff", "--cached", "--name-only").split()
     assert {"boilers.yml", "policies.yml", "tests/policies/golden/uat.json"} < set(changed)
     _run(new, environment, "make", "lint", "test")
-    # The part of `make test-dev` that reads the job files.
-    dev = ("dev/tests/jobs/test_build.py", "dev/tests/preflight/test_command.py")
-    _run(new, environment, ".venv/bin/python", "-m", "pytest", "-q", *dev)
 
 
 @pytest.mark.slow
