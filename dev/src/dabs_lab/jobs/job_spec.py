@@ -122,6 +122,14 @@ class NoEffect:
     reason: str
 
 
+def pushed_down(named: Mapping[str, str], of_job: Mapping[str, str]) -> dict[str, str]:
+    """Return the named parameters that a wheel task gets; empty for a task without named ones of its own.
+
+    The job's parameters are pushed down to it, and take precedence (docs.databricks.com, "Configure job parameters").
+    """
+    return {**named, **of_job} if named else {}
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """A job of the bundle for one target."""
@@ -160,13 +168,8 @@ class JobSpec:
         raise KeyError(key)
 
     def named_parameters(self, task: TaskSpec) -> Mapping[str, str]:
-        """Return the named parameters that a task gets, unresolved; empty for a task with positional ones.
-
-        The job's parameters are pushed down to a wheel task with named parameters, and take precedence
-        (docs.databricks.com, "Configure job parameters").
-        """
-        named = task.work.named_parameters if isinstance(task.work, WheelTask) else {}
-        return {**named, **self.parameters} if named else {}
+        """Return the named parameters that a task gets, unresolved; empty for a task with positional ones."""
+        return pushed_down(task.work.named_parameters if isinstance(task.work, WheelTask) else {}, self.parameters)
 
     def leaves(self) -> Iterator[TaskSpec]:
         """Return the tasks that no other depends on; their results decide the result of a run."""

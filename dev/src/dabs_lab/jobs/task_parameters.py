@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dabs_lab.jobs.dynamic_values import OtherTask, RunContext, TaskContext, resolve
-from dabs_lab.jobs.job_spec import JobSpec, WheelTask
+from dabs_lab.jobs.job_spec import JobSpec, WheelTask, pushed_down
 from dabs_lab.jobs.run_records import Attempt, Result, TaskRun
 
 
@@ -15,15 +15,14 @@ def job_parameters(spec: JobSpec, given: Mapping[str, str], context: RunContext)
 def arguments(task: TaskRun, attempt: Attempt, upstream: Mapping[str, TaskRun], context: RunContext) -> tuple[str, ...]:
     """Return the arguments of an attempt's process. Raises UnknownReferenceError for a missing value.
 
-    Job parameters are pushed down to tasks with named parameters and override them (docs.databricks.com, "Configure
-    job parameters"). Named parameters become `--name=value` (SDK, PythonWheelTask).
+    Named parameters, with those of the job, become `--name=value` (SDK, PythonWheelTask).
     """
     others = {key: _other(one) for key, one in upstream.items()}
     own = TaskContext(task.spec.key, attempt.id, attempt.number, others)
     work = task.spec.work
     if isinstance(work, WheelTask) and work.named_parameters:
         named = {name: resolve(text, context, own) for name, text in work.named_parameters.items()}
-        return tuple(f"--{name}={value}" for name, value in (named | dict(context.parameters)).items())
+        return tuple(f"--{name}={value}" for name, value in pushed_down(named, context.parameters).items())
     return tuple(resolve(text, context, own) for text in work.parameters)
 
 

@@ -1,9 +1,10 @@
 """Tasks that run this project's wheel, with the parameters that they get. The policies apply only to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from dabs_lab.bundle.reader import Bundle
+from dabs_lab.jobs.job_spec import pushed_down
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import split_names
 from sensor_streams.streams import BY_NAME, TASKS, streams_of, unknown_names
@@ -47,16 +48,13 @@ def unknown_streams(task: Mapping[str, Any]) -> list[str]:
 def tasks(job: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield the tasks of a job that run this project's wheel, with their path in the job.
 
-    Their named parameters contain those of the job, which are pushed down and take precedence (docs.databricks.com,
-    "Configure job parameters").
+    Their named parameters contain those of the job, see `pushed_down`.
     """
-    pushed = {one.get("name"): one.get("default") for one in job.get("parameters") or []}
+    of_job = {str(one.get("name")): one.get("default") for one in job.get("parameters") or []}
     for at, task in enumerate(job.get("tasks") or []):
-        named = {**parameters(task), **pushed}
-        if _runs_wheel(task, named):
-            wheel = task.get("python_wheel_task") or {}
-            # A task without named parameters of its own gets none of the job.
-            more = {"python_wheel_task": {**wheel, "named_parameters": named}} if parameters(task) else {}
+        if _runs_wheel(task, {*parameters(task), *of_job}):
+            wheel, named = task.get("python_wheel_task") or {}, pushed_down(parameters(task), of_job)
+            more = {"python_wheel_task": {**wheel, "named_parameters": named}} if named else {}
             yield ("tasks", at), {**task, **more}
 
 
@@ -71,10 +69,11 @@ def project_jobs(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
     return {key: job for key, job in complete.items() if job and any(True for _ in tasks(job))}
 
 
-def _runs_wheel(task: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
+def _runs_wheel(task: Mapping[str, Any], names: Set[str]) -> bool:
+    """True if a task runs this project's wheel; names: of its own parameters and of those of the job."""
     wheel = task.get("python_wheel_task") or {}
     if wheel.get("package_name") == PACKAGE or parameters(task).keys() >= _OWN_PARAMETERS:
         return True
-    if wheel.get("entry_point") in ENTRY_POINTS and named.keys() >= _OWN_PARAMETERS:
+    if wheel.get("entry_point") in ENTRY_POINTS and names >= _OWN_PARAMETERS:
         return True
     return not {*BY_NAME, *TASKS}.isdisjoint(_stream_names(task))
