@@ -16,15 +16,23 @@ def home_of_folder(folder: Path) -> Path:
 
 def home_with_tables(config: LocalConfig) -> Path | None:
     """Return the demo's home if the demo ran and the home of `local.yml` has no tables; None otherwise."""
-    if (config.home / "catalog.json").exists() or not (config.folder / DEMO / "catalog.json").exists():
-        return None
-    return config.folder / DEMO
+    return None if _has_tables(config.home) else _demo_home(config)
 
 
 def chosen_home(config: LocalConfig, home: Path | None, folder: Path | None) -> LocalConfig:
     """Return the configuration with `home`; else the home of `folder`; else the demo's if it ran; else its own."""
     if home is None and folder is not None:
         home = config.folder / home_of_folder(folder)
-    if home is None and (config.folder / DEMO / "catalog.json").exists():
-        home = config.folder / DEMO
+    if home is None:
+        home = _demo_home(config)
     return config if home is None else config.under(absolute(home))
+
+
+def _demo_home(config: LocalConfig) -> Path | None:
+    """Return the demo's home, None if the demo did not run."""
+    home = config.folder / DEMO
+    return home if _has_tables(home) else None
+
+
+def _has_tables(home: Path) -> bool:
+    return (home / "catalog.json").exists()
