@@ -11,7 +11,8 @@ from rich.prompt import Prompt
 
 from sensor_streams.errors import INTERRUPTED, ConfigurationError, MachineError, SensorStreamsError
 from sensor_streams_dev.new_project.builder import build
-from sensor_streams_dev.new_project.create import check_folder, create, refused_names
+from sensor_streams_dev.new_project.create import check_folder, create
+from sensor_streams_dev.new_project.names import refused_names
 from sensor_streams_dev.new_project.questions import (
     applies,
     complete,
@@ -77,13 +78,13 @@ def _ask(given: dict[str, str]) -> dict[str, str]:
         if question in answers or not applies(content, answers):
             continue
         while True:
-            asked = Prompt.ask(
+            answer = Prompt.ask(
                 content["description"], console=console, choices=content.get("enum"), default=content["default"]
             )
-            if (found := _wrong(question, asked)) is None:
+            if (found := _wrong(question, answer)) is None:
                 break
             console.print(found)
-        answers[question] = asked
+        answers[question] = answer
     return answers
 
 

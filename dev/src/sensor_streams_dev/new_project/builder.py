@@ -11,7 +11,7 @@ from pathlib import Path
 from sensor_streams.errors import ConfigurationError, MachineError
 from sensor_streams_dev.new_project.edit_types import EVERY_FILE, OTHERWISE, Block, Change, Edit, LastLine
 from sensor_streams_dev.new_project.edits import CHANGES, DEV_TOOLS, LEFT_OUT
-from sensor_streams_dev.new_project.names import ANY_FORM, FORMS, IN_USE, LEFT, reserved
+from sensor_streams_dev.new_project.names import ANY_FORM, FORMS, IN_USE, LEFT, refused_names
 from sensor_streams_dev.new_project.questions import SCHEMA_NAME, schema
 from sensor_streams_dev.new_project.renderer import SUFFIX, TEMPLATE_FOLDER, TemplateError, TemplateFile
 
@@ -112,7 +112,7 @@ def _named(change: Change) -> list[str]:
 
 def _preamble(root: Path) -> str:
     """Return the file that refuses names in use and skips paths; it is not part of a project."""
-    names = " ".join(f'"{name}"' for name in reserved((root / "requirements.lock").read_text("utf-8").splitlines()))
+    names = " ".join(f'"{name}"' for name in refused_names(root))
     skips = "".join(f'{{{{skip "{_ROOT_FOLDER}/{path}"}}}}' for path in DEV_TOOLS)
     return (
         '{{skip "__preamble"}}\n'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sensor_streams.errors import ConfigurationError, MachineError
 from sensor_streams_dev.new_project.builder import template_files, write_files
-from sensor_streams_dev.new_project.names import reserved
+from sensor_streams_dev.new_project.names import refused_names
 from sensor_streams_dev.new_project.questions import name_problem
 from sensor_streams_dev.new_project.renderer import render
 
@@ -24,11 +24,6 @@ _PLAIN = (
     *("-c", "core.excludesFile=", "-c", "core.hooksPath=", "-c", "core.autocrlf=false"),
     *("-c", "commit.gpgSign=false", "-c", "init.templateDir="),
 )
-
-
-def refused_names(root: Path) -> frozenset[str]:
-    """Return the names that a project of this template cannot have."""
-    return frozenset(reserved((root / "requirements.lock").read_text("utf-8").splitlines()))
 
 
 def check_folder(folder: Path, root: Path) -> None:

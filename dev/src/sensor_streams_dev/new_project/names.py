@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from types import MappingProxyType
 
 LONGEST = 24
@@ -26,7 +27,7 @@ def _words(name: str) -> list[str]:
 
 _WORDS = '(regexp "[a-z0-9]+").FindAllString .project_name -1'
 
-# Values of the template that are not asked: the CLI takes them from the default, because `skip_prompt_if` always holds.
+# Values of the template without a question: the CLI takes them from the default, because `skip_prompt_if` always holds.
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
         "project_name": Form("sensor_streams", "", str),
@@ -82,6 +83,11 @@ _OTHERS = {
 def forms_of(name: str) -> dict[str, str]:
     """Return the name in each form, by the names of the template's values."""
     return {key: form.of(name) for key, form in FORMS.items()}
+
+
+def refused_names(root: Path) -> list[str]:
+    """Return the names that a project of the template in `root` cannot have, also those of its locked packages."""
+    return reserved((root / "requirements.lock").read_text("utf-8").splitlines())
 
 
 def reserved(locked: Iterable[str] = ()) -> list[str]:
