@@ -13,29 +13,32 @@ from tests.rows import FIXTURES
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "golden"
 TARGETS = tuple(target_sections(ROOT))
-_BUNDLE = (ROOT / "databricks.yml").read_text("utf-8")
 _VALUES = {
     "catalog": "plant",
     "principal": "00000000-0000-0000-0000-000000000000",
     "alert_email": "sensor-team@example.org",
 }
 # Variables without a default, which databricks.yml lists in its comments, and their values in the golden files.
-NEEDED = re.findall(r"^# needs-var: (\w+)$", _BUNDLE, re.MULTILINE)
+NEEDED = re.findall(r"^# needs-var: (\w+)$", (ROOT / "databricks.yml").read_text("utf-8"), re.MULTILINE)
 GIVEN = {name: _VALUES.get(name, f"some-{name}") for name in NEEDED}
 
 
 def given_with(**values: str) -> dict[str, str]:
     """Return values for the variables above, also those with a default of your own; `values` replace them."""
-    declared = yaml.safe_load(_BUNDLE)["variables"]
-    return {name: value for name, value in {**GIVEN, **_VALUES, **values}.items() if name in declared}
+    return _declared({**GIVEN, **_VALUES, **values}, ROOT)
 
 
 def read(target: str, folder: Path = ROOT, strict: bool = True) -> Bundle:
     """Return the project's bundle for a target, with the values above for variables that the target does not set."""
-    declared = yaml.safe_load((folder / "databricks.yml").read_text("utf-8"))["variables"]
     own = target_sections(folder)[target].get("variables") or {}
-    given = {name: value for name, value in GIVEN.items() if name in declared and name not in own}
+    given = _declared({name: value for name, value in GIVEN.items() if name not in own}, folder)
     return load_bundle(folder, target, variables=given, user="somebody@example.org", strict=strict)
+
+
+def _declared(values: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return the values of variables that the bundle in a folder declares."""
+    declared = yaml.safe_load((folder / "databricks.yml").read_text("utf-8"))["variables"]
+    return {name: value for name, value in values.items() if name in declared}
 
 
 def copy_bundle(folder: Path) -> Path:
