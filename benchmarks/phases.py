@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.large_batches import LARGE
 from benchmarks.measurement import Measurement, Result
@@ -77,11 +78,8 @@ def _around(
         after()
         return result
 
-    setattr(owner, name, timed)
-    try:
+    with patch.object(owner, name, timed):
         yield
-    finally:
-        setattr(owner, name, function)
 
 
 def run(folder: Path, rounds: int) -> Result:

@@ -53,7 +53,8 @@ class Change:
             text = file.read_text("utf-8")
             for old, new in edits:
                 pattern = re.compile(re.escape(old)) if isinstance(old, str) else old
-                text, count = pattern.subn(lambda _, new=new: new, text)  # type: ignore[misc]
+                # A backslash in the new text is a backslash.
+                text, count = pattern.subn(new.replace("\\", r"\\"), text)
                 assert count == 1, f"{self.title}: {name} no longer holds {old!r}, or holds it twice"
             file.write_text(text, "utf-8")
         for name, text in self.adds.items():
