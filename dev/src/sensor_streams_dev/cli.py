@@ -34,6 +34,7 @@ from sensor_streams_dev.command_options import (
     open_home,
 )
 from sensor_streams_dev.homes import DEMO, home_of_folder
+from sensor_streams_dev.lab.command import app as lab_app
 from sensor_streams_dev.preflight.command import preflight
 from sensor_streams_dev.run_command import run
 from sensor_streams_dev.spark_errors import explain_spark_error
@@ -50,6 +51,7 @@ app.command()(rebuild)
 app.command()(reread)
 app.command()(maintain)
 app.command()(erase)
+app.add_typer(lab_app, name="lab")
 
 # Names and paths of the user are printed unchanged: `:word:` is not an emoji, [word] is not a colour.
 console = Console(emoji=False)

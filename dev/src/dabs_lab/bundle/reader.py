@@ -84,6 +84,10 @@ class Bundle:
                     return node.positions[0]
         return (self._root.get("variables") or self._root).positions[0]
 
+    def as_resolved(self) -> dict[str, Any]:
+        """Return all sections as plain data, in the form of `databricks bundle validate -o json`."""
+        return cast(dict[str, Any], self._root.plain())
+
     @cached_property
     def resources_without_nulls(self) -> dict[str, Any]:
         """Return the resources without null fields."""

@@ -99,7 +99,7 @@ class Notification(_Record):
 
 
 class Damage(_Record):
-    """What an incident cost a stream that it did not hit: seconds without a batch, and rows that came late."""
+    """Cost for a stream that the incident did not hit: seconds without a working query, and differing rows."""
 
     seconds: Seconds
     rows: int
@@ -110,7 +110,7 @@ class Figures(_Record):
 
     # From the moment that the process can know to the first change of a state in the job.
     detection_seconds: Seconds | None = None
-    # The job reports RUNNING while a stream of it is dead or stuck.
+    # The job reports RUNNING, a stream of it is dead or stuck, and nobody has been notified.
     silent_seconds: Seconds = 0
     # Against the tables of a run without faults, after the recovery.
     rows_lost: int = 0
@@ -193,7 +193,7 @@ class Claim(_Record):
 
 
 class Machine(_Record):
-    """Where and how the results were measured."""
+    """Machine, versions and time scale of the measurements."""
 
     cores: int
     memory_gb: float

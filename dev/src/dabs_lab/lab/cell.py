@@ -1,0 +1,84 @@
+"""Run one cell: an incident in a shape with a seed."""
+
+from collections.abc import Callable
+
+from dabs_lab.errors import DabsLabError
+from dabs_lab.lab.declarations import Incident, Loss, Project, Shape
+from dabs_lab.lab.figures import broken_promises, figures_of, knowable_at, lanes_of
+from dabs_lab.lab.results import Cell, Figures, MarkKind, Verdict
+from dabs_lab.lab.scene import Scene
+
+# Seconds until the first input is in all tables, and until the tables are complete after a repair.
+_FIRST, _LAST = 240.0, 240.0
+
+
+def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
+    """Run the jobs of a shape, inject the fault, wait for the recovery, compare all tables; return the result.
+
+    A cell that could not be run to its end shows nothing; its note says why.
+    """
+    if why := incident.not_shown(shape):
+        return Cell(incident=incident.id, shape=shape.id, seed=seed, verdict=Verdict.NOT_SHOWN, note=why, seconds=0)
+    stage = project.open(shape, seed)
+    with Scene(stage, shape, say) as scene:
+        try:
+            stage.land()
+            scene.start()
+            scene.until(stage.complete, "the first input in all tables", _FIRST)
+            incident.script(scene)
+            recovered = scene.reached(stage.complete, incident.patience)
+            if not recovered:
+                if incident.repair is not None:
+                    incident.repair(scene)
+                recovered = scene.reached(stage.complete, incident.patience)
+            if not recovered:
+                scene.restart()
+                recovered = scene.reached(stage.complete, _LAST)
+            complete_at = scene.now if recovered else None
+            if recovered:
+                scene.mark(MarkKind.RECOVERED, "all tables are complete")
+            scene.watch.close()
+            end = scene.now
+            say("stops the job and compares the tables")
+            scene.stop()
+            loss = stage.loss()
+        except DabsLabError as error:
+            note = f"the lab did not get there: {error}"
+            return _unfinished(scene, incident, seed, note)
+        return _finished(scene, incident, seed, loss, complete_at, end)
+
+
+def _finished(scene: Scene, incident: Incident, seed: int, loss: Loss, complete_at: float | None, end: float) -> Cell:
+    lanes = lanes_of(scene, end)
+    figures = figures_of(scene, incident, lanes, loss, complete_at, end)
+    fault = None if scene.fault_at is None else scene.fault_at - scene.started
+    known = None if fault is None else knowable_at(lanes, fault)
+    broken = broken_promises(figures, loss, incident, known, complete_at is not None)
+    return Cell(
+        incident=incident.id,
+        shape=scene.shape.id,
+        seed=seed,
+        verdict=Verdict.BROKEN if broken else Verdict.HELD,
+        broken=broken,
+        note=incident.undetectable,
+        seconds=round(scene.now, 1),
+        fault_at=fault,
+        figures=figures,
+        lanes=lanes,
+        marks=scene.marks,
+    )
+
+
+def _unfinished(scene: Scene, incident: Incident, seed: int, note: str) -> Cell:
+    end = scene.now
+    return Cell(
+        incident=incident.id,
+        shape=scene.shape.id,
+        seed=seed,
+        verdict=Verdict.NOT_SHOWN,
+        note=note,
+        seconds=round(end, 1),
+        figures=Figures(),
+        lanes=lanes_of(scene, end),
+        marks=scene.marks,
+    )

@@ -1,0 +1,1 @@
+"""The incident lab of this project: shapes, incidents, and the truth about its tables."""

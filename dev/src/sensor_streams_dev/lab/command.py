@@ -1,0 +1,118 @@
+"""The commands `sensor-streams lab …`: run cells, one or all."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dabs_lab.runner.local_config import absolute
+from sensor_streams.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Break the job shapes for real, and measure them.")
+FOLDER = Path(".local/lab")
+RESULTS = "results.json"
+
+Folder = Annotated[Path, typer.Option(help="folder of everything that the lab writes")]
+
+
+@app.command()
+def matrix(
+    only: Annotated[list[str] | None, typer.Option(help="incident to run; repeat it for several")] = None,
+    shape: Annotated[list[str] | None, typer.Option(help="shape to run; default: the three deployable ones")] = None,
+    all_shapes: Annotated[bool, typer.Option("--all-shapes", help="also the four forms for comparison")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="number of seeds, from 1 on")] = 1,
+    again: Annotated[bool, typer.Option("--again", help="also run cells that have a result")] = False,
+    folder: Folder = FOLDER,
+) -> None:
+    """Run all incidents in all shapes; an interrupted run goes on where it ended.
+
+    Exit code: 0 when all promises held, 1 when one is broken.
+    """
+    raise typer.Exit(_run(only or (), shape or (), range(1, seeds + 1), again, folder, all_shapes=all_shapes))
+
+
+@app.command()
+def run(
+    incident: Annotated[str, typer.Option(help="id of the incident, see `lab list`")],
+    shape: Annotated[str, typer.Option(help="id of the shape, see `lab list`")],
+    seed: Annotated[int, typer.Option(min=1)] = 1,
+    watch: Annotated[bool, typer.Option("--watch", help="print each step")] = False,
+    folder: Folder = FOLDER,
+) -> None:
+    """Run one incident in one shape, also if it has a result."""
+    raise typer.Exit(_run([incident], [shape], [seed], True, folder, steps=watch))
+
+
+@app.command("list")
+def list_all() -> None:
+    """List the incidents and the shapes."""
+    from sensor_streams_dev.lab.incidents import INCIDENTS
+    from sensor_streams_dev.lab.shapes import SHAPES
+
+    console = Console(emoji=False)
+    for one in INCIDENTS:
+        console.print(f"{one.id:24} {one.text.group}: {one.text.title}", highlight=False, soft_wrap=True)
+    for shape in SHAPES:
+        kind = "" if shape.text.deployable else " (for comparison)"
+        console.print(f"{shape.id:24} {shape.text.about}{kind}", highlight=False, soft_wrap=True)
+
+
+def _run(
+    incidents: Sequence[str],
+    shapes: Sequence[str],
+    seeds: Sequence[int],
+    again: bool,
+    folder: Path,
+    *,
+    all_shapes: bool = False,
+    steps: bool = False,
+) -> int:
+    # The imports take seconds: wrong options are reported before them.
+    from dabs_lab.lab.board import LiveBoard
+    from dabs_lab.lab.matrix import Plan, run_matrix
+    from dabs_lab.lab.results import Verdict
+    from sensor_streams_dev.lab.lab_bundle import TIME_SCALE
+    from sensor_streams_dev.lab.project import LabProject
+
+    project = LabProject(absolute(folder))
+    names = shapes or [one.id for one in project.shapes if all_shapes or one.text.deployable]
+    _check("incident", incidents, [one.id for one in project.incidents])
+    _check("shape", names, [one.id for one in project.shapes])
+    plan = Plan(
+        [one for one in project.incidents if not incidents or one.id in incidents],
+        [one for one in project.shapes if one.id in names],
+        seeds,
+        again,
+    )
+    project.folder.mkdir(parents=True, exist_ok=True)
+    console = Console(emoji=False, highlight=False)
+    with LiveBoard(console, plan.incidents, plan.shapes, steps=steps) as board:
+        results = run_matrix(project, plan, project.folder / RESULTS, TIME_SCALE, board, _commit())
+    wanted = {(incident.id, shape.id, seed) for incident, shape, seed in plan.cells()}
+    cells = [cell for cell in results.cells if (cell.incident, cell.shape, cell.seed) in wanted]
+    counts = {verdict: sum(cell.verdict == verdict for cell in cells) for verdict in Verdict}
+    console.print(
+        f"{counts[Verdict.HELD]} held, {counts[Verdict.BROKEN]} broken, {counts[Verdict.NOT_SHOWN]} not shown; "
+        f"results: {folder / RESULTS}",
+        soft_wrap=True,
+    )
+    return 1 if counts[Verdict.BROKEN] else 0
+
+
+def _check(what: str, given: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ConfigurationError(f"no {what} is called {', '.join(unknown)}; there are: {', '.join(known)}")
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,55 @@
+"""Short forms that the declarations of incidents share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from dabs_lab.lab.declarations import Incident
+from dabs_lab.lab.results import IncidentText, State
+from dabs_lab.lab.scene import Scene
+from sensor_streams_dev.lab.stage import LabStage
+
+Script = Callable[[Scene], None]
+ALL_RIGHT = "No row is lost, repeated or wrong, and the job shows the failure within two seconds."
+
+
+def incident(
+    id: str,
+    group: str,
+    title: str,
+    story: str,
+    injected: str,
+    script: Script,
+    must_hold: str = ALL_RIGHT,
+    note: str = "",
+    **more: object,
+) -> Incident:
+    """Return an incident; `more`: other fields of `Incident`."""
+    text = IncidentText(id=id, group=group, title=title, story=story, injected=injected, must_hold=must_hold, note=note)
+    return Incident(text, script, **more)  # type: ignore[arg-type]
+
+
+def stage_of(scene: Scene) -> LabStage:
+    """Return the stage of this project."""
+    return cast(LabStage, scene.stage)
+
+
+def checkpoint(scene: Scene, stream: str) -> Path:
+    """Return the folder of a stream's checkpoint."""
+    return stage_of(scene).checkpoints / stream / "checkpoint"
+
+
+def until_bad(scene: Scene, stream: str, seconds: float = 90) -> None:
+    """Wait until a stream is dead or stuck, or an attempt has failed."""
+    before = len(scene.failed_attempts())
+    scene.until(
+        lambda: scene.watch.state(stream) in (State.DEAD, State.STUCK) or len(scene.failed_attempts()) > before,
+        f"the end of {stream}",
+        seconds,
+    )
+
+
+def until_failed_again(scene: Scene, times: int, seconds: float = 180) -> None:
+    """Wait until a number of further attempts have failed."""
+    before = len(scene.failed_attempts())
+    scene.until(lambda: len(scene.failed_attempts()) >= before + times, f"{times} failed attempts", seconds)

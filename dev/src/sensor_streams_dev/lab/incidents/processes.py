@@ -1,0 +1,127 @@
+"""Incidents of processes and memory."""
+
+import resource
+
+import psutil
+
+from dabs_lab.lab.faults import fill_heap, kill, terminate
+from dabs_lab.lab.scene import Scene
+from sensor_streams_dev.lab.incidents.declare import incident, until_bad
+
+_GROUP = "Processes"
+
+
+def _python_killed(scene: Scene) -> None:
+    scene.land()
+    scene.until_batch("device_features", "anomaly_scores")
+    process = scene.process_of("anomaly_scores")
+    scene.fault("kill -9 of the Python process that runs anomaly_scores")
+    kill(process)
+
+
+def _driver_killed(scene: Scene) -> None:
+    scene.land()
+    scene.until_batch("sensor_features", "device_features")
+    driver = scene.driver_of("device_features")
+    scene.fault("kill -9 of the driver that runs device_features")
+    kill(driver)
+
+
+def _heap(scene: Scene) -> None:
+    process = scene.process_of("device_features")
+    scene.fault("a neighbour on the driver that runs device_features fills its heap")
+    release = fill_heap(process)
+    scene.defer(release)
+    scene.land()
+    try:
+        until_bad(scene, "device_features")
+    finally:
+        release()
+    scene.repaired("the neighbour is gone")
+
+
+def _python_memory(scene: Scene) -> None:
+    process = psutil.Process(scene.process_of("anomaly_scores"))
+    size = process.memory_info().vms
+    scene.fault("the Python process that runs anomaly_scores gets no more memory")
+    process.rlimit(resource.RLIMIT_AS, (size, size))
+    scene.land()
+
+
+def _terminated(scene: Scene) -> None:
+    scene.land()
+    scene.until_batch("readings", "sensor_features", "device_features")
+    process = scene.process_of("device_features")
+    scene.fault("SIGTERM to the Python process that runs device_features, within a batch")
+    terminate(process)
+
+
+def _random_kills(scene: Scene) -> None:
+    streams = [place.name for place in scene.stage.streams]
+    for number in range(1, 4):
+        scene.land()
+        stream = scene.random.choice(streams)
+        scene.process_of(stream)
+        scene.wait(scene.random.uniform(0, 4))
+        found = scene.watch.process_of(stream)
+        # It may have ended in between, as the tasks of a bounded shape do.
+        if found is not None:
+            python, driver = found
+            whole = scene.random.random() < 0.4
+            scene.fault(f"kill -9 number {number}: {'driver' if whole else 'Python process'} of {stream}")
+            kill(driver if whole else python)
+
+
+INCIDENTS = (
+    incident(
+        "python-killed",
+        _GROUP,
+        "The Python process dies",
+        "The kernel ends the task's Python process in the middle of a batch. Its driver lives on.",
+        "kill -9 of the Python process",
+        _python_killed,
+    ),
+    incident(
+        "driver-killed",
+        _GROUP,
+        "The driver dies",
+        "The driver's machine is lost in the middle of a batch. All queries on it end at once.",
+        "kill -9 of the JVM",
+        _driver_killed,
+    ),
+    incident(
+        "driver-heap",
+        _GROUP,
+        "The driver runs out of heap",
+        "A neighbour on the same driver collects a large table. Queries on it fail with OutOfMemoryError.",
+        "arrays that fill the heap, through the session of a task, until a stream is dead",
+        _heap,
+        patience=90,
+    ),
+    incident(
+        "python-memory",
+        _GROUP,
+        "The Python process runs out of memory",
+        "The Python process of a task reaches its limit of memory. Its next allocation fails.",
+        "the limit of the address space is set to its present size (prlimit)",
+        _python_memory,
+        "No row is lost or wrong. A process that needs no more memory may go on.",
+        patience=60,
+    ),
+    incident(
+        "terminated",
+        _GROUP,
+        "SIGTERM under load",
+        "A redeploy or a maintenance ends the task while it works on a batch. It gets a few seconds to end.",
+        "SIGTERM to the Python process, within a batch",
+        _terminated,
+    ),
+    incident(
+        "random-kills",
+        _GROUP,
+        "Kill -9 at random moments",
+        "Machines die when they like. A process or a driver is killed three times, at any point of a batch.",
+        "kill -9 of Python process or driver, three times at random moments (by the seed), with new input each time",
+        _random_kills,
+    ),
+)

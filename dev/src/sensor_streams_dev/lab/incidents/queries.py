@@ -1,0 +1,127 @@
+"""Incidents of single queries."""
+
+import os
+from contextlib import ExitStack
+
+import psutil
+
+from dabs_lab.lab.faults import block, frozen, kill, stop_query, unblock
+from dabs_lab.lab.scene import Scene
+from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage_of, until_bad
+
+_GROUP = "Queries"
+_STALLED = 60.0
+
+
+def _fails(scene: Scene) -> None:
+    offsets = checkpoint(scene, "device_sessions") / "offsets"
+    scene.fault("the checkpoint of device_sessions cannot be written", "device_sessions")
+    block(offsets)
+    scene.land()
+    try:
+        until_bad(scene, "device_sessions")
+    finally:
+        unblock(offsets)
+    scene.repaired("the checkpoint can be written again")
+
+
+def _hangs(scene: Scene) -> None:
+    scene.land()
+    scene.until_batch("anomaly_scores", "remaining_life")
+    driver = psutil.Process(scene.driver_of("anomaly_scores"))
+    workers = [one.pid for one in driver.children(recursive=True) if "pyspark" in " ".join(one.cmdline())]
+    undo = ExitStack()
+    scene.fault(f"{len(workers)} Python workers of the driver stop", "anomaly_scores", "remaining_life")
+    undo.enter_context(frozen(workers))
+    scene.defer(undo.close)
+
+
+def _ends(scene: Scene) -> None:
+    process = scene.process_of("device_sessions")
+    scene.fault("somebody stops the query device_sessions", "device_sessions")
+    stop_query(process, "device_sessions")
+    scene.land()
+
+
+def _cannot_start(scene: Scene) -> None:
+    process = scene.process_of("alerts")
+    offsets = checkpoint(scene, "alerts") / "offsets"
+    scene.fault("the process dies while it writes an offset of alerts: half of the file is there", "alerts")
+    kill(process)
+    newest = max(int(file.name) for file in offsets.iterdir() if file.name.isdigit())
+    (offsets / str(newest + 1)).write_text("v1\n{", "utf-8")
+    scene.land()
+
+
+def _remove_half_file(scene: Scene) -> None:
+    for file in (checkpoint(scene, "alerts") / "offsets").iterdir():
+        if file.name.isdigit() and file.read_text("utf-8") == "v1\n{":
+            file.unlink()
+    scene.repaired("the file that was written by half is removed", by_person=True)
+
+
+def _strange_record(scene: Scene) -> None:
+    deep = b"[" * 20_000 + b"]" * 20_000
+    lines = [
+        os.urandom(200).replace(b"\n", b" ").replace(b"\r", b" "),
+        b'{"device_id": "pump-1", "value": ' + deep + b"}",
+        b'{"device_id": "pump-1", "value": "' + b"9" * 1_000_000 + b'"}',
+        b"\x00\x00\x00",
+        b'{"device_id": "pump-1"',
+    ]
+    scene.fault("a file arrives with five lines that no parser expects", "readings")
+    stage_of(scene).land_file("strange.json", b"\n".join(lines) + b"\n", len(lines))
+    scene.land()
+
+
+INCIDENTS = (
+    incident(
+        "query-fails",
+        _GROUP,
+        "One query raises an error",
+        "The storage rejects one write to the checkpoint of one stream. The seven other streams are healthy.",
+        "a file takes the place of the folder `offsets` until the query has ended",
+        _fails,
+    ),
+    incident(
+        "query-hangs",
+        _GROUP,
+        "A query hangs in a batch",
+        "The Python code of a model never returns. The query is active and makes no progress.",
+        "SIGSTOP to the Python workers of the driver, while a score is in a batch",
+        _hangs,
+        "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
+        patience=_STALLED + 60,
+        # A stream counts as stuck after 20 s in a batch.
+        known_after=_STALLED - 20,
+    ),
+    incident(
+        "query-ends",
+        _GROUP,
+        "A query ends without an error",
+        "A person stops a query from the Spark UI, or code calls `stop`. Spark reports no error for it.",
+        "`StreamingQuery.stop` from another process, through the session of the task",
+        _ends,
+        patience=60,
+    ),
+    incident(
+        "query-cannot-start",
+        _GROUP,
+        "A stream cannot start",
+        "The machine loses power while Spark writes an offset. Every restart of that stream fails.",
+        "kill -9, and half an offset file in the checkpoint of `alerts`",
+        _cannot_start,
+        "Nothing is lost. The task fails with the cause until a person removes the file.",
+        repair=_remove_half_file,
+        patience=60,
+    ),
+    incident(
+        "strange-record",
+        _GROUP,
+        "A record that no parser expects",
+        "A device writes bytes that are not text, a value nested 20,000 deep, and a line of a megabyte.",
+        "a file with five such lines",
+        _strange_record,
+        "No stream fails. Each line is kept as rejected with its reason, and all others are accepted.",
+    ),
+)

@@ -1,0 +1,216 @@
+"""Incidents of tables and of the catalog."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field, write_deltalake
+from deltalake.schema import PrimitiveType
+
+from dabs_lab.lab.faults import find_again, kill, lose
+from dabs_lab.lab.scene import Scene
+from sensor_streams_dev.lab.incidents.declare import incident, stage_of
+
+_GROUP = "Tables"
+_MOVED = "anomaly_scores"
+# A commit by delta-rs excludes other writers; Delta's local log store excludes those of its own JVM only.
+_TWO_WRITERS = (
+    "Delta's local log store excludes writers of the same JVM only. The lab waits until no stream writes this table, "
+    "so it shows what a foreign row does, not a conflict."
+)
+
+
+def _table(scene: Scene, name: str) -> Path:
+    return stage_of(scene).tables / name
+
+
+def _point_catalog_to(scene: Scene, place: Path) -> None:
+    file = stage_of(scene).home / "catalog.json"
+    entries = json.loads(file.read_text("utf-8"))
+    (name,) = (one for one in entries if one.endswith(f".{_MOVED}"))
+    entries[name]["location"] = f"file:{place}"
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(entries), "utf-8")
+    new.replace(file)
+
+
+def _correct_catalog(scene: Scene) -> None:
+    _point_catalog_to(scene, _table(scene, _MOVED))
+    scene.repaired(f"the catalog entry of {_MOVED} points to its data again", by_person=True)
+
+
+def _moved(scene: Scene, place: Path) -> None:
+    _point_catalog_to(scene, place)
+    process = scene.process_of(_MOVED)
+    scene.fault(f"the catalog entry of {_MOVED} points to another folder, and its task dies", _MOVED)
+    kill(process)
+    scene.land()
+
+
+def _nothing_there(scene: Scene) -> None:
+    _moved(scene, stage_of(scene).home / "A" / _MOVED)
+
+
+def _stale_copy(scene: Scene) -> None:
+    place = stage_of(scene).home / "A" / _MOVED
+    shutil.copytree(_table(scene, _MOVED), place)
+    _moved(scene, place)
+
+
+def _second_writer(scene: Scene) -> None:
+    table = DeltaTable(str(_table(scene, "alerts")))
+    rows = table.to_pyarrow_table()
+    foreign = dict.fromkeys(rows.column_names) | {
+        "device_id": "foreign",
+        "rule": "unusual",
+        "opened_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "state": "OPEN",
+    }
+    scene.fault("another program appends a row to alerts", "alerts")
+    write_deltalake(table, pa.Table.from_pylist([foreign], rows.schema), mode="append")
+    scene.land()
+
+
+def _remove_foreign_row(scene: Scene) -> None:
+    DeltaTable(str(_table(scene, "alerts"))).delete("device_id = 'foreign'")
+    scene.repaired("the foreign row is deleted", by_person=True)
+
+
+def _recreated(scene: Scene) -> None:
+    place = _table(scene, "sensor_features")
+    rows = DeltaTable(str(place)).to_pyarrow_table()
+    scene.fault("somebody drops sensor_features and creates it again with the same rows", "device_features")
+    lose(place)
+    write_deltalake(str(place), rows, configuration={"delta.enableChangeDataFeed": "true"})
+    scene.land()
+
+
+def _restore_table(scene: Scene) -> None:
+    scene.stop()
+    find_again(_table(scene, "sensor_features"))
+    scene.repaired("the first table is restored from a copy", by_person=True)
+    scene.start()
+
+
+def _log_cut(scene: Scene) -> None:
+    process = scene.process_of("device_features")
+    scene.fault("old commits of sensor_features are deleted while its readers are away", "device_features")
+    log = _table(scene, "sensor_features") / "_delta_log"
+    kill(process)
+    newest = max(log.glob("*.json"))
+    lose(newest)
+    scene.land()
+
+
+def _restore_log(scene: Scene) -> None:
+    log = _table(scene, "sensor_features") / "_delta_log"
+    (aside,) = log.glob(".lab-*")
+    name = aside.name.removeprefix(".lab-")
+    if not (log / name).exists():
+        aside.rename(log / name)
+    scene.repaired("the commits are restored from a copy", by_person=True)
+
+
+def _schema(scene: Scene) -> None:
+    scene.fault("somebody adds a column to sensor_features while streams read and write it", "sensor_features")
+    DeltaTable(str(_table(scene, "sensor_features"))).alter.add_columns([Field("note", PrimitiveType("string"))])
+    scene.land()
+
+
+def _file_lost(scene: Scene) -> None:
+    table = DeltaTable(str(_table(scene, "sensor_features")))
+    newest = max(
+        (Path(uri.removeprefix("file://")) for uri in table.file_uris()), key=lambda file: file.stat().st_mtime
+    )
+    scene.fault("the newest data file of sensor_features is lost", "device_features", "sensor_features")
+    lose(newest)
+    scene.land()
+
+
+def _restore_file(scene: Scene) -> None:
+    for aside in _table(scene, "sensor_features").rglob(".lab-*"):
+        aside.rename(aside.with_name(aside.name.removeprefix(".lab-")))
+    scene.repaired("the file is restored from a copy", by_person=True)
+
+
+INCIDENTS = (
+    incident(
+        "location-nothing-there",
+        _GROUP,
+        "The catalog points to an empty folder",
+        "A migration registers a table at A while its data is at B. The task is retried against the wrong location.",
+        "another location in the catalog's entry, and kill -9 of the task that writes the table",
+        _nothing_there,
+        "Nothing is written at A, and nothing is lost. Each attempt says what is wrong until a person corrects it.",
+        repair=_correct_catalog,
+        patience=45,
+    ),
+    incident(
+        "location-stale-copy",
+        _GROUP,
+        "The catalog points to a stale copy",
+        "At A there is an old copy of the table, so every read and write works. The rows go to the wrong place.",
+        "a copy of the table, its location in the catalog's entry, and kill -9 of the task that writes the table",
+        _stale_copy,
+        "Nothing is written to the copy, and nothing is lost. Each attempt says what is wrong.",
+        repair=_correct_catalog,
+        patience=45,
+    ),
+    incident(
+        "second-writer",
+        _GROUP,
+        "A second writer on the alerts table",
+        "A colleague's program appends a row to `alerts`. No stream fails, and the table is wrong.",
+        "one row, appended by delta-rs",
+        _second_writer,
+        "The rows of the streams stay right. `verify` and preflight report the foreign row; a person deletes it.",
+        note=_TWO_WRITERS,
+        repair=_remove_foreign_row,
+        patience=40,
+        undetectable="A foreign row breaks no stream. Preflight reports the foreign commit at the next start.",
+    ),
+    incident(
+        "source-recreated",
+        _GROUP,
+        "A source table is dropped and created again",
+        "Somebody replaces `sensor_features` by a table with the same name and rows. Its readers remember the old one.",
+        "the table's folder is moved away, and a new table with the same rows is written there",
+        _recreated,
+        "Readers fail with the reason instead of reading the other table; a person restores the first one.",
+        repair=_restore_table,
+        patience=40,
+    ),
+    incident(
+        "source-log-cut",
+        _GROUP,
+        "The log of a source is cut",
+        "A clean-up removes commits that a reader has not read yet. Spark must not skip them in silence.",
+        "kill -9 of the reader's task, and the newest commit of `sensor_features` is moved away",
+        _log_cut,
+        "The reader fails with the reason; after the commits are restored, nothing is lost.",
+        repair=_restore_log,
+        patience=45,
+    ),
+    incident(
+        "schema-changed",
+        _GROUP,
+        "The schema changes during the run",
+        "Somebody adds a column to a table that streams read and write. The running queries know the old schema.",
+        "ALTER TABLE ADD COLUMNS by delta-rs",
+        _schema,
+        patience=90,
+    ),
+    incident(
+        "file-lost",
+        _GROUP,
+        "A table's file is lost",
+        "A life-cycle rule of the storage deletes a data file. The log of the table still names it.",
+        "the newest data file of `sensor_features` is moved away",
+        _file_lost,
+        "The task fails and names the file; after it is restored, nothing is lost.",
+        repair=_restore_file,
+        patience=45,
+    ),
+)
