@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dabs_lab.errors import DabsLabError
 from dabs_lab.lab.declarations import Incident, Loss, Project, Shape
-from dabs_lab.lab.figures import broken_promises, figures_of, knowable_at, lanes_of
+from dabs_lab.lab.measuring import broken_promises, figures_of, knowable_at, lanes_of
 from dabs_lab.lab.results import Cell, Figures, MarkKind, Verdict
 from dabs_lab.lab.scene import Scene
 
