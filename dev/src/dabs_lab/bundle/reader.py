@@ -84,6 +84,11 @@ class Bundle:
                     return node.positions[0]
         return (self._root.get("variables") or self._root).positions[0]
 
+    @property
+    def tree(self) -> Node:
+        """Return the resolved bundle as values with positions. Defaults of the CLI have no position."""
+        return self._root
+
     @cached_property
     def resources_without_nulls(self) -> dict[str, Any]:
         """Return the resources without null fields."""

@@ -1,0 +1,26 @@
+"""All rules, by group. A module here declares the rules of one group, or a part of it."""
+
+from importlib import import_module
+
+from dabs_lab.check.declaration import RULES, Rule
+
+# Id prefix → title and modules. The order is the order of the docs.
+GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "D0": ("Suppressions", ("suppressions",)),
+    "D1": ("Triggers", ("triggers", "live_jobs")),
+    "D2": ("Dependencies", ()),
+    "D3": ("Shared fate", ()),
+    "D4": ("Retries", ()),
+    "D5": ("Silence", ()),
+    "D6": ("State", ()),
+    "D7": ("Compute", ()),
+    "D8": ("Delivery", ()),
+}
+
+
+def all_rules() -> dict[str, Rule]:
+    """Return all rules by id, sorted."""
+    for _, modules in GROUPS.values():
+        for module in modules:
+            import_module(f"dabs_lab.check.rules.{module}")
+    return dict(sorted(RULES.items()))
