@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from dabs_lab.bundle import BundleError, Position, load_bundle
 from dabs_lab.bundle.bundle_files import ROOT_FILES, choose_target, included_files, read_files
 from dabs_lab.bundle.loading import read_file
+from dabs_lab.bundle.modes import PRODUCTION
 from dabs_lab.bundle.problems import Problem, refuse
 from dabs_lab.bundle.resolved_json import read_resolved
 from dabs_lab.bundle.variables import PREFIX, unset_variables
@@ -20,8 +21,9 @@ from dabs_lab.errors import ConfigurationError
 
 LARGEST_FILE = 1_000_000
 _PYTHON = (("python",), ("experimental", "python"), ("experimental", "pydabs"))
-# User of `${workspace.current_user…}`: no workspace is queried.
-_USER = "you@localhost"
+# Users of `${workspace.current_user…}`: no workspace is queried. The CLI refuses a production target without a root
+# path for a person, and accepts it for a service principal. A rule reports it, so it must be read.
+_USER, _PRINCIPAL = "you@localhost", "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
         unset = unset_variables(written, folder, name, {**{PREFIX + key: "" for key in variables}, **os.environ})
         placeholders = {f"{PREFIX}{key}": f"<{key}>" for key in unset}
         environment = {**placeholders, **os.environ}
-        bundle = load_bundle(folder, name, variables=variables, environment=environment, user=_USER)
+        user = _PRINCIPAL if written.text_at("targets", name, "mode") == PRODUCTION else _USER
+        bundle = load_bundle(folder, name, variables=variables, environment=environment, user=user)
         if unset:
             what = f"variables without a value, read as <name>: {', '.join(unset)}; give values with --var"
             notes.setdefault(what, Problem(what, "variables"))
