@@ -52,18 +52,20 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
     chosen = names if every and names else [choose_target(written, target)[1]]
     views: list[TargetView] = []
     notes: dict[str, Problem] = {}
+    missing: dict[str, None] = {}
     for name in chosen:
         unset = unset_variables(written, folder, name, {**{PREFIX + key: "" for key in variables}, **os.environ})
         placeholders = {f"{PREFIX}{key}": f"<{key}>" for key in unset}
         environment = {**placeholders, **os.environ}
         bundle = load_bundle(folder, name, variables=variables, environment=environment, user=_USER)
-        if unset:
-            what = f"variables without a value, read as <name>: {', '.join(unset)}; give values with --var"
-            notes.setdefault(what, Problem(what, "variables"))
+        missing |= dict.fromkeys(unset)
         tree = bundle.tree
         for note in _python_notes(tree):
             notes.setdefault(note.summary, note)
         views.append(TargetView(name, bundle.mode, tree, written, folder, texts, settings))
+    if missing:
+        what = f"variables without a value, read as <name>: {', '.join(missing)}; give values with --var"
+        notes.setdefault(what, Problem(what, "variables"))
     files = [name for name in ROOT_FILES if (folder / name).is_file()]
     files += [node.text for node in (written.get("include") or Node(())).items]
     return LoadedBundle(tuple(views), tuple(files), texts, set(names) <= set(chosen), tuple(notes.values()))
