@@ -101,6 +101,18 @@ def test_an_unreadable_bundle_ends_with_2_and_its_position(run: Run, text: str, 
     assert position in err
 
 
+def test_an_error_in_one_of_several_targets_names_the_target(run: Run) -> None:
+    broken = "targets:\n  test: {}\n  prod: {variables: {nosuch: 1}}\n"
+    code, _, err = run(WRONG + broken, "--all")
+    assert code == 2
+    assert "(target prod)" in err
+
+
+def test_a_production_target_without_a_root_path_can_be_checked(run: Run) -> None:
+    code, out, _ = run(WRONG + "targets: {prod: {mode: production}}\n", "--select", "D102", "--format", "json")
+    assert (code, findings(out)) == (1, [("D102", 8)])
+
+
 def test_a_file_over_1_mb_is_refused_by_name(run: Run) -> None:
     code, _, err = run("bundle: {name: b}\ninclude: [big.yml]\n", big="x: y # " + "z" * 1_000_000)
     assert code == 2
