@@ -243,7 +243,7 @@ def doctor(
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command and turn its errors into an exit code.
 
-    0 success, 1 failure (verify: rows differ; preflight: findings), 2 wrong usage, 3 problem of the machine,
+    0 success, 1 failure (verify: rows differ; preflight, check: findings), 2 wrong usage, 3 problem of the machine,
     4 preflight could not check something, 130 interrupted. Internal errors keep their traceback.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

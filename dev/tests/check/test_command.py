@@ -1,6 +1,8 @@
 """Options, formats and exit codes of the command `check`."""
 
+import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +166,25 @@ def test_the_output_of_the_cli_is_checked_by_paths_in_it(run: Run, tmp_path: Pat
     assert out.startswith("out.json: resources.jobs.live.tasks.ingest.max_retries: error D102 ")
 
 
+def test_the_output_of_the_cli_can_come_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"continuous": {"pause_status": "UNPAUSED"}, "name": "live"}
+    content = {"bundle": {"name": "b", "target": "prod"}, "resources": {"jobs": {"live": job}}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(content)))
+    code, out, _ = run(WRONG, "--resolved", "-", "--select", "D103")
+    assert code == 1
+    assert out.startswith("standard input: resources.jobs.live.continuous: warning D103 ")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"resources": {}}', "x: ["])
+def test_another_text_than_the_output_of_the_cli_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    code, _, err = run(WRONG, "--resolved", "-")
+    assert code == 2
+    assert err.startswith("error: standard input")
+
+
 def test_rules_that_cannot_tell_are_counted_and_shown_in_every_format(run: Run) -> None:
     text = WRONG.replace("  # streams: readings", "").replace(
         "existing_cluster_id: 0101-000000-abcdefgh", "max_retries: 0"
@@ -202,6 +223,17 @@ def test_sarif_names_rules_places_and_fingerprints_that_survive_new_lines(run: R
     assert location["physicalLocation"]["region"] == {"startLine": 8, "startColumn": 11}
     assert moved["locations"][0]["physicalLocation"]["region"]["startLine"] == 9
     assert first["partialFingerprints"] == moved["partialFingerprints"]
+
+
+@pytest.mark.skipif(
+    "SARIF_SCHEMA" not in os.environ, reason="SARIF_SCHEMA names no file with the schema of SARIF 2.1.0"
+)
+def test_sarif_fits_its_schema(run: Run) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    _, out, _ = run(
+        WRONG.replace("# streams: readings", "") + "python: {resources: ['jobs:load']}\n", "--format", "sarif"
+    )
+    jsonschema.validate(json.loads(out), json.loads(Path(os.environ["SARIF_SCHEMA"]).read_text("utf-8")))
 
 
 def test_explain_prints_the_page_of_a_rule_by_id_and_by_name(run: Run) -> None:

@@ -96,7 +96,8 @@ def test_an_unused_suppression_is_no_finding_if_other_targets_are_not_checked(tm
         ("ignore: [{rule: D102}]\n", "dabs-lab.yml:1:10: ignore: an entry needs rule and where"),
         ("limits: {streams_per_driver: many}\n", "limits.streams_per_driver is not a whole number"),
         ("parameters: {streams: names}\n", "parameters.streams is not a list of names"),
-        ("stream_groups: [a]\n", "stream_groups is not a mapping"),
+        ("stream_groups: [a]\n", "dabs-lab.yml:1:16: expected map at stream_groups, found sequence"),
+        ("ignore: {rule: D102}\n", "expected sequence at ignore, found map"),
     ],
 )
 def test_a_wrong_settings_file_is_refused_with_its_position(tmp_path: Path, settings: str, message: str) -> None:
