@@ -61,7 +61,7 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
         environment = {**placeholders, **os.environ}
         user = _PRINCIPAL if written.text_at("targets", name, "mode") == "production" else _USER
         try:
-            bundle = load_bundle(folder, name, variables=variables, environment=environment, user=user)
+            bundle = load_bundle(folder, name, variables=variables, environment=environment, user=user, any_host=True)
         except BundleError as error:
             if len(chosen) == 1:
                 raise
