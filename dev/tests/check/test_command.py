@@ -116,9 +116,10 @@ def test_a_production_target_without_a_root_path_can_be_checked(run: Run) -> Non
 
 
 def test_a_host_by_variable_does_not_stop_the_check_because_it_never_logs_in(run: Run) -> None:
-    text = WRONG + "workspace: {host: '${var.host}'}\nvariables: {host: {default: https://example.org}}\n"
-    code, out, _ = run(text, "--select", "D102", "--format", "json")
-    assert (code, findings(out)) == (1, [("D102", 8)])
+    for host in ("${var.host}", "${workspace.host}", "${var.nosuch}"):
+        text = WRONG + f"workspace: {{host: '{host}'}}\nvariables: {{host: {{default: https://example.org}}}}\n"
+        code, out, _ = run(text, "--select", "D102", "--format", "json")
+        assert (code, findings(out)) == (1, [("D102", 8)])
 
 
 def test_a_file_over_1_mb_is_refused_by_name(run: Run) -> None:

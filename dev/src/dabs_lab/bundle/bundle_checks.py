@@ -48,11 +48,10 @@ are correctly set in the cluster specification:
   """
 
 
-def check_settings(root: Node, warn: Report, *, any_host: bool = False) -> None:
+def check_settings(root: Node, warn: Report) -> None:
     """Check the sections bundle, workspace and scripts, and that resources and artifacts are not empty.
 
-    any_host: accept a host with a reference. Raises BundleError where the CLI does, and for source-linked deployment,
-    which needs a workspace.
+    Raises BundleError where the CLI does, and for source-linked deployment, which needs a workspace.
     """
     # The CLI resolves a reference in place of a kind of resources, but not of the whole section.
     wrong = [_expected_map(path, node) for path, node in root.find(("resources",)) if node.kind == "string"]
@@ -77,8 +76,7 @@ def check_settings(root: Node, warn: Report, *, any_host: bool = False) -> None:
             remedy = "set it in the script's env, and use $NAME"
             wrong.append(Problem(f"{what} script content", path_text(path), content.positions, remedy=remedy))
     raise_if_any(wrong)
-    if not any_host:
-        _check_workspace(root)
+    _check_workspace(root)
     _check_bundle(root.get("bundle") or Node({}), warn)
     linked = root.get("presets", "source_linked_deployment")
     if linked is not None and linked.data is True:
