@@ -14,7 +14,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D5": ("Silence", ()),
     "D6": ("State", ()),
     "D7": ("Compute", ()),
-    "D8": ("Delivery", ("wheels", "production", "variables", "plain_text_secrets", "bundle_settings")),
+    "D8": ("Delivery", ("wheels", "production", "variables", "plain_text_secrets", "bundle_settings", "parameters")),
 }
 
 
