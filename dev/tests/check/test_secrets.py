@@ -6,9 +6,12 @@ The secrets are built here, so that no scanner of a repository takes them for re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dabs_lab.check.engine import check_folder
+from dabs_lab.check.formats import as_github, as_json, as_sarif
 from dabs_lab.check.rules.plain_text_secrets import secret_kind
+from dabs_lab.check.text_format import print_text
 
 HEX = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 LETTERS = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktMTU5PUFFSU1RVVl"
@@ -63,11 +66,16 @@ def test_a_reference_or_a_name_is_not_a_secret(field: str, text: str) -> None:
     assert secret_kind(field, text) == ""
 
 
-def test_a_secret_in_a_comment_is_reported_without_its_text(tmp_path: Path) -> None:
-    token = "dapi" + HEX
-    (tmp_path / "databricks.yml").write_text(f"bundle:\n  name: a\n  # for tests: {token}\n", "utf-8")
-    (found,) = check_folder(tmp_path, select=["D810"]).findings
-    assert (found.place.position.line, found.message) == (
-        3,
-        "a comment contains a secret in plain text (Databricks token)",
+@pytest.mark.parametrize("line", [f"  # for tests: dapi{HEX}", f"  name: dapi{HEX}"])
+def test_no_format_of_the_report_shows_the_secret(line: str, tmp_path: Path) -> None:
+    (tmp_path / "databricks.yml").write_text(
+        f"bundle:\n  uuid: a\n{line}\nworkspace: {{root_path: /Workspace/a}}\n", "utf-8"
     )
+    report = check_folder(tmp_path, select=["D810"])
+    (found,) = report.findings
+    assert found.place.position.line == 3
+    assert "Databricks token" in found.message
+    console = Console(record=True, width=200)
+    print_text(report, console)
+    shown = [console.export_text(), as_json(report), as_sarif(report), as_github(report)]
+    assert not [text for text in shown if HEX in text]

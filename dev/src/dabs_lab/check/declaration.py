@@ -52,6 +52,8 @@ class Rule:
     certain: bool
     check: TargetCheck | None = None
     across: BundleCheck | None = None
+    # Its findings are shown without their line, which contains a secret.
+    confidential: bool = False
 
     @property
     def group(self) -> str:
@@ -82,12 +84,21 @@ def rule(
 
 
 def rule_across_targets(
-    *, id: str, name: str, severity: Severity, title: str, reason: str, source: str, fix: str, certain: bool = True
+    *,
+    id: str,
+    name: str,
+    severity: Severity,
+    title: str,
+    reason: str,
+    source: str,
+    fix: str,
+    certain: bool = True,
+    confidential: bool = False,
 ) -> Callable[[BundleCheck], BundleCheck]:
     """Return a decorator that declares a rule on all checked targets together, for example dev next to prod."""
 
     def decorate(check: BundleCheck) -> BundleCheck:
-        declare(Rule(id, name, severity, title, reason, source, fix, certain, across=check))
+        declare(Rule(id, name, severity, title, reason, source, fix, certain, across=check, confidential=confidential))
         return check
 
     return decorate

@@ -28,7 +28,8 @@ def print_text(report: CheckReport, console: Console) -> None:
             f" {one.rule.id} {one.message}",
             (in_targets(one.targets, report), "dim"),
         )
-        excerpt = "" if report.resolved else report.texts.of(one.place.position.file).content(one.place.position.line)
+        is_hidden = report.resolved or one.rule.confidential
+        excerpt = "" if is_hidden else report.texts.of(one.place.position.file).content(one.place.position.line)
         if excerpt:
             start, number = one.place.position.column - 1, str(one.place.position.line)
             marks = "^" * max(len(excerpt) - start, 1)

@@ -63,6 +63,7 @@ _NO_SECRET = re.compile(
         "Revoke the secret first: it stays in the history of the repository. Store the new one in a secret scope and"
         " write `{{secrets/<scope>/<key>}}`, or give it by a variable without default."
     ),
+    confidential=True,
 )
 def secret_in_plain_text(targets: Sequence[TargetView]) -> Iterator[Outcome]:
     """Yield each value or comment that contains a secret. The message names its kind, not the secret."""
