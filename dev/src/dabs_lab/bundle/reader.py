@@ -55,6 +55,8 @@ class Bundle:
     # References in resources that need a workspace, such as the user's id or a variable with a lookup.
     unresolved: list[Problem]
     _root: Node = field(repr=False, compare=False)
+    # Read from `bundle validate -o json`: positions are in the JSON, references and comments are gone.
+    from_json: bool = False
     # Arguments of `load_bundle`, for `reload`.
     _arguments: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
-from dabs_lab.bundle import BundleError, Position, load_bundle
+from dabs_lab.bundle import Bundle, BundleError, Position, load_bundle
 from dabs_lab.bundle.bundle_files import ROOT_FILES, choose_target, included_files, read_files
 from dabs_lab.bundle.loading import read_file
 from dabs_lab.bundle.problems import Problem, refuse
@@ -74,9 +74,8 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
     if missing:
         what = f"variables without a value, read as <name>: {', '.join(missing)}; give values with --var"
         notes.setdefault(what, Problem(what, "variables"))
-    files = [name for name in ROOT_FILES if (folder / name).is_file()]
-    files += [node.text for node in (written.get("include") or Node(())).items]
-    return LoadedBundle(tuple(views), tuple(files), texts, set(names) <= set(chosen), tuple(notes.values()))
+    files = _files(folder, written)
+    return LoadedBundle(tuple(views), files, texts, set(names) <= set(chosen), tuple(notes.values()))
 
 
 def load_resolved(folder: FilePath, source: str) -> LoadedBundle:
@@ -87,10 +86,23 @@ def load_resolved(folder: FilePath, source: str) -> LoadedBundle:
         if FilePath(source).is_file():
             _refuse_large(FilePath(source).stat().st_size, source)
         bundle = read_resolved(folder, source)
-    texts = FileTexts(folder.absolute())
+    return views_of(bundle)
+
+
+def views_of(bundle: Bundle) -> LoadedBundle:
+    """Return the view of a bundle that is already read. Raises BundleError for a wrong dabs-lab.yml."""
+    folder, tree = bundle.folder, bundle.tree
+    texts = FileTexts(folder)
     settings = load_settings(folder) if folder.is_dir() else load_settings(FilePath())
-    view = TargetView(bundle.target, bundle.mode, bundle.tree, bundle.tree, folder, texts, settings, resolved=True)
-    return LoadedBundle((view,), (), texts, False, ())
+    written = tree if bundle.from_json else _read(folder)
+    view = TargetView(bundle.target, bundle.mode, tree, written, folder, texts, settings, resolved=bundle.from_json)
+    return LoadedBundle((view,), () if bundle.from_json else _files(folder, written), texts, False, ())
+
+
+def _files(folder: FilePath, written: Node) -> tuple[str, ...]:
+    """Return the files of a bundle: its root file and the included ones."""
+    included = (node.text for node in (written.get("include") or Node(())).items)
+    return (*(name for name in ROOT_FILES if (folder / name).is_file()), *included)
 
 
 def _read(folder: FilePath) -> Node:

@@ -90,6 +90,12 @@ def check_folder(
     return _check(loaded, known, chosen, folder)
 
 
+def check_loaded(loaded: LoadedBundle, select: Sequence[str]) -> CheckReport:
+    """Check views of a bundle with the selected rules, for commands that have read the bundle already."""
+    known = all_rules()
+    return _check(loaded, known, _chosen(known, select, ()), loaded.targets[0].folder)
+
+
 def _chosen(known: Mapping[str, Rule], select: Sequence[str], ignore: Sequence[str]) -> dict[str, Rule]:
     """Return the selected rules that are not ignored. Raises ConfigurationError for a word that names no rule."""
 
@@ -163,4 +169,4 @@ def _outcomes(loaded: LoadedBundle, rules: Iterable[Rule]) -> Iterator[tuple[Rul
             yield from ((rule, everywhere, outcome) for outcome in rule.across(loaded.targets))
 
 
-__all__ = ["CannotTell", "CheckReport", "ReportedFinding", "Unanswered", "check_folder"]
+__all__ = ["CannotTell", "CheckReport", "ReportedFinding", "Unanswered", "check_folder", "check_loaded"]
