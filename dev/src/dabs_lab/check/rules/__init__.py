@@ -12,7 +12,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D3": ("Shared fate", ()),
     "D4": ("Retries", ()),
     "D5": ("Silence", ()),
-    "D6": ("State", ()),
+    "D6": ("State", ("checkpoints", "targets", "state")),
     "D7": ("Compute", ()),
     "D8": ("Delivery", ()),
 }
