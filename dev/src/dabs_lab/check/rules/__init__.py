@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D4": ("Retries", ()),
     "D5": ("Silence", ()),
     "D6": ("State", ("checkpoints", "targets", "state")),
-    "D7": ("Compute", ()),
+    "D7": ("Compute", ("stream_compute", "clusters", "access_modes")),
     "D8": ("Delivery", ()),
 }
 
