@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dabs_lab.check import docs
 from dabs_lab.check.engine import check_folder
 from dabs_lab.check.rules import GROUPS, all_rules
 from dev.tests.check.examples import EXAMPLES, KINDS, bundle_of, example_of, marked
@@ -30,3 +31,7 @@ def test_each_folder_of_examples_belongs_to_a_rule_and_has_its_name() -> None:
 
 def test_each_rule_belongs_to_a_group() -> None:
     assert {rule.group for rule in all_rules().values()} <= set(GROUPS)
+
+
+def test_the_page_of_the_rules_is_up_to_date() -> None:
+    assert docs.main(["--check"]) == 0, "run .venv/bin/python -m dabs_lab.check.docs"

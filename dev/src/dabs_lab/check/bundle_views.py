@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
 from dabs_lab.bundle import BundleError, Position, load_bundle
@@ -22,6 +22,8 @@ LARGEST_FILE = 1_000_000
 _PYTHON = (("python",), ("experimental", "python"), ("experimental", "pydabs"))
 # User of `${workspace.current_user…}`: no workspace is queried.
 _USER = "you@localhost"
+# User of a production target: the CLI accepts one without a root path from a service principal, and so from CI.
+_PRINCIPAL = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,26 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
     chosen = names if every and names else [choose_target(written, target)[1]]
     views: list[TargetView] = []
     notes: dict[str, Problem] = {}
+    missing: dict[str, None] = {}
     for name in chosen:
         unset = unset_variables(written, folder, name, {**{PREFIX + key: "" for key in variables}, **os.environ})
         placeholders = {f"{PREFIX}{key}": f"<{key}>" for key in unset}
         environment = {**placeholders, **os.environ}
-        bundle = load_bundle(folder, name, variables=variables, environment=environment, user=_USER)
-        if unset:
-            what = f"variables without a value, read as <name>: {', '.join(unset)}; give values with --var"
-            notes.setdefault(what, Problem(what, "variables"))
+        user = _PRINCIPAL if written.text_at("targets", name, "mode") == "production" else _USER
+        try:
+            bundle = load_bundle(folder, name, variables=variables, environment=environment, user=user, any_host=True)
+        except BundleError as error:
+            if len(chosen) == 1:
+                raise
+            raise BundleError([replace(one, remedy=_in_target(one.remedy, name)) for one in error.problems]) from None
+        missing |= dict.fromkeys(unset)
         tree = bundle.tree
         for note in _python_notes(tree):
             notes.setdefault(note.summary, note)
         views.append(TargetView(name, bundle.mode, tree, written, folder, texts, settings))
+    if missing:
+        what = f"variables without a value, read as <name>: {', '.join(missing)}; give values with --var"
+        notes.setdefault(what, Problem(what, "variables"))
     files = [name for name in ROOT_FILES if (folder / name).is_file()]
     files += [node.text for node in (written.get("include") or Node(())).items]
     return LoadedBundle(tuple(views), tuple(files), texts, set(names) <= set(chosen), tuple(notes.values()))
@@ -89,6 +99,10 @@ def _read(folder: FilePath) -> Node:
         return read_files(folder, lambda _: None, lambda _: None)
     except RecursionError:
         raise refuse("the bundle is nested too deeply, or contains itself", "reduce the nesting") from None
+
+
+def _in_target(remedy: str, target: str) -> str:
+    return f"{remedy} (target {target})".lstrip()
 
 
 def _refuse_large_files(folder: FilePath) -> None:

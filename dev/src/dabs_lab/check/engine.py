@@ -49,6 +49,12 @@ class CheckReport:
     texts: FileTexts = field(repr=False)
     # Positions are in the JSON of the CLI, not in files of the bundle.
     resolved: bool = False
+    # Folder of the files in positions, relative to the current one.
+    folder: FilePath = FilePath()
+
+    def file(self, position: Position) -> str:
+        """Return the name of a position's file, as an editor opens it from the current folder."""
+        return position.file if self.resolved else (self.folder / position.file).as_posix()
 
     @property
     def exit_code(self) -> int:
@@ -81,7 +87,7 @@ def check_folder(
     loaded = (
         load_resolved(folder, resolved) if resolved is not None else load_views(folder, target, every, variables or {})
     )
-    return _check(loaded, known, chosen)
+    return _check(loaded, known, chosen, folder)
 
 
 def _chosen(known: Mapping[str, Rule], select: Sequence[str], ignore: Sequence[str]) -> dict[str, Rule]:
@@ -101,7 +107,9 @@ def _chosen(known: Mapping[str, Rule], select: Sequence[str], ignore: Sequence[s
     return {id: rule for id, rule in known.items() if id in included - excluded}
 
 
-def _check(loaded: LoadedBundle, known: Mapping[str, Rule], chosen: Mapping[str, Rule]) -> CheckReport:
+def _check(
+    loaded: LoadedBundle, known: Mapping[str, Rule], chosen: Mapping[str, Rule], folder: FilePath
+) -> CheckReport:
     findings: dict[tuple[str, Position, str], ReportedFinding] = {}
     unanswered: dict[tuple[str, str, str], Unanswered] = {}
     for rule, target, outcome in _outcomes(loaded, chosen.values()):
@@ -140,6 +148,7 @@ def _check(loaded: LoadedBundle, known: Mapping[str, Rule], chosen: Mapping[str,
         rules=chosen,
         texts=loaded.texts,
         resolved=loaded.targets[0].resolved,
+        folder=folder,
     )
 
 

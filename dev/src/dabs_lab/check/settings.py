@@ -52,13 +52,14 @@ def load_settings(folder: FilePath) -> CheckSettings:
     _known(root, sections, SETTINGS_FILE)
     parameters = _lists(root, "parameters", tuple(_PARAMETERS))
     limits = dict(_LIMITS)
-    _known(root.get_filled("limits") or Node({}), tuple(_LIMITS), "limits")
-    for name, node in (root.get_filled("limits") or Node({})).children.items():
+    written = _section(root, "limits", "map")
+    _known(written, tuple(_LIMITS), "limits")
+    for name, node in written.children.items():
         if not isinstance(node.data, int) or isinstance(node.data, bool):
             raise refuse(f"limits.{name} is not a whole number", "write a number", positions=node.positions[:1])
         limits[name] = node.data
     return CheckSettings(
-        ignore=tuple(_suppression(item) for item in (root.get_filled("ignore") or Node(())).items),
+        ignore=tuple(_suppression(item) for item in _section(root, "ignore", "sequence").items),
         parameters={**_PARAMETERS, **parameters},
         stream_groups=_lists(root, "stream_groups", None),
         limits=limits,
@@ -72,10 +73,18 @@ def _known(node: Node, names: tuple[str, ...], where: str) -> None:
             raise refuse(f"{where} has no setting {name}", f"use one of: {known}", positions=value.key_positions)
 
 
+def _section(root: Node, name: str, kind: str) -> Node:
+    """Return a section, empty if it is missing. Raises BundleError for another type."""
+    node = root.get_filled(name)
+    if node is None:
+        return Node({}) if kind == "map" else Node(())
+    if node.kind != kind:
+        raise refuse(f"expected {kind} at {name}, found {node.kind}", "see docs/check.md", positions=node.positions[:1])
+    return node
+
+
 def _lists(root: Node, section: str, names: tuple[str, ...] | None) -> dict[str, tuple[str, ...]]:
-    node = root.get_filled(section) or Node({})
-    if node.kind != "map":
-        raise refuse(f"{section} is not a mapping", "write `name: [a, b]` lines", positions=node.positions[:1])
+    node = _section(root, section, "map")
     if names is not None:
         _known(node, names, section)
     for name, value in node.children.items():

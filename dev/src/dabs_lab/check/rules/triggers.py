@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dabs_lab.check.declaration import TRIGGER, Finding, Outcome, cannot_tell, rule
-from dabs_lab.check.views import TRIGGERS, UNPAUSED, TargetView, View
+from dabs_lab.check.views import PAUSED, TRIGGERS, UNPAUSED, ResourceView, TargetView, View
 
 _CONTINUOUS = "https://docs.databricks.com/aws/en/jobs/continuous"
 _MODES = "https://docs.databricks.com/aws/en/dev-tools/bundles/deployment-modes"
@@ -106,53 +106,52 @@ def endless_stream_on_serverless(target: TargetView) -> Iterator[Outcome]:
 
 @rule(
     id="D106",
-    name="unpaused-in-development",
+    name="unpaused-despite-preset",
     severity="warning",
-    title="A literal UNPAUSED keeps a trigger active in development mode",
+    title="A literal UNPAUSED keeps a trigger active where the target pauses triggers",
     reason=(
-        "Development mode pauses only triggers without `pause_status`. A literal UNPAUSED starts the job in every"
-        " target, so each developer's copy runs next to the others."
+        "Development mode and the preset `trigger_pause_status: PAUSED` pause only triggers without `pause_status`. A"
+        " literal UNPAUSED starts the job in every target, so each developer's copy runs next to the others."
     ),
     source=f"{_MODES}; databricks/cli, apply_presets.go",
-    fix="Remove `pause_status`, or set it by a variable that is PAUSED in development.",
+    fix="Remove `pause_status`, or set it by a variable that is PAUSED in this target.",
 )
-def unpaused_in_development(target: TargetView) -> Iterator[Outcome]:
-    """Yield each literal `pause_status: UNPAUSED` in a target with development mode."""
-    if target.mode != "development":
-        return
+def unpaused_despite_preset(target: TargetView) -> Iterator[Outcome]:
+    """Yield each literal `pause_status: UNPAUSED` of a job in a target that pauses triggers."""
     for job in target.jobs:
         sections: list[View] = [view for name in TRIGGERS if (view := job.view(name)) is not None]
         for trigger in [*sections, *job.items("triggers")]:
-            if trigger.text("pause_status") != UNPAUSED or not trigger.is_written("pause_status"):
-                continue
-            if target.resolved:
-                yield cannot_tell(job, "whether UNPAUSED comes from a variable")
-            elif trigger.is_literal("pause_status"):
-                yield Finding(
-                    trigger.at("pause_status"), f"job {job.key} is live in {target.name}: UNPAUSED is literal"
-                )
+            yield from _literal_unpaused(target, trigger, job, "job")
 
 
 @rule(
     id="D107",
-    name="alert-not-paused",
+    name="alert-unpaused-despite-preset",
     severity="warning",
-    title="The schedule of an SQL alert stays active in development mode",
-    reason="The pause preset of development mode does not reach the schedules of SQL alerts.",
-    source="https://github.com/databricks/cli/issues/4316",
-    fix="Set `schedule.pause_status` by a variable that is PAUSED in development.",
+    title="A literal UNPAUSED keeps the schedule of an SQL alert active where the target pauses triggers",
+    reason=(
+        "The preset pauses only schedules without `pause_status`. CLI versions before January 2026 pause no alerts at"
+        " all."
+    ),
+    source="https://github.com/databricks/cli/issues/4316 and pull request 4323",
+    fix="Remove `pause_status`, or set it by a variable that is PAUSED in this target.",
 )
-def alert_not_paused(target: TargetView) -> Iterator[Outcome]:
-    """Yield each alert with a schedule that development mode leaves active."""
-    if target.mode != "development":
-        return
+def alert_unpaused_despite_preset(target: TargetView) -> Iterator[Outcome]:
+    """Yield each literal `pause_status: UNPAUSED` of an SQL alert in a target that pauses triggers."""
     for alert in target.resources("alerts"):
         schedule = alert.view("schedule")
-        if schedule is None or (schedule.is_written("pause_status") and not schedule.is_literal("pause_status")):
-            continue
-        if not schedule.is_written("pause_status") or schedule.text("pause_status") == UNPAUSED:
-            place = schedule.at("pause_status") if schedule.is_written("pause_status") else schedule.at()
-            yield Finding(place, f"alert {alert.key} stays scheduled in {target.name}")
+        if schedule is not None:
+            yield from _literal_unpaused(target, schedule, alert, "alert")
+
+
+def _literal_unpaused(target: TargetView, trigger: View, owner: ResourceView, kind: str) -> Iterator[Outcome]:
+    if target.root.text_at("presets", "trigger_pause_status") != PAUSED or trigger.text("pause_status") != UNPAUSED:
+        return
+    if target.resolved:
+        yield cannot_tell(owner, "whether UNPAUSED comes from a variable")
+    elif trigger.is_literal("pause_status"):
+        message = f"{kind} {owner.key} stays active although the target pauses triggers: UNPAUSED is literal"
+        yield Finding(trigger.at("pause_status"), message)
 
 
 @rule(
@@ -160,9 +159,9 @@ def alert_not_paused(target: TargetView) -> Iterator[Outcome]:
     name="continuous-pipeline-deprecated",
     severity="warning",
     title="A pipeline sets the deprecated `continuous: true`",
-    reason="The setting is deprecated: the schedule of a pipeline belongs to a job with a pipeline task.",
-    source="databricks-bundles, Pipeline.continuous",
-    fix="Remove it and run the pipeline from a job.",
+    reason="The setting is deprecated. A pipeline that a continuous job starts ignores it.",
+    source="databricks-bundles 1.22, Pipeline.continuous",
+    fix="Remove it and run the pipeline from a continuous job with a pipeline task.",
 )
 def continuous_pipeline_deprecated(target: TargetView) -> Iterator[Outcome]:
     """Yield each pipeline with `continuous: true`."""
