@@ -12,8 +12,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D3": ("Shared fate", ()),
     "D4": ("Retries", ()),
     "D5": ("Silence", ()),
-    "D6": ("State", ()),
-    "D7": ("Compute", ()),
+    "D6": ("State", ("checkpoints", "targets", "state")),
+    "D7": ("Compute", ("stream_compute", "clusters", "access_modes")),
     "D8": ("Delivery", ("wheels", "production", "variables", "plain_text_secrets", "bundle_settings", "parameters")),
 }
 
