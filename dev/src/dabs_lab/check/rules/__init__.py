@@ -8,7 +8,7 @@ from dabs_lab.check.declaration import RULES, Rule
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D0": ("Suppressions", ("suppressions",)),
     "D1": ("Triggers", ("triggers", "live_jobs")),
-    "D2": ("Dependencies", ()),
+    "D2": ("Dependencies", ("dependencies", "run_if")),
     "D3": ("Shared fate", ()),
     "D4": ("Retries", ()),
     "D5": ("Silence", ()),
