@@ -9,7 +9,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D0": ("Suppressions", ("suppressions",)),
     "D1": ("Triggers", ("triggers", "live_jobs")),
     "D2": ("Dependencies", ("dependencies", "run_if")),
-    "D3": ("Shared fate", ()),
+    "D3": ("Shared fate", ("shared_fate",)),
     "D4": ("Retries", ()),
     "D5": ("Silence", ()),
     "D6": ("State", ()),
