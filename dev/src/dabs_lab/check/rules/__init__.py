@@ -10,7 +10,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D1": ("Triggers", ("triggers", "live_jobs")),
     "D2": ("Dependencies", ("dependencies", "run_if")),
     "D3": ("Shared fate", ("shared_fate",)),
-    "D4": ("Retries", ()),
+    "D4": ("Retries", ("retries",)),
     "D5": ("Silence", ()),
     "D6": ("State", ()),
     "D7": ("Compute", ()),
