@@ -11,7 +11,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "D2": ("Dependencies", ("dependencies", "run_if")),
     "D3": ("Shared fate", ("shared_fate",)),
     "D4": ("Retries", ("retries",)),
-    "D5": ("Silence", ()),
+    "D5": ("Silence", ("silence",)),
     "D6": ("State", ()),
     "D7": ("Compute", ()),
     "D8": ("Delivery", ()),
