@@ -46,7 +46,7 @@ def _uses(task: TaskView) -> list[_Use]:
         " the first one."
     ),
     source=f"{_PRODUCTION} (a unique checkpoint for each query)",
-    fix="Give each stream its own checkpoint path, for example with the stream's name at the end.",
+    fix="Run a stream in one task only. Give each stream its own checkpoint path, for example one with its name.",
 )
 def two_streams_on_one_checkpoint(target: TargetView) -> Iterator[Outcome]:
     """Yield each task whose checkpoint is also one of an earlier task, or is named twice."""
