@@ -26,7 +26,8 @@ def parameter_without_effect(target: TargetView) -> Iterator[Outcome]:
         for fields in _KEYED:
             for name, node in (task.get(*fields) or Node({})).children.items():
                 same = of_job[name][0] if name in of_job else as_text(node)
-                if as_text(node) not in (same, f"{{{{job.parameters.{name}}}}}"):
+                # An empty value only documents that the code reads the parameter.
+                if as_text(node) not in ("", same, f"{{{{job.parameters.{name}}}}}"):
                     message = (
                         f"task {task.key}: parameter {name} has no effect: that of job {task.job.key} takes precedence"
                     )

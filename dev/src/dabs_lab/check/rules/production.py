@@ -70,14 +70,15 @@ def production_in_shared_folder(target: TargetView) -> Iterator[Outcome]:
     title="Jobs of a production target run as the user who deploys",
     reason=(
         "Without `run_as`, a job runs with the rights of the identity that deployed it last. It stops when that user"
-        " loses rights or leaves. Targets in the folder of a service principal are not reported."
+        " loses rights or leaves. A target in the folder of a service principal, or that only service principals may"
+        " manage, is not reported."
     ),
     source="https://docs.databricks.com/aws/en/dev-tools/bundles/run-as",
     fix="Set `run_as: {service_principal_name: …}` in the target.",
 )
 def production_without_run_as(target: TargetView) -> Iterator[Outcome]:
     """Yield a production target with jobs or pipelines that have no identity of their own."""
-    if target.mode != PRODUCTION or _in_folder_of_principal(target):
+    if target.mode != PRODUCTION or _in_folder_of_principal(target) or _managed_by_principals(target):
         return
     without = [job.key for job in target.jobs if not job.has("run_as")]
     without += [pipeline.key for pipeline in target.resources("pipelines") if not pipeline.has("run_as")]
@@ -124,6 +125,12 @@ def _in_folder_of_principal(target: TargetView) -> bool:
     node = target.root.get("workspace", "root_path")
     is_fixed = node is not None and bool(node.positions) and not _of_deployer(_written_root_path(target))
     return is_fixed and any(is_principal(part) for part in target.root.text_at("workspace", "root_path").split("/"))
+
+
+def _managed_by_principals(target: TargetView) -> bool:
+    permissions = (target.root.get("permissions") or Node(())).items
+    managers = [one for one in permissions if one.text_at("level") == "CAN_MANAGE"]
+    return bool(managers) and all(one.text_at("service_principal_name") for one in managers)
 
 
 def _of_deployer(path: str) -> bool:

@@ -18,7 +18,10 @@ _PYTHON = (("python",), ("experimental", "python"), ("experimental", "pydabs"))
     name="unused-variable",
     severity="warning",
     title="A variable is declared and never used",
-    reason="A value given for it has no effect, and nothing reports it.",
+    reason=(
+        "A value given for it has no effect, and nothing reports it. Files outside the bundle's folder, which other"
+        " bundles may include too, are not checked."
+    ),
     source=_VARIABLES,
     fix="Remove it, or write `${var.<name>}` where its value belongs.",
 )
@@ -33,6 +36,8 @@ def unused_variable(targets: Sequence[TargetView]) -> Iterator[Outcome]:
         if name in used:
             continue
         place = place_at(first.written, ("variables", name), first.texts)
+        if place.position.file.startswith("../"):
+            continue
         if in_python:
             yield CannotTell(place, f"whether the Python code of the bundle uses variable {name}")
         else:
