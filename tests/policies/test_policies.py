@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from dabs_lab.bundle import Bundle, BundleError, load_bundle
+from dabs_lab.bundle.resolved_json import read_resolved
 from dabs_lab.local_spark import DELTA_JAR
 from sensor_streams.runtime.entry_points import ENTRY_POINTS
 from sensor_streams.settings import load_settings
@@ -264,8 +265,33 @@ def test_the_two_jobs_of_the_docs_are_a_shape(copied: Path) -> None:
     set_value(copied, "databricks.yml", "targets.dev.variables.live", live)
     assert broken_policies(read("dev", copied)) == []
     set_value(copied, "databricks.yml", "targets.dev.variables.live", {**live, "single_task": "UNPAUSED"})
-    (finding,) = broken_policies(read("dev", copied, strict=False))
-    assert "single_task and two_jobs are live at once on the same checkpoints" in finding
+    found = broken_policies(read("dev", copied, strict=False))
+    assert len(found) == 2, found
+    assert all(re.search(r"jobs \w+ and \w+ are both live and run ", line) and "single_task" in line for line in found)
+
+
+def test_a_comment_with_a_reason_hides_a_rule_of_the_check(copied: Path) -> None:
+    file = copied / job_file("single_task")
+    text = file.read_text("utf-8")
+    key = re.search(r"( +)- task_key: \w+\n", text)
+    assert key is not None
+
+    def broken(comment: str) -> list[str]:
+        file.write_text(text.replace(key[0], f"{key[0]}{key[1]}  max_retries: 3{comment}\n"), "utf-8")
+        return broken_policies(read("dev", copied))
+
+    (finding,) = broken("")
+    assert "Rule D102: " in finding
+    assert broken("  # dabs-lab: ignore D102 because it is tried here") == []
+
+
+def test_the_output_of_the_cli_is_checked_with_the_same_rules(copied: Path) -> None:
+    set_in_job(copied, "single_task", "tasks.0.max_retries", 3)
+    bundle = read("prod", copied)
+    variables = {name: {"value": value} for name, value in bundle.variables.items()}
+    resolved = json.dumps({**bundle.sections, "variables": variables, "resources": bundle.resources})
+    (finding,) = broken_policies(read_resolved(copied, "standard input", resolved))
+    assert "Rule D102: " in finding
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Command line `dabs-lab`: run jobs of any bundle on this machine."""
+"""Command line `dabs-lab`: check any bundle, and run its jobs on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from dabs_lab.check.command import check
 from dabs_lab.errors import DabsLabError
 from dabs_lab.runner.local_config import absolute, load_local
 from dabs_lab.runner.options import RunOptions, pairs, with_run_options
@@ -18,7 +19,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def _commands() -> None:
-    """Run jobs of a Databricks bundle on this machine: real Spark and Delta, no workspace."""
+    """Check a Databricks bundle, and run its jobs on this machine: real Spark and Delta, no workspace."""
+
+
+app.command()(check)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from rich.console import Console
 from rich.text import Text
 
+from dabs_lab.check.command import check
 from dabs_lab.errors import DabsLabError
 from dabs_lab.runner.console import say
 from dabs_lab.runner.local_config import LOCAL_FILE
@@ -45,6 +46,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app.command()(run)
+app.command()(check)
 app.command()(preflight)
 app.command()(verify)
 app.command()(rebuild)
@@ -243,7 +245,7 @@ def doctor(
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command and turn its errors into an exit code.
 
-    0 success, 1 failure (verify: rows differ; preflight: findings), 2 wrong usage, 3 problem of the machine,
+    0 success, 1 failure (verify: rows differ; preflight, check: findings), 2 wrong usage, 3 problem of the machine,
     4 preflight could not check something, 130 interrupted. Internal errors keep their traceback.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

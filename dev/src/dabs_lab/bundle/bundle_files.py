@@ -31,7 +31,7 @@ def read_files(folder: FilePath, warn: Report, note: Report) -> Node:
     root = without_zero_values(main, ROOT)
     nulls = {name: node for name, node in main.children.items() if node.kind == "nil"}
     patterns = root.get("include") or Node(())
-    included = list(_included(folder, patterns))
+    included = list(included_files(folder, patterns))
     for name in included:
         added = _read(folder, name, warn, note)
         inner = added.get("include")
@@ -89,7 +89,8 @@ def _rename_compute(root: Node, warn: Report) -> Node:
     return root.change(("targets", ANY_KEY), lambda _, target: rename(target, ()))
 
 
-def _included(folder: FilePath, patterns: Node) -> Iterator[str]:
+def included_files(folder: FilePath, patterns: Node) -> Iterator[str]:
+    """Yield the names of the files that `include` patterns match. Raises BundleError for a wrong pattern."""
     seen = set(ROOT_FILES)
     for entry in patterns.items:
         pattern = entry.text

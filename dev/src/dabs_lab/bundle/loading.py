@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path as FilePath
 
 import yaml
@@ -76,6 +77,16 @@ def parse(text: str, name: str, note: Report = _no_note) -> Node:
 
     Raises BundleError for text that is not YAML, and for a key that is not text.
     """
+    node, notes = _parsed(text, name)
+    for problem in notes:
+        note(problem)
+    return node
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, name: str) -> tuple[Node, tuple[Problem, ...]]:
+    """Return the content of a file and the notes on it. Cached, because each target reads all files."""
+    notes: list[Problem] = []
     try:
         loader = _Loader(text)
         if re.match(r"%YAML\s+(?!1\.1\b)", text):
@@ -83,8 +94,8 @@ def parse(text: str, name: str, note: Report = _no_note) -> Node:
         root = loader.get_node() if loader.check_node() else None
         if root is not None and not _at_end(loader):
             position = Position(name, _line(loader), 1)
-            note(Problem("the second document is ignored, as in the CLI", "", (position,)))
-        converter = _Converter(name, loader.anchored, note)
+            notes.append(Problem("the second document is ignored, as in the CLI", "", (position,)))
+        converter = _Converter(name, loader.anchored, notes.append)
         node = Node({}, (Position(name, 1, 1),)) if root is None else converter.node(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -101,7 +112,7 @@ def parse(text: str, name: str, note: Report = _no_note) -> Node:
         node = node.with_data({})
     if node.kind != "map":
         raise refuse(f"expected map, found {node.kind}", "write `name: value` lines", positions=node.positions)
-    return node
+    return node, tuple(notes)
 
 
 def _line(loader: _Loader) -> int:

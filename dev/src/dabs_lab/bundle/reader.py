@@ -27,7 +27,7 @@ from dabs_lab.bundle.problems import BundleError, Path, Position, Problem, Repor
 from dabs_lab.bundle.references import resolve, resolve_volume_paths, unresolved
 from dabs_lab.bundle.reserved_fields import check_required, check_reserved
 from dabs_lab.bundle.root_schema import ROOT
-from dabs_lab.bundle.type_checks import missing, without_empty_texts, without_zero_values, wrong_values
+from dabs_lab.bundle.type_checks import REFERENCE, missing, without_empty_texts, without_zero_values, wrong_values
 from dabs_lab.bundle.variables import set_flags, set_variables, values_of
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, without_nulls
 
@@ -55,6 +55,8 @@ class Bundle:
     # References in resources that need a workspace, such as the user's id or a variable with a lookup.
     unresolved: list[Problem]
     _root: Node = field(repr=False, compare=False)
+    # Read from `bundle validate -o json`: positions are in the JSON, references and comments are gone.
+    from_json: bool = False
     # Arguments of `load_bundle`, for `reload`.
     _arguments: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -84,9 +86,10 @@ class Bundle:
                     return node.positions[0]
         return (self._root.get("variables") or self._root).positions[0]
 
-    def as_resolved(self) -> dict[str, Any]:
-        """Return all sections as plain data, in the form of `databricks bundle validate -o json`."""
-        return cast(dict[str, Any], self._root.plain())
+    @property
+    def tree(self) -> Node:
+        """Return the resolved bundle as values with positions. Defaults of the CLI have no position."""
+        return self._root
 
     @cached_property
     def resources_without_nulls(self) -> dict[str, Any]:
@@ -126,15 +129,17 @@ def load_bundle(
     environment: Mapping[str, str] | None = None,
     user: str = "tester@databricks.com",
     strict: bool = False,
+    any_host: bool = False,
 ) -> Bundle:
     """Read the bundle in a folder for a target (None: the default, or the only one).
 
     variables: as given with `--var`. environment: for `BUNDLE_VAR_…` and others (None: that of this process).
     user: name of the deploying user. strict: every warning is an error, as for `validate --strict`.
+    any_host: a host with a reference becomes `<host>`, for readers that never log in.
     Raises BundleError where the CLI fails, and for features that this reader does not support.
     """
     try:
-        found = _load(folder.absolute(), target, variables, environment, user, strict)
+        found = _load(folder.absolute(), target, variables, environment, user, strict, any_host)
         return replace(found, _arguments={"variables": variables, "environment": environment, "user": user})
     except RecursionError:
         raise refuse("the bundle is nested too deeply, or contains itself", "reduce the nesting") from None
@@ -147,6 +152,7 @@ def _load(
     environment: Mapping[str, str] | None,
     user: str,
     strict: bool,
+    any_host: bool,
 ) -> Bundle:
     environment = os.environ if environment is None else environment
     warnings: list[Problem] = []
@@ -155,6 +161,9 @@ def _load(
     root, name, target_root = _read_target(folder, target, environment, warnings.append, notes.append)
     notes += _python_notes(root)
     root = set_flags(root, variables)
+    host = root.get("workspace", "host")
+    if any_host and host is not None and REFERENCE.search(host.text):
+        root = root.put(("workspace", "host"), host.with_data("<host>"))
     checks.check_settings(root, warnings.append)
     root = set_git(paths.sync_paths(root), folder)
     root = workspace.set_workspace(root, user)

@@ -1,5 +1,6 @@
 """Read the output of `databricks bundle validate -o json`."""
 
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 from dabs_lab.bundle.bundle_checks import check_resources
@@ -21,4 +22,4 @@ def read_resolved(folder: FilePath, source: str, text: str | None = None) -> Bun
         raise refuse(what, "create it with: databricks bundle validate -o json", positions=root.positions[:1])
     check_resources(root)
     root = root.put(("resources",), without_managed_fields(root.get_filled("resources") or Node({})))
-    return bundle_of(root, folder.absolute())
+    return replace(bundle_of(root, folder.absolute()), from_json=True)

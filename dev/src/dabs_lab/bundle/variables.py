@@ -66,6 +66,21 @@ def set_variables(root: Node, folder: FilePath, target: str, environment: Mappin
     return root
 
 
+def unset_variables(root: Node, folder: FilePath, target: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the variables without a value for a target, except complex ones, which need a default.
+
+    root: all files merged, with all targets. Raises BundleError for an override file that cannot be read.
+    """
+    given = {*_read_overrides(folder, target), *(name.removeprefix(PREFIX) for name in environment)}
+    found = []
+    for name, variable in (root.get("variables") or Node({})).children.items():
+        sources = (variable, root.get("targets", target, "variables", name) or Node({}))
+        filled = any(source.get_filled(field) is not None for source in sources for field in ("default", "lookup"))
+        if name not in given and not filled and not _is_complex(variable):
+            found.append(name)
+    return found
+
+
 def values_of(root: Node) -> dict[str, object]:
     """Return the values by name, as plain Python."""
     variables = (root.get("variables") or Node({})).children

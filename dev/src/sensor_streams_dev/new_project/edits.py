@@ -178,6 +178,7 @@ _TOOLS: Sequence[Change] = (
     without_tools("docs/ci.md", ", preflight against a real Unity Catalog server (built once, then cached)"),
     without_tools("AGENTS.md", " `make test-dev` (`dev/tests`),"),
     without_tools("AGENTS.md", " `make test-dev` after a change outside `features/` and\n  `inference/`, and"),
+    tools_only("AGENTS.md", "- A rule of `check`", "- After a change of `databricks.yml`"),
     tools_only("docs/architecture.md", "**`dev/tests/`** tests", "**`fixtures/`**"),
     tools_only("docs/architecture.md", "**`benchmarks/`** measures", "**`resources/`**"),
     tools_only("docs/local-runs.md", "    make bench-run", "`single_task` on two cores"),

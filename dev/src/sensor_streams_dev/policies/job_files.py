@@ -7,7 +7,8 @@ from dabs_lab.bundle.reader import Bundle
 from sensor_streams.runtime.entry_points import ENTRY_POINTS, accepted_parameters
 from sensor_streams.streams import BY_NAME, TASKS
 from sensor_streams_dev.policies.cluster_rules import cluster_rules
-from sensor_streams_dev.policies.job_shapes import SHAPES, single_checkpoint_folder, single_live_shape
+from sensor_streams_dev.policies.job_shapes import SHAPES, pause_statuses, single_checkpoint_folder
+from sensor_streams_dev.policies.linter_rules import broken_rules
 from sensor_streams_dev.policies.notification_rules import notification_rules, stream_notification_rules
 from sensor_streams_dev.policies.policy_file import PolicyFile, load_policies
 from sensor_streams_dev.policies.separation import invalid_live, invalid_names, shared_names
@@ -49,10 +50,11 @@ def broken_policies(bundle: Bundle) -> list[str]:
             broken = _shape_rules(shape, jobs[shape], file)
             found += [(("jobs", shape, *path), f"job {shape}: {what}") for path, what in broken]
     live = bundle.variables.get("live")
-    found += single_live_shape(jobs, live)
+    found += pause_statuses(jobs, live)
     found += single_checkpoint_folder(jobs)
     found += [*invalid_names(bundle), *shared_names(bundle)]
     lines = unchecked + [f"{_position(bundle, path)}: {what}" for path, what in found]
+    lines += broken_rules(bundle, jobs, file)
     for path, what in invalid_live(live):
         position = bundle.variable_position(path)
         lines.append(f"{position.file}:{position.line}: {what}")
@@ -72,7 +74,7 @@ def _position(bundle: Bundle, path: Path) -> str:
 
 
 def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
-    if job.get("max_concurrent_runs") != 1:
+    if job.get("max_concurrent_runs") != 1 and not any(_streams(task) for _, task in _tasks(job)):
         yield ("max_concurrent_runs",), "max_concurrent_runs is not 1: write it, development mode sets 4 by default"
     for tag in file.policies.tags:
         if tag not in (job.get("tags") or {}):
@@ -83,7 +85,6 @@ def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
         if key in used:
             broken = cluster_rules(key, cluster.get("new_cluster") or {}, file)
             yield from ((("job_clusters", at, "new_cluster"), what) for what in broken)
-    yield from _overridden(job)
     for path, task in _tasks(job):
         if task.get("new_cluster"):
             own = cluster_rules(task["task_key"], task["new_cluster"], file)
@@ -93,16 +94,6 @@ def _job_rules(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
         for name in _refused_parameters(task):
             what = f"entry point {task['python_wheel_task']['entry_point']} takes no parameter {name!r}: remove it, or "
             yield parameter_path(job, path, name), f"task {task['task_key']}: {what}the task fails at its start"
-
-
-def _overridden(job: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield parameters of tasks without effect, because the job has one of the same name."""
-    names = [parameter.get("name") for parameter in job.get("parameters") or []]
-    for at, task in enumerate(job.get("tasks") or []):
-        for name in _parameters(task):
-            if name in names:
-                what = f"parameter {name} has no effect: the job's own parameter {name} takes precedence, remove one"
-                yield ("tasks", at, *_PARAMETERS, name), f"task {task.get('task_key')}: {what}"
 
 
 def _of_task(path: Path, task: Mapping[str, Any], field: Path, what: str) -> Finding:
@@ -134,17 +125,12 @@ def _refused_parameters(task: Mapping[str, Any]) -> list[str]:
 
 
 def _shape_rules(shape: str, job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
-    task_of: dict[str, str] = {}
+    running: set[str] = set()
     for path, task in _tasks(job):
         for name in unknown_streams(task):
             what = f"unknown stream {name!r}: write {' or '.join(TASKS)}, or one of {', '.join(BY_NAME)}"
             yield _of_task(path, task, (*_PARAMETERS, "streams"), what)
-        for name in _streams(task):
-            if name in task_of:
-                both = f"{task_of[name]} and {task['task_key']}"
-                what = f"stream {name} is in two tasks, {both}: remove it from one; a checkpoint has one writer"
-                yield (*path, *_PARAMETERS, "streams"), what
-            task_of[name] = task["task_key"]
+        running.update(_streams(task))
         for needed, reference in (("run", "{{job.run_id}}"), ("attempt", "{{task.execution_count}}")):
             if _parameters(task).get(needed) != reference:
                 what = f"parameter {needed} is not {reference}: write it, or a retry waits for its own lease"
@@ -152,7 +138,7 @@ def _shape_rules(shape: str, job: Mapping[str, Any], file: PolicyFile) -> Iterat
         for field, what in stream_notification_rules(task, file):
             yield _of_task(path, task, field, what)
     for name in BY_NAME:
-        if name not in task_of:
+        if name not in running:
             yield ("tasks",), f"stream {name} is in no task: add it to one, or its table is never updated"
     yield from _RULES_OF_SHAPE[shape](job, file)
 
@@ -162,10 +148,7 @@ def _single_task(job: Mapping[str, Any], _: PolicyFile) -> Iterator[Finding]:
         yield ("tasks",), "needs exactly one task"
     if (job.get("continuous") or {}).get("task_retry_mode") != "ON_FAILURE":
         yield ("continuous", "task_retry_mode"), "task_retry_mode is not ON_FAILURE: write it, the default is NEVER"
-    for path, task in _tasks(job):
-        if "max_retries" in task:
-            yield (*path, "max_retries"), "a continuous job takes no max_retries: remove it"
-        yield from _continuous(path, task)
+    yield from _continuous(job)
 
 
 def _shared_cluster(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
@@ -196,18 +179,10 @@ def _cluster_per_task(job: Mapping[str, Any], file: PolicyFile) -> Iterator[Find
     yield from _scheduled(job)
     if job.get("trigger"):
         yield ("trigger",), "has a trigger: write a schedule, which restarts the continuous tasks when a run ends"
-    clusters: dict[str, str] = {}
     for path, task in _tasks(job):
-        key = task.get("job_cluster_key", "none")
-        if key in clusters:
-            what = f"tasks {clusters[key]} and {task['task_key']} are both on cluster {key}: give each its own"
-            yield (*path, "job_cluster_key"), what
-        clusters[key] = task["task_key"]
-        if task.get("depends_on"):
-            yield _of_task(path, task, ("depends_on",), "depends on a continuous task, which never ends: remove it")
         yield from _retries(path, task, file, "cluster_per_task")
-        yield from _continuous(path, task)
-    if len(clusters) < 2:
+    yield from _continuous(job)
+    if len({task.get("job_cluster_key") for _, task in _tasks(job)}) < 2:
         yield ("tasks",), "needs at least two clusters"
 
 
@@ -219,13 +194,8 @@ _RULES_OF_SHAPE: Mapping[str, Callable[[Mapping[str, Any], PolicyFile], Iterator
 
 
 def _scheduled(job: Mapping[str, Any]) -> Iterator[Finding]:
-    if job.get("continuous"):
-        yield ("continuous",), "is continuous: write a schedule; continuous jobs allow no dependencies or task retries"
-    started_by = [kind for kind in ("schedule", "trigger") if job.get(kind)]
-    if not started_by:
+    if not any(job.get(kind) for kind in ("schedule", "trigger")):
         yield ("schedule",), "has no schedule: add schedule or trigger, or it never starts"
-    if len(started_by) > 1:
-        yield ("trigger",), "has a schedule and a trigger: remove one, the service allows one"
     arrival = (job.get("trigger") or {}).get("file_arrival") or {}
     folders = {str(_parameters(task).get("landing")).rstrip("/") for _, task in _tasks(job)}
     if arrival and not any(f"{arrival.get('url')}/".startswith(f"{folder}/") for folder in folders):
@@ -242,13 +212,10 @@ def _retries(path: Path, task: Mapping[str, Any], file: PolicyFile, shape: str) 
     if task.get("max_retries") != wanted:
         what = f"max_retries is {task.get('max_retries')}: write {wanted}, or {file.change('retries', shape)}"
         yield _of_task(path, task, ("max_retries",), what)
-    if not task.get("min_retry_interval_millis"):
-        yield _of_task(path, task, ("min_retry_interval_millis",), "min_retry_interval_millis is missing: add it")
 
 
-def _continuous(path: Path, task: Mapping[str, Any]) -> Iterator[Finding]:
-    if _parameters(task).get("trigger") == "available-now":
-        what = "trigger is available-now: write an interval, or its cluster restarts each time"
-        yield _of_task(path, task, (*_PARAMETERS, "trigger"), what)
-    if task.get("timeout_seconds"):
-        yield _of_task(path, task, ("timeout_seconds",), "timeout_seconds ends a continuous task: remove it")
+def _continuous(job: Mapping[str, Any]) -> Iterator[Finding]:
+    for path, task in _tasks(job):
+        if _parameters(task).get("trigger") == "available-now":
+            what = "trigger is available-now: write an interval, or its cluster restarts each time"
+            yield _of_task(path, task, (*_PARAMETERS, "trigger"), what)

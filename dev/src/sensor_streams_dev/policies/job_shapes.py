@@ -1,4 +1,4 @@
-"""Policies across shapes: at most one is live, and all use the same checkpoint folder."""
+"""Policies across shapes: the variable `live` starts them, and all use the same checkpoint folder."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,28 +16,20 @@ def _shaped(jobs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, str((job.get("tags") or {}).get("shape", key))
 
 
-def single_live_shape(jobs: Mapping[str, Any], live: object) -> Iterator[Finding]:
-    """Yield pause statuses that differ from the variable `live`, and a second live shape."""
+def pause_statuses(jobs: Mapping[str, Any], live: object) -> Iterator[Finding]:
+    """Yield pause statuses that differ from the variable `live`."""
     expected = live if isinstance(live, Mapping) else {}
-    running: dict[str, str] = {}
     for key, shape in _shaped(jobs):
         trigger = next((kind for kind in ("continuous", "schedule", "trigger") if jobs[key].get(kind)), None)
         if trigger is None:
             continue
         status = jobs[key][trigger].get("pause_status")
-        if status != "PAUSED":
-            running.setdefault(shape, key)
         if status != expected.get(shape):
             yield (
                 ("jobs", key, trigger, "pause_status"),
                 f"job {key}: pause_status is {status}, but the variable live has {expected.get(shape)}: write "
                 f"${{var.live.{shape}}}; a literal UNPAUSED starts the job in every target, also dev",
             )
-    if len(running) > 1:
-        yield (
-            ("jobs", list(running.values())[1]),
-            f"{' and '.join(running)} are live at once on the same checkpoints: unpause only one in the variable live",
-        )
 
 
 def single_checkpoint_folder(jobs: Mapping[str, Any]) -> Iterator[Finding]:

@@ -7,8 +7,6 @@ from dabs_lab.jobs.job_spec import NotificationKind
 from sensor_streams_dev.policies.policy_file import PolicyFile
 from sensor_streams_dev.policies.stream_tasks import Finding
 
-_BACKLOG = NotificationKind.BACKLOG
-
 
 def notification_rules(task: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
     """Yield the events of each task that have no recipient: path in the task, message."""
@@ -17,12 +15,9 @@ def notification_rules(task: Mapping[str, Any], file: PolicyFile) -> Iterator[Fi
 
 
 def stream_notification_rules(task: Mapping[str, Any], file: PolicyFile) -> Iterator[Finding]:
-    """Yield the events of a task with streams that have no recipient, and a backlog that no rule measures."""
-    events = file.policies.notifications.events_of_streams
-    for event in events:
+    """Yield the events of a task with streams that have no recipient."""
+    for event in file.policies.notifications.events_of_streams:
         yield from _without_recipient(task, event, "events_of_streams", file)
-    if _BACKLOG in events and not (task.get("health") or {}).get("rules"):
-        yield ("health",), f"no health.rules: add a rule on the backlog, or no {_BACKLOG.value} is ever sent"
 
 
 def _without_recipient(

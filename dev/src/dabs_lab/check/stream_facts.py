@@ -1,0 +1,56 @@
+"""Facts about the streams of a task that several rules need. None means: cannot tell."""
+
+from dabs_lab.check.streaming import normal_name
+from dabs_lab.check.views import TargetView, TaskView
+
+# Spark's own option. Other names of checkpoints are also used for the training of models.
+_SPARK_OPTION = "checkpointlocation"
+_SHARED_TARGETS = ("prod", "prd", "live", "stag", "stg")
+# Some bundles set production mode in every target.
+_TRIAL_TARGETS = ("dev", "test", "qa", "sandbox", "local", "poc")
+
+
+def runs_streams(task: TaskView) -> bool | None:
+    """Return whether a task runs streams. A checkpoint alone may be one of a model's training: None."""
+    facts = task.streaming
+    if facts.is_stream is not True:
+        return facts.is_stream
+    if facts.streams or facts.writes or facts.trigger or task.job.has("continuous"):
+        return True
+    by_comment = facts.places["checkpoints"].path == task.at().path
+    named = (normal_name(name).replace("_", "") for name in task.parameters)
+    return True if by_comment or _SPARK_OPTION in named else None
+
+
+def runs_endless_streams(task: TaskView) -> bool | None:
+    """Return whether a task runs streams that do not end by themselves."""
+    if task.streaming.endless is False:
+        return False
+    streams = runs_streams(task)
+    return task.streaming.endless if streams else streams
+
+
+def is_shared_target(target: TargetView) -> bool:
+    """Return whether other people use a target's data: by its mode, or by a name such as prod without a mode."""
+    name = target.name.lower()
+    if target.mode == "production":
+        return not name.startswith(_TRIAL_TARGETS)
+    return not target.mode and name.startswith(_SHARED_TARGETS)
+
+
+def waits_for(task: TaskView, other: TaskView) -> bool:
+    """Return whether a task starts after the end of another task of its job."""
+    by_key = {one.key: one for one in task.job.tasks}
+    seen: set[str] = set()
+    open_keys = list(task.depends_on)
+    while open_keys:
+        key = open_keys.pop()
+        if key not in seen:
+            seen.add(key)
+            open_keys += by_key[key].depends_on if key in by_key else ()
+    return other.key in seen
+
+
+def one_at_a_time(task: TaskView, other: TaskView) -> bool:
+    """Return whether two tasks of one job never run at the same time."""
+    return task.job is other.job and (waits_for(task, other) or waits_for(other, task))
