@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import ClassVar
@@ -178,7 +179,7 @@ class Supervisor:
         return sorted(found, key=lambda failure: failure.at)
 
     def _close(self) -> None:
-        """Stop the running streams within the deadline, upstream first; current batches may finish."""
+        """Stop the running streams within the deadline, all at once; after a signal, current batches may finish."""
         for failure in self._failures():
             log.error("%s", failure)
         self.closing.set()
@@ -191,8 +192,11 @@ class Supervisor:
             waiter = threading.Event()
             while any(worker.active and worker.in_batch for worker in running) and time.monotonic() < deadline:
                 waiter.wait(POLL_SECONDS / 2)
-        for worker in running:
-            if not worker.stop(deadline - time.monotonic()):
+        # One after the other they would take seconds, in which the job still counts as running.
+        with ThreadPoolExecutor(max(1, len(running)), "stop") as pool:
+            stopped = pool.map(lambda worker: worker.stop(deadline - time.monotonic()), running)
+        for worker, in_time in zip(running, stopped, strict=True):
+            if not in_time:
                 log.warning("stream %s did not stop in time and is abandoned", worker.stream.name)
         self._observe()
         self.progress.close(_ALL_FIGURES if self._finished() else _LAST_FIGURES)

@@ -24,7 +24,8 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
         try:
             stage.land()
             scene.start()
-            scene.until(stage.complete, "the first input in all tables", _FIRST)
+            if incident.warm:
+                scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
             recovered = scene.reached(stage.complete, incident.patience)
             if not recovered:

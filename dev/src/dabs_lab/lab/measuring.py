@@ -16,6 +16,8 @@ from dabs_lab.lab.timeline import (
 
 # Promise of the deployable shapes: seconds from the moment that the process can know.
 DETECTION_SECONDS = 2.0
+# A state and the notification of it are seen by different means, up to this far apart.
+_SAME_MOMENT = 2.0
 _BAD = (State.DEAD, State.STUCK)
 # Kinds of events that show a person in the UI that something happened.
 _VISIBLE = ("attempt", "task", "run", "cluster")
@@ -40,7 +42,7 @@ def figures_of(
 ) -> Figures:
     """Return the measurements of a cell. complete_at: seconds at which all tables were complete after the fault."""
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
-    notes = notifications(scene)
+    notes = [note for note in notifications(scene) if note.at <= end]
     return Figures(
         detection_seconds=None if fault is None else detection(scene, lanes, fault, incident.known_after),
         silent_seconds=round(silent_seconds(scene, lanes, notes, end), 2),
@@ -52,7 +54,9 @@ def figures_of(
         recovery_seconds=None if fault is None or complete_at is None else round(max(0.0, complete_at - fault), 2),
         person=scene.person,
         batches_repeated=scene.watch.repeated,
-        attempts=sum(len(job.find("attempt", state="TERMINATED")) for job in scene.jobs),
+        attempts=len(
+            {one.data["attempt"] for job in scene.jobs for one in job.find("attempt") if one.at - scene.started <= end}
+        ),
         runs=len({one.data["run"] for job in scene.jobs for one in job.find("run")}),
         peak_mb=round(scene.watch.peak_mb),
         processes=scene.watch.processes,
@@ -104,7 +108,7 @@ def silent_seconds(scene: Scene, lanes: Sequence[Lane], notes: Sequence[Notifica
                 return False
             bad = [bar for one in own for bar in one.bars if bar.state in _BAD and bar.begin <= moment < bar.end]
             # A notification counts for everything that was wrong when it was sent.
-            return any(not any(bar.begin - 1 <= note.at <= moment for note in notes) for bar in bad)
+            return any(not any(bar.begin - _SAME_MOMENT <= note.at <= moment for note in notes) for bar in bad)
 
         total += seconds_where([lane, *own], end, silent)
     return total

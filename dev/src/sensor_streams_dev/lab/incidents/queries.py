@@ -82,6 +82,7 @@ INCIDENTS = (
         "The storage rejects one write to the checkpoint of one stream. The seven other streams are healthy.",
         "a file takes the place of the folder `offsets` until the query has ended",
         _fails,
+        warm=False,
     ),
     incident(
         "query-hangs",
@@ -92,8 +93,9 @@ INCIDENTS = (
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
         patience=_STALLED + 60,
-        # A stream counts as stuck after 20 s in a batch.
-        known_after=_STALLED - 20,
+        # A stream counts as stuck from the begin of the batch that is open for too long.
+        known_after=_STALLED,
+        warm=False,
     ),
     incident(
         "query-ends",
@@ -103,6 +105,7 @@ INCIDENTS = (
         "`StreamingQuery.stop` from another process, through the session of the task",
         _ends,
         patience=60,
+        warm=False,
     ),
     incident(
         "query-cannot-start",
@@ -114,6 +117,7 @@ INCIDENTS = (
         "Nothing is lost. The task fails with the cause until a person removes the file.",
         repair=_remove_half_file,
         patience=60,
+        warm=False,
     ),
     incident(
         "strange-record",
@@ -123,5 +127,6 @@ INCIDENTS = (
         "a file with five such lines",
         _strange_record,
         "No stream fails. Each line is kept as rejected with its reason, and all others are accepted.",
+        warm=False,
     ),
 )

@@ -146,6 +146,7 @@ INCIDENTS = (
         "Nothing is written at A, and nothing is lost. Each attempt says what is wrong until a person corrects it.",
         repair=_correct_catalog,
         patience=45,
+        warm=False,
     ),
     incident(
         "location-stale-copy",
@@ -157,6 +158,7 @@ INCIDENTS = (
         "Nothing is written to the copy, and nothing is lost. Each attempt says what is wrong.",
         repair=_correct_catalog,
         patience=45,
+        warm=False,
     ),
     incident(
         "second-writer",
