@@ -1,5 +1,6 @@
 """The commands `sensor-streams lab …`: run cells, one or all."""
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from dabs_lab.runner.local_config import absolute
 from sensor_streams.errors import ConfigurationError
+from sensor_streams_dev.command_options import AsJson
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Break the job shapes for real, and measure them.")
 FOLDER = Path(".local/lab")
@@ -44,6 +46,50 @@ def run(
 ) -> None:
     """Run one incident in one shape, also if it has a result."""
     raise typer.Exit(_run([incident], [shape], [seed], True, folder, steps=watch))
+
+
+@app.command()
+def report(folder: Folder = FOLDER, file: Annotated[Path | None, typer.Option(help="the HTML file")] = None) -> None:
+    """Draw the results: one HTML file that works offline."""
+    from dabs_lab.lab.report import write_report
+    from dabs_lab.lab.results import read_results
+    from sensor_streams_dev.lab.claims import with_claims
+
+    place = file or folder / "report.html"
+    write_report(with_claims(read_results(folder / RESULTS)), place)
+    Console(emoji=False).print(f"{place} ({place.stat().st_size / 2**20:.2f} MB)", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def docs(
+    results: Annotated[Path, typer.Option(help="results of a full matrix")] = Path("docs/lab/results.json"),
+) -> None:
+    """Write docs/choosing-a-shape.md and the report next to the results in docs/lab."""
+    from dabs_lab.lab.report import write_report
+    from dabs_lab.lab.results import read_results
+    from sensor_streams_dev.lab.choosing import write_page
+    from sensor_streams_dev.lab.claims import with_claims
+
+    found = with_claims(read_results(results))
+    write_report(found, results.with_name("report.html"))
+    write_page(found, results.parents[1] / "choosing-a-shape.md")
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="results.json of before")],
+    after: Annotated[Path, typer.Argument(help="results.json of after")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two results: what differs by more than the noise."""
+    from dabs_lab.lab.diff import differences, print_differences
+    from dabs_lab.lab.results import read_results
+
+    found = differences(read_results(before), read_results(after))
+    if as_json:
+        print(json.dumps(found.as_dict()))
+    else:
+        print_differences(found, Console(emoji=False))
 
 
 @app.command("list")
