@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean template new
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean template new lab lab-smoke
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -77,6 +77,12 @@ bench: setup ## measure the speed next to rivals, an hour (ARGS="--only P1" for 
 
 bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)
+
+lab: setup ## break the three job shapes for real and draw a report, two hours (ARGS="--only query-fails" for less)
+	@$(BIN)/sensor-streams lab matrix $(ARGS); code=$$?; $(BIN)/sensor-streams lab report; exit $$code
+
+lab-smoke: setup ## four incidents of the lab in three shapes
+	@$(BIN)/sensor-streams lab matrix --smoke --again $(ARGS)
 
 golden: setup ## write the resolved jobs of each target for review
 	@$(BIN)/python -m tests.policies.golden

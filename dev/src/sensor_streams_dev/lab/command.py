@@ -16,6 +16,7 @@ from sensor_streams_dev.command_options import AsJson
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Break the job shapes for real, and measure them.")
 FOLDER = Path(".local/lab")
 RESULTS = "results.json"
+SMOKE = ("query-fails", "location-nothing-there", "python-killed", "driver-killed")
 
 Folder = Annotated[Path, typer.Option(help="folder of everything that the lab writes")]
 
@@ -25,6 +26,7 @@ def matrix(
     only: Annotated[list[str] | None, typer.Option(help="incident to run; repeat it for several")] = None,
     shape: Annotated[list[str] | None, typer.Option(help="shape to run; default: the three deployable ones")] = None,
     all_shapes: Annotated[bool, typer.Option("--all-shapes", help="also the four forms for comparison")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="four incidents that take a minute each")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="number of seeds, from 1 on")] = 1,
     again: Annotated[bool, typer.Option("--again", help="also run cells that have a result")] = False,
     folder: Folder = FOLDER,
@@ -33,6 +35,8 @@ def matrix(
 
     Exit code: 0 when all promises held, 1 when one is broken.
     """
+    if smoke:
+        only = [*(only or ()), *SMOKE]
     raise typer.Exit(_run(only or (), shape or (), range(1, seeds + 1), again, folder, all_shapes=all_shapes))
 
 
