@@ -60,12 +60,13 @@ test-all: setup ## run every test but those of the Unity Catalog server
 test-unity: setup ## test preflight with a real Unity Catalog server (built with cargo the first time: 15 minutes)
 	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
-lint: setup ## run ruff and mypy, check directions of imports and plain English
+lint: setup ## run ruff and mypy, check directions of imports, plain English and job files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/plain_english.py
+	@$(BIN)/sensor-streams check --all
 
 format: setup ## fix and format the code with ruff
 	@$(BIN)/ruff format --quiet .
