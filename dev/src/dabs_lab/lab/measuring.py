@@ -8,6 +8,7 @@ from dabs_lab.lab.scene import Scene
 from dabs_lab.lab.timeline import (
     reported_lane,
     seconds_where,
+    skipped_runs,
     state_at,
     stream_lanes,
     task_lanes,
@@ -57,7 +58,7 @@ def figures_of(
         attempts=len(
             {one.data["attempt"] for job in scene.jobs for one in job.find("attempt") if one.at - scene.started <= end}
         ),
-        runs=len({one.data["run"] for job in scene.jobs for one in job.find("run")}),
+        runs=sum(len({one.data["run"] for one in job.find("run")} - skipped_runs(job.events)) for job in scene.jobs),
         peak_mb=round(scene.watch.peak_mb),
         processes=scene.watch.processes,
         collateral={} if fault is None else collateral(scene, lanes, loss, fault, complete_at or end),

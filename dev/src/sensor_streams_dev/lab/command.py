@@ -140,7 +140,7 @@ def _run(
     project.folder.mkdir(parents=True, exist_ok=True)
     console = Console(emoji=False, highlight=False)
     with LiveBoard(console, plan.incidents, plan.shapes, steps=steps) as board:
-        results = run_matrix(project, plan, project.folder / RESULTS, TIME_SCALE, board, _commit())
+        results = run_matrix(project, plan, project.folder / RESULTS, round(TIME_SCALE, 3), board, _commit())
     wanted = {(incident.id, shape.id, seed) for incident, shape, seed in plan.cells()}
     cells = [cell for cell in results.cells if (cell.incident, cell.shape, cell.seed) in wanted]
     counts = {verdict: sum(cell.verdict == verdict for cell in cells) for verdict in Verdict}

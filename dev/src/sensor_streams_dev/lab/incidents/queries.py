@@ -11,10 +11,13 @@ from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage
 
 _GROUP = "Queries"
 _STALLED = 60.0
+# Streams whose batches use Python workers.
+_WITH_WORKERS = ("anomaly_scores", "remaining_life", "alerts", "alert_events")
 
 
 def _fails(scene: Scene) -> None:
     offsets = checkpoint(scene, "device_sessions") / "offsets"
+    scene.process_of("device_sessions")
     scene.fault("the checkpoint of device_sessions cannot be written", "device_sessions")
     block(offsets)
     scene.land()
@@ -27,11 +30,11 @@ def _fails(scene: Scene) -> None:
 
 def _hangs(scene: Scene) -> None:
     scene.land()
-    scene.until_batch("anomaly_scores", "remaining_life")
-    driver = psutil.Process(scene.driver_of("anomaly_scores"))
+    scene.until_batch(*_WITH_WORKERS)
+    driver = psutil.Process(scene.driver_of("alerts"))
     workers = [one.pid for one in driver.children(recursive=True) if "pyspark" in " ".join(one.cmdline())]
     undo = ExitStack()
-    scene.fault(f"{len(workers)} Python workers of the driver stop", "anomaly_scores", "remaining_life")
+    scene.fault(f"{len(workers)} Python workers of the driver stop", *_WITH_WORKERS)
     undo.enter_context(frozen(workers))
     scene.defer(undo.close)
 
@@ -89,7 +92,7 @@ INCIDENTS = (
         _GROUP,
         "A query hangs in a batch",
         "The Python code of a model never returns. The query is active and makes no progress.",
-        "SIGSTOP to the Python workers of the driver, while a score is in a batch",
+        "SIGSTOP to the Python workers of the driver, within a batch of a stream that uses them",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
         patience=_STALLED + 60,
