@@ -12,8 +12,9 @@ from dabs_lab.lab.measuring import broken_promises, figures_of, knowable_at, lan
 from dabs_lab.lab.results import Cell, Figures, MarkKind, Verdict
 from dabs_lab.lab.scene import Scene
 
-# Seconds until the first input is in all tables, and until the tables are complete after a repair.
-_FIRST, _LAST = 240.0, 240.0
+# Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts the
+# job again; and after that.
+_FIRST, _REPAIRED, _LAST = 240.0, 100.0, 240.0
 
 
 def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
@@ -32,10 +33,9 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
             recovered = scene.reached(stage.complete, incident.patience)
-            if not recovered:
-                if incident.repair is not None:
-                    incident.repair(scene)
-                recovered = scene.reached(stage.complete, incident.patience)
+            if not recovered and incident.repair is not None:
+                incident.repair(scene)
+                recovered = scene.reached(stage.complete, _REPAIRED)
             if not recovered:
                 scene.restart()
                 recovered = scene.reached(stage.complete, _LAST)

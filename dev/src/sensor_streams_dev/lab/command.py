@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -94,6 +95,49 @@ def diff(
         print(json.dumps(found.as_dict()))
     else:
         print_differences(found, Console(emoji=False))
+
+
+@app.command("soak")
+def soak_command(
+    batches: Annotated[int, typer.Option(min=40, help="micro-batches of all streams together")] = 2000,
+    folder: Folder = FOLDER,
+    into: Annotated[Path, typer.Option(help="folder of soak.json and soak.svg")] = Path("docs/lab"),
+) -> None:
+    """Run one process for thousands of micro-batches, and draw its memory, threads, files and batch times."""
+    from sensor_streams_dev.lab.soak import soak, write_soak
+
+    console = Console(emoji=False, highlight=False)
+    samples = soak(absolute(folder), batches, console.print)
+    into.mkdir(parents=True, exist_ok=True)
+    write_soak(samples, into)
+    console.print(f"{into / 'soak.svg'}", soft_wrap=True)
+
+
+@app.command("kills")
+def kills_command(
+    count: Annotated[int, typer.Option(min=1, help="kills in each shape")] = 67,
+    shape: Annotated[list[str] | None, typer.Option(help="shape; default: the three deployable ones")] = None,
+    seed: Annotated[int, typer.Option(min=1, help="of the random moments")] = 1,
+    folder: Folder = FOLDER,
+    into: Annotated[Path, typer.Option(help="folder of kills.json")] = Path("docs/lab"),
+) -> None:
+    """Kill -9 processes of each shape at random moments; then count every line, and verify every table.
+
+    Exit code: 0 when nothing is lost or repeated, 1 otherwise.
+    """
+    from sensor_streams_dev.lab.kills import kills
+    from sensor_streams_dev.lab.shapes import DEPLOYABLE
+
+    console = Console(emoji=False, highlight=False)
+    _check("shape", shape or (), [one.id for one in DEPLOYABLE])
+    found = [
+        kills(absolute(folder), one, count, seed, console.print) for one in DEPLOYABLE if not shape or one.id in shape
+    ]
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "kills.json").write_text(json.dumps([asdict(one) for one in found], indent=1), "utf-8")
+    for one in found:
+        console.print(one)
+    raise typer.Exit(1 if any(one.uncounted or one.differing or one.repeated for one in found) else 0)
 
 
 @app.command("list")
