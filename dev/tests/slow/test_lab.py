@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
-    return LabProject(tmp_path_factory.mktemp("lab"))
+    return LabProject(tmp_path_factory.mktemp("lab"), sets=2)
 
 
 def run(project: LabProject, incident: str, shape: str) -> Cell:

@@ -12,8 +12,8 @@ from dabs_lab.lab.measuring import broken_promises, figures_of, knowable_at, lan
 from dabs_lab.lab.results import Cell, Figures, MarkKind, Verdict
 from dabs_lab.lab.scene import Scene
 
-# Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts the
-# job again; and after that.
+# Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts
+# the job again; and after that.
 _FIRST, _REPAIRED, _LAST = 240.0, 100.0, 240.0
 
 

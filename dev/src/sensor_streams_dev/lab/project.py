@@ -6,15 +6,17 @@ from pathlib import Path
 
 from dabs_lab.lab.declarations import Incident, Shape
 from sensor_streams_dev.lab.incidents import INCIDENTS
+from sensor_streams_dev.lab.lab_sets import SETS
 from sensor_streams_dev.lab.shapes import SHAPES
 from sensor_streams_dev.lab.stage import LabStage, prepared
 
 
 @dataclass(frozen=True)
 class LabProject:
-    """folder: of everything that the lab writes; each cell replaces `folder`/home."""
+    """folder: of everything that the lab writes; each cell replaces `folder`/home. sets: of files, of each seed."""
 
     folder: Path
+    sets: int = SETS
 
     @property
     def shapes(self) -> Sequence[Shape]:
@@ -29,4 +31,4 @@ class LabProject:
     def open(self, shape: Shape, seed: int) -> LabStage:
         """Return a new stage; makes the data of the seed at their first use."""
         home = self.folder / "home"
-        return LabStage(prepared(self.folder, home, seed), home, shape, seed)
+        return LabStage(prepared(self.folder, home, seed, self.sets), home, shape, seed)

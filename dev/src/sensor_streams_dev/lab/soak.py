@@ -15,7 +15,7 @@ import psutil
 from dabs_lab.lab.job_process import JobProcess
 from dabs_lab.lab.watching import StreamWatch
 from sensor_streams.errors import MachineError
-from sensor_streams_dev.lab.lab_data import DEVICES, HISTORY, MEAN_LIFE, ORIGIN
+from sensor_streams_dev.lab.lab_sets import DEVICES, HISTORY, MEAN_LIFE, ORIGIN
 from sensor_streams_dev.lab.shapes import DEPLOYABLE
 from sensor_streams_dev.lab.stage import LabStage, prepared
 from sensor_streams_dev.simulate import Simulation, simulate

@@ -17,6 +17,7 @@ from sensor_streams.fleet import load_fleet
 from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
+from sensor_streams_dev.lab.lab_sets import SETS
 from sensor_streams_dev.lab.table_truth import compare, read_tables, read_truth, versions
 
 # Batches are small, and a cell is short: Java's quick compiler and interpreted queries save more than they cost.
@@ -108,7 +109,7 @@ class LabStage:
         return compare(read_tables(self.tables, self.fleet), right, self.fleet, self.more_lines)
 
 
-def prepared(folder: Path, home: Path, seed: int) -> Path:
+def prepared(folder: Path, home: Path, seed: int, sets: int = SETS) -> Path:
     """Return the folder with the data of a seed; makes them in a process of their own if they are not there.
 
     Raises MachineError, naming the log, if that fails.
@@ -119,7 +120,7 @@ def prepared(folder: Path, home: Path, seed: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"seed-{seed}.log"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "sensor_streams_dev.lab.lab_data", str(data), str(home), str(seed)]
+        command = [sys.executable, "-m", "sensor_streams_dev.lab.lab_data", *map(str, (data, home, seed, sets))]
         code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     if code or not (data / "data.json").exists():
         raise MachineError(f"the data of seed {seed} could not be made: see {log}")

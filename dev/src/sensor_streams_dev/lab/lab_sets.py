@@ -1,0 +1,12 @@
+"""Input of the lab: history, sets of files, and the fleet that writes them."""
+
+from datetime import UTC, datetime, timedelta
+
+ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+HISTORY = timedelta(days=5)
+# One set arrives before the fault, the others are for the scripts of incidents.
+SETS, SET = 5, timedelta(hours=6)
+FILES_PER_SET = 6
+DEVICES = 4
+# Short lives, so that alerts open and close in every set.
+MEAN_LIFE = timedelta(days=1.5)
