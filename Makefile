@@ -79,14 +79,14 @@ bench: setup ## measure the speed next to rivals, an hour (ARGS="--only P1" for 
 bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)
 
+golden: setup ## write the resolved jobs of each target for review
+	@$(BIN)/python -m tests.policies.golden
+
 lab: setup ## break the three job shapes for real and draw a report, two hours (ARGS="--only query-fails" for less)
 	@$(BIN)/sensor-streams lab matrix $(ARGS); code=$$?; $(BIN)/sensor-streams lab report; exit $$code
 
 lab-smoke: setup ## four incidents of the lab in three shapes
 	@$(BIN)/sensor-streams lab matrix --smoke --again $(ARGS)
-
-golden: setup ## write the resolved jobs of each target for review
-	@$(BIN)/python -m tests.policies.golden
 
 template: setup ## build the template of this project, for databricks bundle init
 	@$(BIN)/python -m sensor_streams_dev.new_project template

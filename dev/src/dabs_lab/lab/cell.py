@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import psutil
+
 from dabs_lab.errors import DabsLabError
 from dabs_lab.lab.declarations import Incident, Loss, Project, Shape
 from dabs_lab.lab.measuring import broken_promises, figures_of, knowable_at, lanes_of
@@ -47,7 +49,7 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             say("stops the job and compares the tables")
             scene.stop()
             loss = stage.loss()
-        except DabsLabError as error:
+        except (DabsLabError, OSError, psutil.Error) as error:
             note = f"the lab did not get there: {error}"
             return _unfinished(scene, incident, seed, note)
         return _finished(scene, incident, seed, loss, complete_at, end)

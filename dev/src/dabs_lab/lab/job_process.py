@@ -82,7 +82,7 @@ class JobProcess:
 
     def tree(self) -> list[psutil.Process]:
         """Return the runner and all processes below it."""
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             own = psutil.Process(self.process.pid)
             return [own, *own.children(recursive=True)]
         return []
@@ -95,7 +95,7 @@ class JobProcess:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_SECONDS)
         for one in family:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 one.kill()
         self.process.wait(10)
         self._reader.join(10)

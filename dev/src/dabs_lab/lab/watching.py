@@ -205,7 +205,7 @@ class StreamWatch:
         for job in jobs:
             # The runner itself is not part of a job on the platform.
             for one in job.tree()[1:]:
-                with suppress(psutil.NoSuchProcess):
+                with suppress(psutil.Error):
                     total += one.memory_info().rss / 2**20
                     count += 1
         if total > self.peak_mb:
@@ -246,7 +246,7 @@ def _age(file: Path) -> float:
 
 
 def _stopped(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.Error):
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     return False
 

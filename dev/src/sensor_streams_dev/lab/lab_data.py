@@ -1,6 +1,6 @@
 """Data of the lab for one seed: a home with history and models, sets of new files, and the right tables after each set.
 
-Run as a process of its own, so that its Spark ends before the first cell: `python -m sensor_streams_dev.lab.lab_data`.
+It runs as a process of its own, so that its Spark ends before the first cell.
 """
 
 import json

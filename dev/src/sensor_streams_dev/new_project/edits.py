@@ -192,7 +192,7 @@ _TOOLS: Sequence[Change] = (
     *(
         without_tools("docs/performance.md", f'`make bench ARGS="--only {names} --rounds {rounds}"`', text)
         for names, rounds, text in (
-            ("P1", 2, "Measurement P1, two rounds"),
+            ("P1", 3, "Measurement P1, three rounds"),
             ("P1b", 3, "three rounds"),
             ("P2", 3, "three rounds"),
             ("P4", 3, "Measurement P4, three rounds"),
@@ -200,6 +200,8 @@ _TOOLS: Sequence[Change] = (
             ("phases", 2, "Measurement phases, two rounds"),
         )
     ),
+    without_tools("docs/performance.md", ' (`make bench ARGS="--only append"`)'),
+    without_tools("docs/performance.md", '`make bench ARGS="--only P3"`, 20 million', "Measurement P3, 20 million"),
     without_tools("docs/storage.md", "; `dev/tests/slow/test_lost_file.py`"),
 )
 

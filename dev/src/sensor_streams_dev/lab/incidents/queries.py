@@ -32,7 +32,7 @@ def _hangs(scene: Scene) -> None:
     scene.land()
     scene.until_batch(*_WITH_WORKERS)
     driver = psutil.Process(scene.driver_of("alerts"))
-    workers = [one.pid for one in driver.children(recursive=True) if "pyspark" in " ".join(one.cmdline())]
+    workers = [one.pid for one in driver.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
     undo = ExitStack()
     scene.fault(f"{len(workers)} Python workers of the driver stop", *_WITH_WORKERS)
     undo.enter_context(frozen(workers))

@@ -56,7 +56,7 @@ INCIDENTS = (
         "the local catalog answers with an error for 27 s; kill -9 of a task at its begin",
         _no_catalog,
         "Running batches go on, because they do not ask the catalog. The retry waits or fails, then all is complete.",
-        note="The local catalog is a file; the real Unity Catalog server is part of `make test-unity` only.",
+        note="The local catalog is a file: this is an outage of that file, not of a real catalog.",
         patience=120,
     ),
     incident(
