@@ -33,6 +33,10 @@ def _uses(task: TaskView) -> list[_Use]:
     paths = task.streaming.checkpoints or ()
     streams: tuple[str | None, ...] = task.streaming.streams or ()
     named = streams if len(streams) == len(paths) else (None,) * len(paths)
+    code = task.streaming.code
+    if not streams and code is not None and code.checkpoints:
+        # Two tasks that run one file run the same stream.
+        named = (code.name,) * len(paths)
     return [_Use(task, stream, normal_path(path)) for stream, path in zip(named, paths, strict=True)]
 
 
@@ -80,12 +84,12 @@ def _shared(first: _Use, second: _Use, path: str) -> Outcome | None:
         return cannot_tell(task, _OF_A_STREAM)
     place = task.streaming.places["checkpoints"]
     if task is other:
-        return Finding(place, f"task {task.key} names checkpoint {path} twice")
-    return Finding(place, f"{_name(other)} and {_name(task)} use checkpoint {path}")
+        return Finding(place, f"task {task.name(path)} names checkpoint {path} twice")
+    return Finding(place, f"{_name(other, path)} and {_name(task, path)} use checkpoint {path}")
 
 
-def _name(task: TaskView) -> str:
-    return f"task {task.key} of job {task.job.key}"
+def _name(task: TaskView, path: str) -> str:
+    return f"task {task.name(path)} of job {task.job.key}"
 
 
 def _names_a_folder(task: TaskView, other: TaskView, path: str) -> bool:
@@ -120,7 +124,7 @@ def checkpoint_does_not_last(target: TargetView) -> Iterator[Outcome]:
         for path in task.streaming.checkpoints or ():
             why = why_it_does_not_last(path)
             if why is not None:
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} {why}")
+                yield _of_a_stream(task, f"checkpoint {path} of task {task.name(path)} {why}")
                 break
 
 
@@ -143,7 +147,7 @@ def checkpoint_of_a_user(target: TargetView) -> Iterator[Outcome]:
     for task in target.tasks:
         for path in task.streaming.checkpoints or ():
             if is_folder_of_a_user(path):
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} is in a user's folder")
+                yield _of_a_stream(task, f"checkpoint {path} of task {task.name(path)} is in a user's folder")
                 break
 
 
@@ -166,7 +170,7 @@ def checkpoint_on_dbfs(target: TargetView) -> Iterator[Outcome]:
     for task in target.tasks:
         for path in task.streaming.checkpoints or ():
             if is_on_dbfs(path):
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} is on DBFS")
+                yield _of_a_stream(task, f"checkpoint {path} of task {task.name(path)} is on DBFS")
                 break
 
 

@@ -56,7 +56,7 @@ def scheduled_stream_without_retries(target: TargetView) -> Iterator[Outcome]:
         if task.streaming.is_stream is None:
             yield cannot_tell(task, STREAMS)
         elif task.streaming.is_stream:
-            yield Finding(task.at(), f"task {task.key} of job {job.key} runs a stream and is never retried")
+            yield Finding(task.at(), f"task {task.name()} of job {job.key} runs a stream and is never retried")
 
 
 @rule(
@@ -84,9 +84,9 @@ def timeout_on_endless_stream(target: TargetView) -> Iterator[Outcome]:
                 yield cannot_tell(task, TRIGGER)
             elif task.streaming.endless:
                 for name in limited:
-                    yield Finding(task.at(name), f"task {task.key} runs an endless stream and sets {name}")
+                    yield Finding(task.at(name), f"task {task.name()} runs an endless stream and sets {name}")
                 if of_job:
-                    message = f"job {job.key} has a timeout, and its task {task.key} runs an endless stream"
+                    message = f"job {job.key} has a timeout, and its task {task.name()} runs an endless stream"
                     yield Finding(job.at("timeout_seconds"), message)
 
 
@@ -166,7 +166,7 @@ def failed_stream_stays_failed(target: TargetView) -> Iterator[Outcome]:
         ]
         streams = [task for task in candidates if task.streaming.is_stream]
         if len(streams) > 1:
-            names = ", ".join(task.key for task in streams)
+            names = ", ".join(task.name() for task in streams)
             message = f"of the streams in {names}, one that fails is not restarted while another one lives"
             yield Finding(job.at("continuous", "task_retry_mode"), message)
         elif len(candidates) > 1:

@@ -46,7 +46,9 @@ def failure_notification_of_job_only(target: TargetView) -> Iterator[Outcome]:
             yield cannot_tell(task, STREAMS)
         elif task.streaming.is_stream:
             place = task.at("max_retries") if task.is_written("max_retries") else task.at()
-            yield Finding(place, f"stream task {task.key} is retried, but only job {task.job.key} notifies of failures")
+            yield Finding(
+                place, f"stream task {task.name()} is retried, but only job {task.job.key} notifies of failures"
+            )
 
 
 @rule(
@@ -86,7 +88,7 @@ def stream_without_health_rule(target: TargetView) -> Iterator[Outcome]:
         if task.streaming.is_stream is None:
             yield cannot_tell(task, STREAMS)
         elif task.streaming.is_stream:
-            yield Finding(task.at(), f"stream task {task.key} of job {task.job.key} has no health rule")
+            yield Finding(task.at(), f"stream task {task.name()} of job {task.job.key} has no health rule")
 
 
 @rule(
@@ -183,7 +185,7 @@ def stream_failure_notifies_nobody(target: TargetView) -> Iterator[Outcome]:
         if task.streaming.is_stream is None:
             yield cannot_tell(task, STREAMS)
         elif task.streaming.is_stream:
-            yield Finding(task.at(), f"a failure of stream task {task.key} of job {task.job.key} notifies nobody")
+            yield Finding(task.at(), f"a failure of stream task {task.name()} of job {task.job.key} notifies nobody")
 
 
 @rule(

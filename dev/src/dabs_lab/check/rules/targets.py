@@ -57,7 +57,9 @@ def _shared(
             same = _same_storage(value, target, other)
             if same:
                 place = task.streaming.places[field]
-                yield Finding(place, f"{kind} {value} of task {task.key} is the same in {other.name} and {target.name}")
+                yield Finding(
+                    place, f"{kind} {value} of task {task.name(value)} is the same in {other.name} and {target.name}"
+                )
                 return
             if same is None:
                 doubt = f"whether its {kind} is the same in {other.name} and {target.name}"
