@@ -208,8 +208,9 @@ def test_the_user_who_deploys_is_seen_in_the_checkpoints_of_every_target(tmp_pat
     ]
 
 
-def test_targets_of_unknown_workspaces_may_share_a_volume(tmp_path: Path) -> None:
-    targets = "targets: {a: {}, b: {}}"
+@pytest.mark.parametrize("workspace", ["{}", "{host: https://your-workspace.cloud.databricks.com}"])
+def test_targets_of_unknown_workspaces_may_share_a_volume(tmp_path: Path, workspace: str) -> None:
+    targets = f"targets: {{a: {{workspace: {workspace}}}, b: {{workspace: {workspace}}}}}"
     report = _check(tmp_path, "D602", first="checkpoint_location: /Volumes/m/s/cp/orders", targets=targets)
     assert _missing(report) == ["whether its checkpoint is the same in a and b"]
 

@@ -1,6 +1,7 @@
 """Streams of a task that only its source file shows."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dabs_lab.check.bundle_views import load_views
 from dabs_lab.check.engine import check_folder
 from dabs_lab.check.streaming import Streaming
-from dabs_lab.check.task_sources import LARGEST
+from dabs_lab.check.task_sources import LARGEST, read_source
 from dev.tests.check.test_streaming import streaming
 
 _NOTEBOOK = "# Databricks notebook source\n"
@@ -157,6 +158,25 @@ resources:
     (view,) = load_views(tmp_path, None, False, {}).targets
     (task,) = view.tasks
     assert (task.streaming.trigger, task.name()) == ("bounded", "a (src/flows/live.py:1)")
+
+
+_DAMAGED = ["[" * 100_000, '{"cells": [1]}', '{"cells": [{"source": 1}]}', "", "\x00"]
+
+
+@pytest.mark.parametrize("text", _DAMAGED, ids=range(5))
+def test_a_damaged_notebook_is_unknown(tmp_path: Path, text: str) -> None:
+    (tmp_path / "code.ipynb").write_text(text, "utf-8")
+    assert read_source(tmp_path / "code.ipynb", tmp_path) is None
+
+
+_STRANGE = {"open": "(" * 100_000, "long": "x = " + "+".join("a" * 50_000), "null": "\x00", "escape": "'\\d'"}
+
+
+@pytest.mark.parametrize("code", _STRANGE.values(), ids=_STRANGE)
+def test_strange_code_gives_no_traceback_and_no_warning(tmp_path: Path, code: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert of_code(tmp_path, f"rows.writeStream\n{code}").trigger is None
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,7 +52,10 @@ def stream_code(source: Source, folder: FilePath) -> StreamCode:
     if "writeStream" not in source.text:
         return StreamCode(source.name, False if _starts_none(source, folder) else None)
     try:
-        tree = ast.parse(source.text)
+        with warnings.catch_warnings():
+            # Of a strange escape in a text: the user's code is not ours to warn about.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return StreamCode(source.name, None)
     return _Reader(source, tree).result()

@@ -1,6 +1,10 @@
 """Facts about the streams of a task that several rules need. None means: cannot tell."""
 
+from collections.abc import Iterator
+
 from dabs_lab.bundle.modes import PRODUCTION
+from dabs_lab.check.declaration import STREAMS, Finding, Outcome, cannot_tell
+from dabs_lab.check.places import Place
 from dabs_lab.check.streaming import normal_name
 from dabs_lab.check.views import TargetView, TaskView
 
@@ -21,6 +25,15 @@ def runs_streams(task: TaskView) -> bool | None:
     by_comment = facts.places["checkpoints"].path == task.at().path
     named = (normal_name(name).replace("_", "") for name in task.parameters)
     return True if by_comment or _SPARK_OPTION in named else None
+
+
+def if_stream(task: TaskView, place: Place, message: str) -> Iterator[Outcome]:
+    """Yield a finding on a task that runs streams, or that a rule cannot tell whether it does."""
+    streams = runs_streams(task)
+    if streams is None:
+        yield cannot_tell(task, STREAMS)
+    elif streams:
+        yield Finding(place, message)
 
 
 def runs_endless_streams(task: TaskView) -> bool | None:

@@ -89,7 +89,7 @@ def read_source(file: FilePath, folder: FilePath) -> Source | None:
     try:
         status = file.stat()
         return _read(file, folder, status.st_mtime_ns) if status.st_size <= LARGEST else None
-    except (OSError, ValueError, TypeError, AttributeError, LookupError):
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dabs_lab.check.declaration import STREAMS, TRIGGER, Finding, Outcome, cannot_tell, rule
 from dabs_lab.check.notifications import failure_is_notified
+from dabs_lab.check.stream_facts import if_stream
 from dabs_lab.check.views import TargetView, TaskView
 
 _SCHEMA = "JSON schema of the Databricks CLI, Task"
@@ -53,10 +54,8 @@ def scheduled_stream_without_retries(target: TargetView) -> Iterator[Outcome]:
             continue
         if task.is_serverless and not task.is_true("disable_auto_optimization"):
             continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            yield Finding(task.at(), f"task {task.name()} of job {job.key} runs a stream and is never retried")
+        message = f"task {task.name()} of job {job.key} runs a stream and is never retried"
+        yield from if_stream(task, task.at(), message)
 
 
 @rule(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 from dabs_lab.check.declaration import STREAMS, TRIGGER, Finding, Outcome, cannot_tell, rule
 from dabs_lab.check.places import Place
-from dabs_lab.check.stream_facts import is_shared_target, runs_endless_streams, runs_streams
-from dabs_lab.check.views import ClusterView, TargetView, TaskView
+from dabs_lab.check.stream_facts import if_stream, is_shared_target, runs_endless_streams, runs_streams
+from dabs_lab.check.views import ClusterView, TargetView
 
 _PRODUCTION = "https://docs.databricks.com/aws/en/structured-streaming/production"
 _CLOUDS = ("aws_attributes", "azure_attributes", "gcp_attributes")
@@ -13,9 +13,9 @@ _SPOT = ("SPOT", "PREEMPTIBLE")
 
 
 def _under_streams(
-    target: TargetView, place_of: Callable[[ClusterView], Place | None], *, only_endless: bool
-) -> Iterator[tuple[ClusterView, Place, list[str]] | Outcome]:
-    """Yield each cluster with a place and the tasks with streams on it, and what cannot be decided."""
+    target: TargetView, place_of: Callable[[ClusterView], Place | None], problem: str, *, only_endless: bool
+) -> Iterator[Outcome]:
+    """Yield each cluster with streams on it that has a problem: "scales automatically", at its place."""
     found: dict[tuple[object, ...], tuple[ClusterView, Place, list[str]]] = {}
     for task in target.tasks:
         cluster = task.cluster
@@ -27,12 +27,9 @@ def _under_streams(
             yield cannot_tell(task, TRIGGER if runs_streams(task) else STREAMS)
         elif streams:
             found.setdefault((*cluster.path,), (cluster, place, []))[2].append(task.name())
-    yield from found.values()
-
-
-def _name(cluster: ClusterView, tasks: list[str]) -> str:
-    streams = f"the streams of {', '.join(tasks)}"
-    return f"cluster {cluster.key} of {streams}" if cluster.key else f"the cluster of {streams}"
+    for cluster, place, tasks in found.values():
+        name = f"cluster {cluster.key}" if cluster.key else "the cluster"
+        yield Finding(place, f"{name} of the streams of {', '.join(tasks)} {problem}")
 
 
 @rule(
@@ -53,12 +50,7 @@ def autoscaling_under_streams(target: TargetView) -> Iterator[Outcome]:
     def autoscale(cluster: ClusterView) -> Place | None:
         return cluster.at("autoscale") if cluster.has("autoscale") else None
 
-    for found in _under_streams(target, autoscale, only_endless=False):
-        if isinstance(found, tuple):
-            cluster, place, tasks = found
-            yield Finding(place, f"{_name(cluster, tasks)} scales automatically")
-        else:
-            yield found
+    yield from _under_streams(target, autoscale, "scales automatically", only_endless=False)
 
 
 @rule(
@@ -76,12 +68,7 @@ def autoscaling_under_streams(target: TargetView) -> Iterator[Outcome]:
 )
 def spot_driver_under_streams(target: TargetView) -> Iterator[Outcome]:
     """Yield each cluster with spot instances and without `first_on_demand` under an endless stream."""
-    for found in _under_streams(target, _spot_driver, only_endless=True):
-        if isinstance(found, tuple):
-            cluster, place, tasks = found
-            yield Finding(place, f"{_name(cluster, tasks)} may have a spot driver")
-        else:
-            yield found
+    yield from _under_streams(target, _spot_driver, "may have a spot driver", only_endless=True)
 
 
 def _spot_driver(cluster: ClusterView) -> Place | None:
@@ -114,12 +101,5 @@ def stream_on_all_purpose_cluster(target: TargetView) -> Iterator[Outcome]:
     for task in target.tasks:
         is_live = bool(task.job.triggers) and target.mode != "development"
         if task.has("existing_cluster_id") and task.can_stream and (is_live or is_shared_target(target)):
-            yield from _on_all_purpose(task)
-
-
-def _on_all_purpose(task: TaskView) -> Iterator[Outcome]:
-    streams = runs_streams(task)
-    if streams is None:
-        yield cannot_tell(task, STREAMS)
-    elif streams:
-        yield Finding(task.at("existing_cluster_id"), f"streams of task {task.name()} run on an all-purpose cluster")
+            message = f"streams of task {task.name()} run on an all-purpose cluster"
+            yield from if_stream(task, task.at("existing_cluster_id"), message)

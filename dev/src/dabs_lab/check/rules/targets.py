@@ -83,4 +83,5 @@ def _same_storage(value: str, target: TargetView, other: TargetView) -> bool | N
 
 def _host(target: TargetView) -> str:
     host = target.root.text_at("workspace", "host").rstrip("/").lower()
-    return host if is_complete(host) else ""
+    # Examples name hosts such as your-workspace: each target may get another one.
+    return host if is_complete(host) and "your" not in host else ""
