@@ -93,10 +93,14 @@ def test_the_number_of_streams_in_a_loop_is_unknown(tmp_path: Path) -> None:
         "import pandas as pd\nfrom pyspark.sql import functions as F\nspark.table('a').write.saveAsTable('b')",
         "# MAGIC %md\n# MAGIC # Title\n# MAGIC %pip install faker\nimport faker",
         "from helper import add\nadd()",
+        "# MAGIC %run ./helper",
+        "from package.part import add",
+        "from package import part",
+        "import package.part",
     ],
 )
 def test_code_that_starts_no_stream_is_known_to_have_none(tmp_path: Path, code: str) -> None:
-    (tmp_path / "helper.py").write_text("import os\n\ndef add(): pass\n", "utf-8")
+    _write(tmp_path, add="import os\n\ndef add(): pass\n")
     assert of_code(tmp_path, code).is_stream is False
 
 
@@ -104,6 +108,13 @@ def test_code_that_starts_no_stream_is_known_to_have_none(tmp_path: Path, code: 
     "code",
     [
         "# MAGIC %run ./other",
+        "# MAGIC %run ./helper",
+        '# MAGIC %run "$folder/helper"',
+        "# MAGIC %scala\n# MAGIC rows.start()",
+        "from package.part import start",
+        "from package import part",
+        "from package import missing",
+        "import package",
         "import company_streams\ncompany_streams.run()",
         "from helper import start\nstart()",
         'dbutils.notebook.run("./other", 60)',
@@ -113,8 +124,17 @@ def test_code_that_starts_no_stream_is_known_to_have_none(tmp_path: Path, code: 
     ],
 )
 def test_code_that_may_start_a_stream_elsewhere_is_unknown(tmp_path: Path, code: str) -> None:
-    (tmp_path / "helper.py").write_text("def start(): rows.writeStream.start()\n", "utf-8")
+    _write(tmp_path, add="def start(): rows.writeStream.start()\n")
     assert of_code(tmp_path, code).is_stream is None
+
+
+def _write(folder: Path, add: str) -> None:
+    """Write the code as a module next to the notebook, and as a module of a package with a relative import."""
+    (folder / "src/package").mkdir(parents=True)
+    (folder / "helper.py").write_text(add, "utf-8")
+    (folder / "src/package/__init__.py").write_text("from .inner import add\n", "utf-8")
+    (folder / "src/package/inner.py").write_text(add, "utf-8")
+    (folder / "src/package/part.py").write_text("import json\n", "utf-8")
 
 
 def test_a_comment_in_the_job_file_wins_over_the_code(tmp_path: Path) -> None:

@@ -1,31 +1,18 @@
 """Streams that the Python code of a task starts. Only literals count: the code is read, not run."""
 
 import ast
-import re
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
 
-from dabs_lab.check.task_sources import Source, read_source
+from dabs_lab.check.streamless_code import starts_no_stream
+from dabs_lab.check.task_sources import Source
 
 _STARTS = ("start", "toTable", "table")
 _BOUNDED, _ENDLESS = ("availableNow", "once"), ("processingTime", "continuous", "realTime")
 _WAITS = ("awaitTermination", "awaitAnyTermination")
-# Code that may start a stream without the word writeStream in this file.
-_OTHER_CODE = re.compile(r"\b(readStream|exec|eval|import_module|__import__|notebook\.run|streamingQuery)\b")
-_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import|import[ \t]+([\w., \t]+))", re.MULTILINE)
-# Packages that start no stream by themselves.
-_PACKAGES = """
-pyspark delta pandas numpy scipy sklearn matplotlib seaborn plotly mlflow databricks dbutils requests yaml faker
-httpx dateutil pytz pydantic dotenv tqdm IPython pytest boto3 google azure psycopg psycopg2 sqlalchemy openai
-xgboost lightgbm shap optuna hyperopt torch transformers langchain kafka confluent_kafka setuptools packaging
-dbldatagen jinja2 bs4 openpyxl cloudpickle joblib statsmodels prophet anthropic tenacity jsonschema
-"""
-_HARMLESS = sys.stdlib_module_names | set(_PACKAGES.split())
-_MOST_FILES = 30
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class StreamCode:
 def stream_code(source: Source, folder: FilePath) -> StreamCode:
     """Return the streams that a source starts."""
     if "writeStream" not in source.text:
-        return StreamCode(source.name, False if _starts_none(source, folder) else None)
+        return StreamCode(source.name, False if starts_no_stream(source, folder) else None)
     try:
         with warnings.catch_warnings():
             # Of a strange escape in a text: the user's code is not ours to warn about.
@@ -59,43 +46,6 @@ def stream_code(source: Source, folder: FilePath) -> StreamCode:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return StreamCode(source.name, None)
     return _Reader(source, tree).result()
-
-
-def _starts_none(source: Source, folder: FilePath) -> bool:
-    """Return whether a file and the files of the bundle that it imports start no stream."""
-    seen: set[FilePath] = set()
-    todo = [source]
-    while todo:
-        one = todo.pop()
-        if not one.is_whole or "writeStream" in one.text or _OTHER_CODE.search(one.text):
-            return False
-        for module in _imports(one.text):
-            if module.partition(".")[0] in _HARMLESS:
-                continue
-            file = _file_of(module, one.file.parent, folder)
-            imported = read_source(file, folder) if file is not None else None
-            if imported is None or len(seen) > _MOST_FILES:
-                return False
-            if imported.file not in seen:
-                seen.add(imported.file)
-                todo.append(imported)
-    return True
-
-
-def _imports(text: str) -> Iterator[str]:
-    for match in _IMPORT.finditer(text):
-        yield from [match[1]] if match[1] else (part.split()[0] for part in match[2].split(",") if part.strip())
-
-
-def _file_of(module: str, here: FilePath, folder: FilePath) -> FilePath | None:
-    """Return the file of a module next to the importing one; a package may contain any code, so it is not found."""
-    if module.startswith("."):
-        return None
-    for base in (here, folder, folder / "src"):
-        file = base.joinpath(*module.split(".")).with_suffix(".py")
-        if file.is_file():
-            return file
-    return None
 
 
 class _Reader:

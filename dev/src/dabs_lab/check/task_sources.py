@@ -14,26 +14,28 @@ from dabs_lab.bundle.yaml_nodes import Node
 
 LARGEST = 500_000
 _FIELDS = (("notebook_task", "notebook_path"), ("spark_python_task", "python_file"))
-_NOTEBOOKS = (".py", ".ipynb", ".sql")
+NOTEBOOKS = (".py", ".ipynb", ".sql")
 # `%pip install …`, and `# MAGIC %run …` in a file of Databricks.
 _MAGIC = re.compile(r"^(?:#\s*MAGIC\s+)?%{1,2}(\w+)[^\n]*", re.MULTILINE)
 _SHELL = re.compile(r"^\s*!.*$", re.MULTILINE)
 # Magics in front of Python code, and those that run no code on Spark.
 _PYTHON = {"pip", "python", "restart_python", "conda", "config", "matplotlib", "autoreload"}
-_HARMLESS = {*_PYTHON, "md", "sh", "sql", "fs"}
+_HARMLESS = {*_PYTHON, "md", "sh", "sql", "fs", "run"}
+_RUN = re.compile(r"^(?:#\s*MAGIC\s+)?%run\s+[\"']?([^\s\"'$]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Source:
     """Code of a task: file, its name relative to the bundle, Python text, and the file's line of each line.
 
-    is_whole: no magic such as `%run` adds code of other files or languages.
+    runs: paths of the notebooks in `%run`. is_whole: no other magic adds code.
     """
 
     file: FilePath
     name: str
     text: str
     lines: tuple[int, ...] = ()
+    runs: tuple[str, ...] = ()
     is_whole: bool = True
 
     def line(self, number: int) -> int:
@@ -55,7 +57,7 @@ def source_of(task: Node, root: Node, folder: FilePath) -> Source | None:
         if not base or not remote.startswith(f"{base}/"):
             continue
         local = sync_level(root, folder) / remote[len(base) + 1 :]
-        suffixes = _NOTEBOOKS if field[0] == "notebook_task" else ("",)
+        suffixes = NOTEBOOKS if field[0] == "notebook_task" else ("",)
         files = [local.with_name(local.name + suffix) for suffix in suffixes]
         file = next((file for file in files if file.is_file()), None)
         return read_source(file, folder) if file is not None else None
@@ -102,30 +104,35 @@ def _read(file: FilePath, folder: FilePath, _changed: int) -> Source:
         return _of_jupyter(file, name, text)
     if file.suffix == ".sql":
         return Source(file, name, "", is_whole="MAGIC" not in text)
-    return Source(file, name, *_without_magics(text))
+    code, runs, is_whole = _without_magics(text)
+    return Source(file, name, code, (), runs, is_whole)
 
 
-def _without_magics(text: str) -> tuple[str, tuple[int, ...], bool]:
-    """Return the text with comments in place of magics, no lines, and whether no magic runs other code."""
-    magics = {match[1] for match in _MAGIC.finditer(text)}
-    return _SHELL.sub("# shell", _MAGIC.sub("# magic", text)), (), magics <= _HARMLESS
+def _without_magics(text: str) -> tuple[str, tuple[str, ...], bool]:
+    """Return the text with comments in place of magics, the notebooks that it runs, and whether it runs no other."""
+    magics = [match[1] for match in _MAGIC.finditer(text)]
+    runs = tuple(_RUN.findall(text))
+    is_whole = set(magics) <= _HARMLESS and len(runs) == magics.count("run")
+    return _SHELL.sub("# shell", _MAGIC.sub("# magic", text)), runs, is_whole
 
 
 def _of_jupyter(file: FilePath, name: str, text: str) -> Source:
     code: list[str] = []
     parts: list[str] = []
+    runs: tuple[str, ...] = ()
     is_whole = True
     for cell in json.loads(text)["cells"]:
         source = cell["source"]
         here = source.splitlines(keepends=True) if isinstance(source, str) else source
         joined = "".join(here)
-        kept, _, whole = _without_magics(joined)
+        kept, here_runs, whole = _without_magics(joined)
         first = _MAGIC.match(joined.lstrip())
         is_python = cell["cell_type"] == "code" and (first is None or first[1] in _PYTHON)
-        is_whole = is_whole and (whole or cell["cell_type"] != "code")
+        if cell["cell_type"] == "code":
+            runs, is_whole = (*runs, *here_runs), is_whole and whole
         code += kept.splitlines() if is_python else ["#"] * len(joined.splitlines())
         parts += here
-    return Source(file, name, "\n".join(code), _rows(parts, text), is_whole)
+    return Source(file, name, "\n".join(code), _rows(parts, text), runs, is_whole)
 
 
 def _rows(parts: Sequence[str], text: str) -> tuple[int, ...]:
