@@ -1,4 +1,4 @@
-.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean template new
+.PHONY: help setup demo cmapss test test-dev test-slow test-all test-unity lint format bench bench-run golden lock clean template new lab lab-smoke
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -60,12 +60,13 @@ test-all: setup ## run every test but those of the Unity Catalog server
 test-unity: setup ## test preflight with a real Unity Catalog server (built with cargo the first time: 15 minutes)
 	@server=$$(scripts/unity_server.sh) && UNITY_SERVER="$$server" $(BIN)/python -m pytest -q -m unity $(ARGS)
 
-lint: setup ## run ruff and mypy, check directions of imports and plain English
+lint: setup ## run ruff and mypy, check directions of imports, plain English and job files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/plain_english.py
+	@$(BIN)/sensor-streams check --all
 
 format: setup ## fix and format the code with ruff
 	@$(BIN)/ruff format --quiet .
@@ -77,6 +78,12 @@ bench: setup ## measure the speed next to rivals, an hour (ARGS="--only P1" for 
 
 bench-run: setup ## measure the cost of the job runner itself
 	@$(BIN)/python -m benchmarks.runner $(ARGS)
+
+lab: setup ## break the three job shapes for real and draw a report, two hours (ARGS="--only query-fails" for less)
+	@$(BIN)/sensor-streams lab matrix $(ARGS); code=$$?; $(BIN)/sensor-streams lab report; exit $$code
+
+lab-smoke: setup ## four incidents of the lab in three shapes
+	@$(BIN)/sensor-streams lab matrix --smoke --again $(ARGS)
 
 golden: setup ## write the resolved jobs of each target for review
 	@$(BIN)/python -m tests.policies.golden

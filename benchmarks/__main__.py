@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "fixed_cost",
     "large_batches",
     "phases",
+    "appending",
     "growing_tables",
     "scoring",
     "pytest_time",

@@ -12,7 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dabs_lab.bundle import BundleError, load_bundle
-from dabs_lab.bundle.loading import scalar
+from dabs_lab.bundle.loading import parse, scalar
+from dabs_lab.bundle.merging import merge
+from dabs_lab.bundle.root_schema import ROOT
+from dabs_lab.bundle.type_checks import normalise, without_added_zero_values, without_zero_values
+from dabs_lab.bundle.yaml_nodes import Node
 
 CASES = Path(__file__).parent / "cases"
 SAMPLES = [
@@ -48,6 +52,22 @@ def test_invalid_values_raise_no_other_error_than_bundle_error(data: st.DataObje
             bundle = load_bundle(Path(folder), environment={})
             assert bundle.resources.keys() <= {"jobs", "schemas", "volumes"}
             _ = bundle.jobs
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_zero_values_of_an_included_file_are_dropped_as_if_the_whole_bundle_was_looked_at(data: st.DataObject) -> None:
+    def draw_file(number: int) -> Node:
+        content = data.draw(st.sampled_from(SAMPLES))
+        for _ in range(number):
+            content = replaced(content, data.draw(st.sampled_from(paths(content))), data.draw(st.sampled_from(ODD)))
+        node = parse(yaml.safe_dump(content if isinstance(content, dict) else {}), "file.yml")
+        return normalise(node, ROOT, lambda _: None) or Node({})
+
+    with contextlib.suppress(BundleError):
+        base, added = without_zero_values(draw_file(1), ROOT), draw_file(3)
+        merged = merge(base, added)
+        assert without_added_zero_values(merged, added, ROOT) == without_zero_values(merged, ROOT)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

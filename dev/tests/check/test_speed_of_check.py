@@ -1,8 +1,10 @@
 """Speed of the check."""
 
+import sys
 import time
 from pathlib import Path
 
+from dabs_lab.bundle.bundle_files import read_files
 from dabs_lab.check.engine import check_folder
 
 JOB = """\
@@ -38,12 +40,53 @@ resources:
 """
 
 
+TARGETS = "targets: {dev: {default: true}, staging: {}, prod: {}}\n"
+
+
+def write_jobs(folder: Path, jobs: int, more: str = "") -> Path:
+    """Write a bundle with one file for each job."""
+    (folder / "jobs").mkdir(parents=True)
+    (folder / "databricks.yml").write_text("bundle: {name: b}\ninclude: [jobs/*.yml]\n" + more, "utf-8")
+    for number in range(jobs):
+        (folder / "jobs" / f"{number}.yml").write_text(JOB.format(number), "utf-8")
+    return folder
+
+
+def calls_to_read(folder: Path) -> int:
+    """Return the number of Python functions that reading a bundle calls, which does not depend on the machine."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        read_files(folder, lambda _: None, lambda _: None)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
 def test_50_jobs_are_checked_within_a_second_of_processor_time(tmp_path: Path) -> None:
-    (tmp_path / "databricks.yml").write_text("bundle: {name: b}\ninclude: [jobs/*.yml]\n", "utf-8")
-    (tmp_path / "jobs").mkdir()
-    for number in range(50):
-        (tmp_path / "jobs" / f"{number}.yml").write_text(JOB.format(number), "utf-8")
+    write_jobs(tmp_path, 50)
     begin = time.process_time()
     report = check_folder(tmp_path, every=True)
     assert time.process_time() - begin < 1
     assert report.targets == ("default",)
+
+
+def test_50_jobs_in_3_targets_are_checked_within_2_seconds_of_processor_time(tmp_path: Path) -> None:
+    write_jobs(tmp_path, 50, TARGETS)
+    begin = time.process_time()
+    report = check_folder(tmp_path, every=True)
+    assert time.process_time() - begin < 2
+    assert report.targets == ("dev", "staging", "prod")
+
+
+def test_twice_the_files_take_twice_the_work(tmp_path: Path) -> None:
+    single, double = write_jobs(tmp_path / "50", 50), write_jobs(tmp_path / "100", 100)
+    # The first read also makes the shapes of the models, once.
+    for folder in (single, double):
+        calls_to_read(folder)
+    assert calls_to_read(double) < 2.5 * calls_to_read(single)

@@ -37,6 +37,14 @@ def test_the_reported_lane_shows_the_states_of_runs_and_the_failure_between_two_
     ]
 
 
+def test_a_skipped_run_hides_nothing_of_the_active_one() -> None:
+    events = [
+        seen(0, "run", run=1, state="RUNNING"),
+        seen(5, "run", run=2, state="TERMINATED", result="MAXIMUM_CONCURRENT_RUNS_REACHED"),
+    ]
+    assert spans(reported_lane(events, 100, 9, "job")) == [(0, 9, State.RUNNING, "")]
+
+
 def test_the_bars_of_a_task_name_its_attempts() -> None:
     events = [
         seen(0, "attempt", task="a", state="PENDING", number=1),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dabs_lab.bundle import load_bundle
+from dabs_lab.check.engine import check_folder
 from dev.tests.new_project.projects import ANSWERS, ROOT, made, make_new, rendered, run_in, set_up, written
 from sensor_streams_dev.new_project.names import FORMS, LONGEST
 from sensor_streams_dev.new_project.questions import complete, questions
@@ -60,6 +61,13 @@ def test_answers_become_defaults_of_the_bundle(tmp_path: Path) -> None:
     assert (azure["catalog"], azure["alert_destination"]) == ("acme-prod", ANSWERS["azure"]["notify_destination"])
     assert (gcp["tables_root"], gcp["alert_email"]) == ("gs://acme/tables", "night@acme.example")
     assert (azure["schema"], gcp["schema"]) == ("wind", "zz_top_2_sensors")
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_check_of_make_lint_finds_nothing_in_its_bundle(name: str, tmp_path: Path) -> None:
+    report = check_folder(written(ANSWERS[name], tmp_path), every=True)
+    assert report.targets == TARGETS
+    assert report.findings == ()
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -25,6 +25,8 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
 
+# Error class of a query that makes no progress.
+STALLED = "STALLED"
 # Attempts at a batch before a conflict with another writer is a failure.
 _TURNS = 4
 
@@ -267,4 +269,4 @@ class Worker:
         if status["isTriggerActive"] or status["isDataAvailable"]:
             self.state = "FAILED"
             cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
-            self.failure = StreamFailure(self.stream.name, self.batch, "STALLED", cause)
+            self.failure = StreamFailure(self.stream.name, self.batch, STALLED, cause)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path as FilePath
 
-from dabs_lab.bundle.file_paths import find_matching
+from dabs_lab.bundle.file_paths import find_matching, is_folder
 from dabs_lab.bundle.problems import Path, refuse
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node
 
@@ -17,7 +17,7 @@ def complete_artifacts(root: Node, folder: FilePath) -> Node:
     def artifact(path: Path, node: Node) -> Node:
         written = node.get("path")
         project = folder / written.text if written is not None and written.text else folder
-        if written is not None and not project.is_dir():
+        if written is not None and not is_folder(project):
             what = f"directory {written.text} not found"
             raise refuse(what, "name the project's folder", at=(*path, "path"), positions=written.positions[:1])
         base = FilePath(node.positions[0].file).parent if node.positions else FilePath()

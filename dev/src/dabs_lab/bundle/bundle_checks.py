@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from dabs_lab.bundle.file_paths import exists
 from dabs_lab.bundle.problems import Path, Problem, Report, path_text, raise_if_any, refuse
 from dabs_lab.bundle.type_checks import REFERENCE, is_reference, quoted
 from dabs_lab.bundle.yaml_nodes import ANY_INDEX, ANY_KEY, Node
@@ -172,7 +173,7 @@ def _is_before_13_3(version: str) -> bool:
 def check_sync(root: Node, folder: FilePath, warn: Report) -> None:
     """Warn of sync patterns that match no file. Raises BundleError for a folder that does not exist."""
     for _, node in root.find(("sync", "paths", ANY_INDEX)):
-        if not (folder / node.text).exists():
+        if not exists(folder / node.text):
             what = f"cannot list files: stat {node.text}: no such file or directory"
             raise refuse(what, "remove it from sync.paths", positions=node.positions[:1])
     unmatched = [

@@ -10,7 +10,7 @@ from dabs_lab.bundle.loading import read_file
 from dabs_lab.bundle.merging import merge
 from dabs_lab.bundle.problems import Path, Problem, Report, path_text, raise_if_any, refuse
 from dabs_lab.bundle.root_schema import ROOT
-from dabs_lab.bundle.type_checks import REFERENCE, normalise, without_zero_values
+from dabs_lab.bundle.type_checks import REFERENCE, normalise, without_added_zero_values, without_zero_values
 from dabs_lab.bundle.variables import expand_overrides
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node
 
@@ -39,7 +39,7 @@ def read_files(folder: FilePath, warn: Report, note: Report) -> Node:
             detail = "An include section is defined in a file that is not databricks.yml.\n"
             detail += "Only includes defined in databricks.yml are applied."
             warn(Problem("Include section is defined outside root file", "include", inner.positions, detail))
-        root = without_zero_values(merge(root, added), ROOT)
+        root = without_added_zero_values(merge(root, added), added, ROOT)
     root = _rename_compute(_check_sections(root, nulls), warn)
     root = root.put(("include",), Node(tuple(Node(name) for name in included), patterns.positions))
     _check_keys(root)

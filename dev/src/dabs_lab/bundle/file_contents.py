@@ -46,7 +46,7 @@ def read_contents(root: Node, folder: FilePath) -> Node:
 def _read(folder: FilePath, file: Node, words: str) -> str:
     try:
         return (folder / file.text).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         what = f"failed to read {words} from file_path {file.text}: {error}"
         raise refuse(what, "name a file of the bundle", positions=file.positions[:1]) from None
 

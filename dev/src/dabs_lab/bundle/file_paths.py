@@ -91,6 +91,19 @@ def expand_pipeline_globs(root: Node, folder: FilePath) -> Node:
     return root.change((*_PIPELINE, "libraries"), expand)
 
 
+def exists(file: FilePath) -> bool:
+    """Return whether a file exists; False for a name that no file can have, such as one that is too long."""
+    try:
+        return file.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(file: FilePath) -> bool:
+    """Return whether a folder exists; False for a name that no folder can have."""
+    return exists(file) and file.is_dir()
+
+
 def find_matching(folder: FilePath, pattern: str) -> list[str]:
     """Return the matching names. As in the CLI, `**` matches one folder, like `*`."""
     names = [""]
@@ -101,8 +114,8 @@ def find_matching(folder: FilePath, pattern: str) -> list[str]:
         for name in names:
             here = folder / name
             if part == ".." or not any(character in part for character in GLOB):
-                below += [f"{name}{part}/"] if (here / part).exists() else []
-            elif here.is_dir():
+                below += [f"{name}{part}/"] if exists(here / part) else []
+            elif is_folder(here):
                 glob = part.replace("[^", "[!")
                 below += [f"{name}{file.name}/" for file in here.iterdir() if fnmatch.fnmatchcase(file.name, glob)]
         names = below
@@ -186,15 +199,15 @@ def _check(file: FilePath, text: str, mode: Mode, path: Path, node: Node) -> Non
     if mode == "glob":
         return
     if mode == "folder":
-        if not file.is_dir():
+        if not is_folder(file):
             raise wrong(f"{text} is not a directory", "name a folder")
     elif mode == "file":
-        if not file.exists():
+        if not exists(file):
             raise wrong(f"file {text} not found", "paths are relative to the YAML file that contains them")
         if _is_notebook(file, wrong, "not a notebook"):
             what = f'expected a file for "{path_text(path)}" but got a notebook: file at {text} is a notebook'
             raise wrong(what, "use a notebook_task")
-    elif not file.exists():
+    elif not exists(file):
         raise wrong(f"notebook {text} not found", "paths are relative to the YAML file that contains them")
     elif not _is_notebook(file, wrong, "a notebook"):
         what = f'expected a notebook for "{path_text(path)}" but got a file: file at {text} is not a notebook'

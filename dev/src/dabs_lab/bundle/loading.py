@@ -21,6 +21,7 @@ _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"([Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]+)?([Zz]|[-+][0-9]{2}:[0-9]{2})?)?"
 )
+_HALF = re.compile("[\\ud800-\\udfff]")
 _WORDS: dict[str, Scalar] = {
     "": None,
     **dict.fromkeys(("~", "null", "Null", "NULL")),
@@ -106,6 +107,12 @@ def _parsed(text: str, name: str) -> tuple[Node, tuple[Problem, ...]]:
         line = text.count("\n", 0, max(error.position, 0)) + 1
         what = f"not valid YAML: {error.reason}"
         raise refuse(what, "remove the character", positions=[Position(name, line, 1)]) from None
+    except (ValueError, OverflowError):
+        # PyYAML does not check the number of an escape such as "\UFFFFFFFF".
+        position = Position(name, loader.line + 1, loader.column + 1)
+        raise refuse(
+            "not valid YAML: an escape is not the number of a character", "correct it", positions=[position]
+        ) from None
     except RecursionError:
         raise refuse("is nested too deeply", "reduce the nesting", positions=[Position(name, 1, 1)]) from None
     if node.kind == "nil":
@@ -173,7 +180,7 @@ class _Converter:
             position = self._position(key)
             if not isinstance(key, yaml.ScalarNode):
                 raise refuse("key is not a scalar", "use a text as key", positions=[position])
-            name = str(key.value)
+            name = _text(key, position)
             plain = key.style is None and key.tag == _UNTAGGED
             if plain and name == _MERGE:
                 if merged is not None:
@@ -205,7 +212,7 @@ class _Converter:
         return result | own
 
     def _scalar(self, source: yaml.Node, position: Position) -> Scalar:
-        text = str(source.value)
+        text = _text(source, position)
         if not isinstance(source, yaml.ScalarNode) or source.style is not None or source.tag != _UNTAGGED:
             return text
         value = scalar(text)
@@ -220,6 +227,17 @@ class _Converter:
 
 
 _MERGE_OF_OTHER = "map merge requires map or sequence of maps as the value"
+
+
+def _text(source: yaml.Node, position: Position) -> str:
+    """Return the text of a scalar. JSON writes a character beyond 16 bits as two escapes; half of it is refused."""
+    text = str(source.value)
+    if not _HALF.search(text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise refuse("an escape is half a character", "write both halves, or none", positions=[position]) from None
 
 
 def _is_key(name: str) -> bool:

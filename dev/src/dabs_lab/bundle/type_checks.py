@@ -77,13 +77,36 @@ def without_zero_values(node: Node, shape: Shape) -> Node:
     An empty text, 0, false and null stay only in mappings with any names, in lists, and where the type sends them
     (`Fields.sends_zeros`). So a target's zero value does not override the bundle's value.
     """
-    return _without(
-        node,
-        shape,
-        lambda fields, name, value: (
-            not (fields.sends_zeros or name in fields.required) and _is_zero(value, fields.shapes[name])
-        ),
-    )
+    return _without(node, shape, _is_dropped)
+
+
+def _is_dropped(fields: Fields, name: str, value: Node) -> bool:
+    return not (fields.sends_zeros or name in fields.required) and _is_zero(value, fields.shapes[name])
+
+
+def without_added_zero_values(merged: Node, added: Node, shape: Shape) -> Node:
+    """Return `merged` without the zero values that `added` brought into a value without zero values.
+
+    Looks only at what `added` has: a bundle of many files is then read in a time that grows with their number only.
+    """
+    if merged.kind != added.kind:
+        return without_zero_values(merged, shape)
+    match shape:
+        case Fields() | MapOf() if merged.kind == "map":
+            kept = dict(merged.children)
+            for name, value in added.children.items():
+                if name in kept:
+                    below = shape.value if isinstance(shape, MapOf) else shape.shapes[name]
+                    kept[name] = without_added_zero_values(kept[name], value, below)
+                    if isinstance(shape, Fields) and _is_dropped(shape, name, kept[name]):
+                        del kept[name]
+            return merged.with_data(kept)
+        case ListOf(item) if merged.kind == "sequence":
+            first = len(merged.items) - len(added.items)
+            end = (without_zero_values(value, item) for value in merged.items[first:])
+            return merged.with_data((*merged.items[:first], *end))
+        case _:
+            return merged
 
 
 def without_empty_texts(node: Node, shape: Shape) -> Node:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
+from dabs_lab.bundle.file_paths import exists
 from dabs_lab.bundle.problems import refuse
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, to_node
 
@@ -135,7 +136,7 @@ def _value(name: str, variable: Node, overrides: Mapping[str, object], environme
 def _read_overrides(folder: FilePath, target: str) -> Mapping[str, object]:
     name = f".databricks/bundle/{target}/variable-overrides.json"
     file = folder / name
-    if not file.exists():
+    if not exists(file):
         return {}
     remedy = 'write a JSON object: {"var1": "value1", "var2": "value2"}'
     try:

@@ -1,6 +1,8 @@
 """Command `check`: find mistakes of streaming jobs in a bundle."""
 
+import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +50,9 @@ def check(
     from dabs_lab.check.engine import check_folder
     from dabs_lab.check.formats import as_github, as_json, as_sarif
 
+    # The name of a file can have bytes outside of UTF-8, and a terminal may not have every character.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     report = check_folder(
         folder,
         target=target,

@@ -46,7 +46,7 @@ def as_json(report: CheckReport) -> str:
         "suppressed": report.suppressed,
         "notes": [note.summary for note in report.notes],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 def as_github(report: CheckReport) -> str:
@@ -101,7 +101,7 @@ def as_sarif(report: CheckReport) -> str:
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
         "results": [_sarif_result(report, one, indexes[one.rule.id]) for one in report.findings],
     }
-    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
 def _sarif_rule(rule: Rule) -> dict[str, Any]:
@@ -126,11 +126,13 @@ def _sarif_result(report: CheckReport, one: ReportedFinding, index: int) -> dict
         "message": {"text": f"{one.message}{in_targets(one.targets, report)}"},
         "locations": [_location(report, one.place.path, one.place.position)],
         # Without the line, so that a finding keeps its identity when lines are added above it.
-        "partialFingerprints": {"dabsLabFinding/v1": hashlib.sha256(identity.encode()).hexdigest()},
+        "partialFingerprints": {
+            "dabsLabFinding/v1": hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+        },
     }
 
 
 def _location(report: CheckReport, path: str, position: Position) -> dict[str, Any]:
     region = {"startLine": position.line, "startColumn": position.column}
-    physical = {"artifactLocation": {"uri": quote(report.file(position))}, "region": region}
+    physical = {"artifactLocation": {"uri": quote(report.file(position), errors="surrogateescape")}, "region": region}
     return {"physicalLocation": physical, "logicalLocations": [{"fullyQualifiedName": path}]}

@@ -1,6 +1,10 @@
 """Run one cell: an incident in a shape with a seed."""
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from dabs_lab.errors import DabsLabError
 from dabs_lab.lab.declarations import Incident, Loss, Project, Shape
@@ -8,8 +12,9 @@ from dabs_lab.lab.measuring import broken_promises, figures_of, knowable_at, lan
 from dabs_lab.lab.results import Cell, Figures, MarkKind, Verdict
 from dabs_lab.lab.scene import Scene
 
-# Seconds until the first input is in all tables, and until the tables are complete after a repair.
-_FIRST, _LAST = 240.0, 240.0
+# Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts the
+# job again; and after that.
+_FIRST, _REPAIRED, _LAST = 240.0, 100.0, 240.0
 
 
 def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
@@ -20,17 +25,17 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
     if why := incident.not_shown(shape):
         return Cell(incident=incident.id, shape=shape.id, seed=seed, verdict=Verdict.NOT_SHOWN, note=why, seconds=0)
     stage = project.open(shape, seed)
-    with Scene(stage, shape, say) as scene:
+    with _ended_by_sigterm(), Scene(stage, shape, say) as scene:
         try:
             stage.land()
             scene.start()
-            scene.until(stage.complete, "the first input in all tables", _FIRST)
+            if incident.warm:
+                scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
             recovered = scene.reached(stage.complete, incident.patience)
-            if not recovered:
-                if incident.repair is not None:
-                    incident.repair(scene)
-                recovered = scene.reached(stage.complete, incident.patience)
+            if not recovered and incident.repair is not None:
+                incident.repair(scene)
+                recovered = scene.reached(stage.complete, _REPAIRED)
             if not recovered:
                 scene.restart()
                 recovered = scene.reached(stage.complete, _LAST)
@@ -46,6 +51,23 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             note = f"the lab did not get there: {error}"
             return _unfinished(scene, incident, seed, note)
         return _finished(scene, incident, seed, loss, complete_at, end)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise SystemExit: the jobs have sessions of their own, and would go on without the lab."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _finished(scene: Scene, incident: Incident, seed: int, loss: Loss, complete_at: float | None, end: float) -> Cell:

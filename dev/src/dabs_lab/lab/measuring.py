@@ -8,6 +8,7 @@ from dabs_lab.lab.scene import Scene
 from dabs_lab.lab.timeline import (
     reported_lane,
     seconds_where,
+    skipped_runs,
     state_at,
     stream_lanes,
     task_lanes,
@@ -16,6 +17,8 @@ from dabs_lab.lab.timeline import (
 
 # Promise of the deployable shapes: seconds from the moment that the process can know.
 DETECTION_SECONDS = 2.0
+# A state and the notification of it are seen by different means, up to this far apart.
+_SAME_MOMENT = 2.0
 _BAD = (State.DEAD, State.STUCK)
 # Kinds of events that show a person in the UI that something happened.
 _VISIBLE = ("attempt", "task", "run", "cluster")
@@ -40,7 +43,7 @@ def figures_of(
 ) -> Figures:
     """Return the measurements of a cell. complete_at: seconds at which all tables were complete after the fault."""
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
-    notes = notifications(scene)
+    notes = [note for note in notifications(scene) if note.at <= end]
     return Figures(
         detection_seconds=None if fault is None else detection(scene, lanes, fault, incident.known_after),
         silent_seconds=round(silent_seconds(scene, lanes, notes, end), 2),
@@ -52,8 +55,10 @@ def figures_of(
         recovery_seconds=None if fault is None or complete_at is None else round(max(0.0, complete_at - fault), 2),
         person=scene.person,
         batches_repeated=scene.watch.repeated,
-        attempts=sum(len(job.find("attempt", state="TERMINATED")) for job in scene.jobs),
-        runs=len({one.data["run"] for job in scene.jobs for one in job.find("run")}),
+        attempts=len(
+            {one.data["attempt"] for job in scene.jobs for one in job.find("attempt") if one.at - scene.started <= end}
+        ),
+        runs=sum(len({one.data["run"] for one in job.find("run")} - skipped_runs(job.events)) for job in scene.jobs),
         peak_mb=round(scene.watch.peak_mb),
         processes=scene.watch.processes,
         collateral={} if fault is None else collateral(scene, lanes, loss, fault, complete_at or end),
@@ -104,7 +109,7 @@ def silent_seconds(scene: Scene, lanes: Sequence[Lane], notes: Sequence[Notifica
                 return False
             bad = [bar for one in own for bar in one.bars if bar.state in _BAD and bar.begin <= moment < bar.end]
             # A notification counts for everything that was wrong when it was sent.
-            return any(not any(bar.begin - 1 <= note.at <= moment for note in notes) for bar in bad)
+            return any(not any(bar.begin - _SAME_MOMENT <= note.at <= moment for note in notes) for bar in bad)
 
         total += seconds_where([lane, *own], end, silent)
     return total

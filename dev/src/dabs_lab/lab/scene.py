@@ -1,4 +1,4 @@
-"""The scene that the script of an incident works with: the jobs of a cell, their processes, and the marks on its timeline."""
+"""The scene of a cell, for the script of an incident: jobs, their processes, and marks on the timeline."""
 
 import random
 import threading

@@ -17,6 +17,7 @@ _REPORTED = {
     "TERMINATING": State.RUNNING,
     "WAITING": State.WAITING,
 }
+_SKIPPED = ("MAXIMUM_CONCURRENT_RUNS_REACHED", "EXCLUDED")
 # Shorter bars cannot be seen.
 _SHORTEST = 0.001
 
@@ -26,8 +27,15 @@ def reported_lane(events: Sequence[Seen], started: float, end: float, title: str
 
     started: monotonic time at which the cell began. end: its length in seconds.
     """
-    steps = [(one.at - started, _state(one), "") for one in events if one.kind == "run"]
+    skipped = skipped_runs(events)
+    shown = [one for one in events if one.kind == "run" and one.data.get("run") not in skipped]
+    steps = [(one.at - started, _state(one), "") for one in shown]
     return Lane(kind=LaneKind.REPORTED, title=title, bars=bars(steps, end))
+
+
+def skipped_runs(events: Sequence[Seen]) -> set[object]:
+    """Return the runs that never began, because another one was active: the list of runs shows them as skipped."""
+    return {one.data.get("run") for one in events if one.kind == "run" and one.data.get("result") in _SKIPPED}
 
 
 def task_lanes(events: Sequence[Seen], started: float, end: float) -> list[Lane]:

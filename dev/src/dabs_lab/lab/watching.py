@@ -18,8 +18,8 @@ from dabs_lab.runner.attempts import AttemptLog
 
 # Seconds between two looks. A promise of the product is a report within two seconds.
 EVERY = 0.25
-# A batch that is open for longer than this is stuck; a healthy one takes some seconds on two cores.
-STUCK_SECONDS = 20.0
+# A batch that is open for longer than this is stuck; the first one of a cold JVM takes up to 20 s on two cores.
+STUCK_SECONDS = 40.0
 # Linux keeps 15 characters of a thread's name: `stream execution thread for NAME [id = …`.
 _SHORT_NAME = "stream executio"
 _NAME = re.compile(r'"stream execution thread for (?P<name>\S+) \[id = ')
@@ -38,13 +38,26 @@ class Change:
 
 @dataclass
 class _Process:
-    """Python process of an attempt. names: streams that it announced; seen: those that had a query in it."""
+    """Python process of an attempt. log: has the streams that it announced."""
 
     pid: int
     driver: int
     job: str
     log: AttemptLog
-    seen: set[str] = field(default_factory=set)
+    # Stream → first moment of its query in this process.
+    seen: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Queries:
+    """Queries of a driver. count: threads of queries at the last look; changed: first change after the last look-up."""
+
+    count: int = 0
+    changed: float = 0.0
+    names: frozenset[str] = frozenset()
+    # The names belong to this count; another count is being looked up.
+    named: int = 0
+    lookup: threading.Thread | None = None
 
 
 class StreamWatch:
@@ -60,9 +73,9 @@ class StreamWatch:
         self.owners: dict[str, str] = {}
         self._jobs, self._streams, self._bounded = jobs, list(streams), bounded
         self._known: dict[int, _Process] = {}
-        self._threads: dict[int, int] = {}
-        self._queries: dict[int, set[str]] = {}
+        self._queries: dict[int, _Queries] = {}
         self._states: dict[str, State | None] = {}
+        self._changed: dict[str, float] = {}
         self._begun: dict[str, set[int]] = {stream.name: set() for stream in streams}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream watch", daemon=True)
@@ -122,18 +135,30 @@ class StreamWatch:
             self.owners |= dict.fromkeys(one.log.streams, one.job)
 
     def _look_at_driver(self, driver: int) -> None:
-        """Read the names of the running queries again whenever their number has changed."""
-        count = 0
-        with suppress(OSError):
-            for thread in Path(f"/proc/{driver}/task").iterdir():
-                with suppress(OSError):
-                    count += (thread / "comm").read_text().startswith(_SHORT_NAME)
-        if count == self._threads.get(driver):
+        """Look up the names of the running queries when their number has changed; in a thread, it takes a second."""
+        queries = self._queries.setdefault(driver, _Queries())
+        count = _query_threads(driver)
+        if count != queries.count:
+            if queries.count == queries.named:
+                # The first change after a look-up: others may follow before the next one.
+                queries.changed = time.monotonic()
+            queries.count = count
+        if queries.lookup is not None and queries.lookup.is_alive():
             return
-        names = set() if count == 0 else running_queries(driver)
-        if names is not None:
-            # The next look compares again if a query started or ended in between.
-            self._threads[driver], self._queries[driver] = count if len(names) == count else -1, names
+        if count == queries.named:
+            return
+        if count == 0:
+            queries.names, queries.named = frozenset(), 0
+            return
+
+        def look_up() -> None:
+            names = running_queries(driver)
+            if names is not None:
+                # With another number a query started or ended in between: the next look tries again.
+                queries.names, queries.named = frozenset(names), len(names)
+
+        queries.lookup = threading.Thread(target=look_up, name=f"queries of {driver}", daemon=True)
+        queries.lookup.start()
 
     def _look_at(self, place: StreamPlace, now: float) -> None:
         begun, done = place.checkpoint / "offsets", place.checkpoint / "commits"
@@ -141,31 +166,39 @@ class StreamWatch:
         commits = self.commits[place.name]
         if last >= 0 and (not commits or commits[-1][1] != last):
             commits.append((now, last))
-        state, process = self._true_state(place, now, _latest(begun), last)
+        state, process, since = self._true_state(place, now, _latest(begun), last)
         before = self._states.get(place.name)
         if state != before:
             if before in (State.WORKING, State.STUCK) and _latest(begun) > last:
                 # The batch that was open runs again in the next attempt.
                 self.repeated += state not in (State.WORKING, State.STUCK)
             self._states[place.name] = state
-            self.changes.append(Change(now, place.name, state or State.ENDED, process))
+            earliest = self._changed.get(place.name, 0.0)
+            self._changed[place.name] = at = max(min(since, now), earliest)
+            self.changes.append(Change(at, place.name, state or State.ENDED, process))
 
-    def _true_state(self, place: StreamPlace, now: float, begun: int, done: int) -> tuple[State | None, int]:
+    def _true_state(self, place: StreamPlace, now: float, begun: int, done: int) -> tuple[State | None, int, float]:
+        """Return the state of a stream, the process that runs it, and since when (monotonic clock)."""
         owners = [one for one in self._known.values() if place.name in one.log.streams or place.name in one.seen]
         alive = [one for one in owners if is_running(one.pid)]
+        rests = self._bounded and begun == done
         if not alive:
-            rests = self._bounded and begun == done
-            return (None if not owners else State.ENDED if rests else State.DEAD), 0
+            return (None if not owners else State.ENDED if rests else State.DEAD), 0, now
         one = alive[-1]
         if _stopped(one.pid) or _stopped(one.driver):
-            return State.STUCK, one.pid
-        if place.name in self._queries.get(one.driver, ()):
-            one.seen.add(place.name)
-            open_for = _age(place.checkpoint / "offsets" / str(begun)) if begun > done else 0.0
-            return (State.STUCK if open_for > STUCK_SECONDS else State.WORKING), one.pid
+            return State.STUCK, one.pid, now
+        queries = self._queries.get(one.driver, _Queries())
+        if place.name in queries.names:
+            first = one.seen.setdefault(place.name, now)
+            # An attempt that repeats a batch finds its offset file, which is older.
+            open_for = min(_age(place.checkpoint / "offsets" / str(begun)), now - first) if begun > done else 0.0
+            if open_for > STUCK_SECONDS:
+                return State.STUCK, one.pid, now - open_for
+            return State.WORKING, one.pid, now
         if place.name not in one.seen:
-            return State.PENDING, one.pid
-        return (State.ENDED if self._bounded and begun == done else State.DEAD), one.pid
+            return State.PENDING, one.pid, now
+        # The names were looked up after the number of queries had changed.
+        return (State.ENDED if rests else State.DEAD), one.pid, queries.changed
 
     def _measure(self, jobs: Sequence[JobProcess]) -> None:
         total, count = 0.0, 0
@@ -177,6 +210,15 @@ class StreamWatch:
                     count += 1
         if total > self.peak_mb:
             self.peak_mb, self.processes = total, count
+
+
+def _query_threads(driver: int) -> int:
+    count = 0
+    with suppress(OSError):
+        for thread in Path(f"/proc/{driver}/task").iterdir():
+            with suppress(OSError):
+                count += (thread / "comm").read_text().startswith(_SHORT_NAME)
+    return count
 
 
 def running_queries(driver: int) -> set[str] | None:

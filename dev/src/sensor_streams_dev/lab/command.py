@@ -1,7 +1,9 @@
 """The commands `sensor-streams lab …`: run cells, one or all."""
 
+import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +12,12 @@ from rich.console import Console
 
 from dabs_lab.runner.local_config import absolute
 from sensor_streams.errors import ConfigurationError
+from sensor_streams_dev.command_options import AsJson
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Break the job shapes for real, and measure them.")
 FOLDER = Path(".local/lab")
 RESULTS = "results.json"
+SMOKE = ("query-fails", "location-nothing-there", "python-killed", "driver-killed")
 
 Folder = Annotated[Path, typer.Option(help="folder of everything that the lab writes")]
 
@@ -23,6 +27,7 @@ def matrix(
     only: Annotated[list[str] | None, typer.Option(help="incident to run; repeat it for several")] = None,
     shape: Annotated[list[str] | None, typer.Option(help="shape to run; default: the three deployable ones")] = None,
     all_shapes: Annotated[bool, typer.Option("--all-shapes", help="also the four forms for comparison")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="four incidents that take a minute each")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="number of seeds, from 1 on")] = 1,
     again: Annotated[bool, typer.Option("--again", help="also run cells that have a result")] = False,
     folder: Folder = FOLDER,
@@ -31,6 +36,8 @@ def matrix(
 
     Exit code: 0 when all promises held, 1 when one is broken.
     """
+    if smoke:
+        only = [*(only or ()), *SMOKE]
     raise typer.Exit(_run(only or (), shape or (), range(1, seeds + 1), again, folder, all_shapes=all_shapes))
 
 
@@ -44,6 +51,93 @@ def run(
 ) -> None:
     """Run one incident in one shape, also if it has a result."""
     raise typer.Exit(_run([incident], [shape], [seed], True, folder, steps=watch))
+
+
+@app.command()
+def report(folder: Folder = FOLDER, file: Annotated[Path | None, typer.Option(help="the HTML file")] = None) -> None:
+    """Draw the results: one HTML file that works offline."""
+    from dabs_lab.lab.report import write_report
+    from dabs_lab.lab.results import read_results
+    from sensor_streams_dev.lab.claims import with_claims
+
+    place = file or folder / "report.html"
+    write_report(with_claims(read_results(folder / RESULTS)), place)
+    Console(emoji=False).print(f"{place} ({place.stat().st_size / 2**20:.2f} MB)", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def docs(
+    results: Annotated[Path, typer.Option(help="results of a full matrix")] = Path("docs/lab/results.json"),
+) -> None:
+    """Write docs/choosing-a-shape.md and the report next to the results in docs/lab."""
+    from dabs_lab.lab.report import write_report
+    from dabs_lab.lab.results import read_results
+    from sensor_streams_dev.lab.choosing import write_page
+    from sensor_streams_dev.lab.claims import with_claims
+
+    found = with_claims(read_results(results))
+    write_report(found, results.with_name("report.html"))
+    write_page(found, results.parents[1] / "choosing-a-shape.md")
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="results.json of before")],
+    after: Annotated[Path, typer.Argument(help="results.json of after")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two results: what differs by more than the noise."""
+    from dabs_lab.lab.diff import differences, print_differences
+    from dabs_lab.lab.results import read_results
+
+    found = differences(read_results(before), read_results(after))
+    if as_json:
+        print(json.dumps(found.as_dict()))
+    else:
+        print_differences(found, Console(emoji=False))
+
+
+@app.command("soak")
+def soak_command(
+    batches: Annotated[int, typer.Option(min=40, help="micro-batches of all streams together")] = 2000,
+    folder: Folder = FOLDER,
+    into: Annotated[Path, typer.Option(help="folder of soak.json and soak.svg")] = Path("docs/lab"),
+) -> None:
+    """Run one process for thousands of micro-batches, and draw its memory, threads, files and batch times."""
+    from sensor_streams_dev.lab.soak import soak, write_soak
+
+    console = Console(emoji=False, highlight=False)
+    samples = soak(absolute(folder), batches, console.print)
+    into.mkdir(parents=True, exist_ok=True)
+    write_soak(samples, into)
+    console.print(f"{into / 'soak.svg'}", soft_wrap=True)
+
+
+@app.command("kills")
+def kills_command(
+    count: Annotated[int, typer.Option(min=1, help="kills in each shape")] = 67,
+    shape: Annotated[list[str] | None, typer.Option(help="shape; default: the three deployable ones")] = None,
+    seed: Annotated[int, typer.Option(min=1, help="of the random moments")] = 1,
+    folder: Folder = FOLDER,
+    into: Annotated[Path, typer.Option(help="folder of kills.json")] = Path("docs/lab"),
+) -> None:
+    """Kill -9 processes of each shape at random moments; then count every line, and verify every table.
+
+    Exit code: 0 when nothing is lost or repeated, 1 otherwise.
+    """
+    from sensor_streams_dev.lab.kills import kills
+    from sensor_streams_dev.lab.shapes import DEPLOYABLE
+
+    console = Console(emoji=False, highlight=False)
+    _check("shape", shape or (), [one.id for one in DEPLOYABLE])
+    found = [
+        kills(absolute(folder), one, count, seed, console.print) for one in DEPLOYABLE if not shape or one.id in shape
+    ]
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "kills.json").write_text(json.dumps([asdict(one) for one in found], indent=1), "utf-8")
+    for one in found:
+        console.print(one)
+    raise typer.Exit(1 if any(one.uncounted or one.differing or one.repeated for one in found) else 0)
 
 
 @app.command("list")
@@ -90,7 +184,7 @@ def _run(
     project.folder.mkdir(parents=True, exist_ok=True)
     console = Console(emoji=False, highlight=False)
     with LiveBoard(console, plan.incidents, plan.shapes, steps=steps) as board:
-        results = run_matrix(project, plan, project.folder / RESULTS, TIME_SCALE, board, _commit())
+        results = run_matrix(project, plan, project.folder / RESULTS, round(TIME_SCALE, 3), board, _commit())
     wanted = {(incident.id, shape.id, seed) for incident, shape, seed in plan.cells()}
     cells = [cell for cell in results.cells if (cell.incident, cell.shape, cell.seed) in wanted]
     counts = {verdict: sum(cell.verdict == verdict for cell in cells) for verdict in Verdict}

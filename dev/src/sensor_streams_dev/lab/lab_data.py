@@ -22,9 +22,9 @@ from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
 
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-HISTORY = timedelta(days=8)
+HISTORY = timedelta(days=5)
 # One set arrives before the fault, the others are for the scripts of incidents.
-SETS, SET = 6, timedelta(hours=6)
+SETS, SET = 5, timedelta(hours=6)
 FILES_PER_SET = 6
 DEVICES = 4
 # Short lives, so that alerts open and close in every set.

@@ -14,13 +14,15 @@ from dabs_lab.lab.declarations import Loss, Shape, StreamPlace
 from dabs_lab.runner.local_config import load_local
 from sensor_streams.errors import MachineError
 from sensor_streams.fleet import load_fleet
+from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
 from sensor_streams_dev.lab.table_truth import compare, read_tables, read_truth, versions
 
-# Small batches: interpreted queries and the quick compiler cost less than they save.
-_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
-_LIVE = "live"
+# Batches are small, and a cell is short: Java's quick compiler and interpreted queries save more than they cost.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
+_OPTIONS = " ".join([_JAVA, *(f"-D{name}={value}" for name, value in INTERPRETED.items())])
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "JAVA_TOOL_OPTIONS": _OPTIONS}
 
 
 class LabStage:

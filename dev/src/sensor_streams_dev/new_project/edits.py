@@ -181,6 +181,10 @@ _TOOLS: Sequence[Change] = (
     tools_only("AGENTS.md", "- A rule of `check`", "- After a change of `databricks.yml`"),
     tools_only("docs/architecture.md", "**`dev/tests/`** tests", "**`fixtures/`**"),
     tools_only("docs/architecture.md", "**`benchmarks/`** measures", "**`resources/`**"),
+    without_tools(
+        "docs/check.md",
+        " Measure it on your machine with\n`.venv/bin/python -m benchmarks.check_speed --yamllint PATH`.",
+    ),
     tools_only("docs/local-runs.md", "    make bench-run", "`single_task` on two cores"),
     tools_only("docs/performance.md", "    make bench  ", "| id | compares"),
     tools_only("docs/performance.md", "The slow tests repeat P1", "## A small batch"),

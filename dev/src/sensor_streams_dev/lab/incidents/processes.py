@@ -80,6 +80,7 @@ INCIDENTS = (
         "The kernel ends the task's Python process in the middle of a batch. Its driver lives on.",
         "kill -9 of the Python process",
         _python_killed,
+        warm=False,
     ),
     incident(
         "driver-killed",
@@ -88,6 +89,7 @@ INCIDENTS = (
         "The driver's machine is lost in the middle of a batch. All queries on it end at once.",
         "kill -9 of the JVM",
         _driver_killed,
+        warm=False,
     ),
     incident(
         "driver-heap",
@@ -107,6 +109,7 @@ INCIDENTS = (
         _python_memory,
         "No row is lost or wrong. A process that needs no more memory may go on.",
         patience=60,
+        warm=False,
     ),
     incident(
         "terminated",
@@ -115,6 +118,7 @@ INCIDENTS = (
         "A redeploy or a maintenance ends the task while it works on a batch. It gets a few seconds to end.",
         "SIGTERM to the Python process, within a batch",
         _terminated,
+        warm=False,
     ),
     incident(
         "random-kills",
@@ -123,5 +127,6 @@ INCIDENTS = (
         "Machines die when they like. A process or a driver is killed three times, at any point of a batch.",
         "kill -9 of Python process or driver, three times at random moments (by the seed), with new input each time",
         _random_kills,
+        warm=False,
     ),
 )

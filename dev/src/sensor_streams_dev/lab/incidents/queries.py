@@ -11,10 +11,13 @@ from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage
 
 _GROUP = "Queries"
 _STALLED = 60.0
+# Streams whose batches use Python workers.
+_WITH_WORKERS = ("anomaly_scores", "remaining_life", "alerts", "alert_events")
 
 
 def _fails(scene: Scene) -> None:
     offsets = checkpoint(scene, "device_sessions") / "offsets"
+    scene.process_of("device_sessions")
     scene.fault("the checkpoint of device_sessions cannot be written", "device_sessions")
     block(offsets)
     scene.land()
@@ -27,11 +30,11 @@ def _fails(scene: Scene) -> None:
 
 def _hangs(scene: Scene) -> None:
     scene.land()
-    scene.until_batch("anomaly_scores", "remaining_life")
-    driver = psutil.Process(scene.driver_of("anomaly_scores"))
+    scene.until_batch(*_WITH_WORKERS)
+    driver = psutil.Process(scene.driver_of("alerts"))
     workers = [one.pid for one in driver.children(recursive=True) if "pyspark" in " ".join(one.cmdline())]
     undo = ExitStack()
-    scene.fault(f"{len(workers)} Python workers of the driver stop", "anomaly_scores", "remaining_life")
+    scene.fault(f"{len(workers)} Python workers of the driver stop", *_WITH_WORKERS)
     undo.enter_context(frozen(workers))
     scene.defer(undo.close)
 
@@ -82,18 +85,20 @@ INCIDENTS = (
         "The storage rejects one write to the checkpoint of one stream. The seven other streams are healthy.",
         "a file takes the place of the folder `offsets` until the query has ended",
         _fails,
+        warm=False,
     ),
     incident(
         "query-hangs",
         _GROUP,
         "A query hangs in a batch",
         "The Python code of a model never returns. The query is active and makes no progress.",
-        "SIGSTOP to the Python workers of the driver, while a score is in a batch",
+        "SIGSTOP to the Python workers of the driver, within a batch of a stream that uses them",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
         patience=_STALLED + 60,
-        # A stream counts as stuck after 20 s in a batch.
-        known_after=_STALLED - 20,
+        # A stream counts as stuck from the begin of the batch that is open for too long.
+        known_after=_STALLED,
+        warm=False,
     ),
     incident(
         "query-ends",
@@ -103,6 +108,7 @@ INCIDENTS = (
         "`StreamingQuery.stop` from another process, through the session of the task",
         _ends,
         patience=60,
+        warm=False,
     ),
     incident(
         "query-cannot-start",
@@ -114,6 +120,7 @@ INCIDENTS = (
         "Nothing is lost. The task fails with the cause until a person removes the file.",
         repair=_remove_half_file,
         patience=60,
+        warm=False,
     ),
     incident(
         "strange-record",
@@ -123,5 +130,6 @@ INCIDENTS = (
         "a file with five such lines",
         _strange_record,
         "No stream fails. Each line is kept as rejected with its reason, and all others are accepted.",
+        warm=False,
     ),
 )

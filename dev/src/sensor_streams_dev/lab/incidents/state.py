@@ -138,6 +138,7 @@ INCIDENTS = (
         _lost_checkpoint,
         "The stream reads everything again, and no row is lost, repeated or wrong.",
         patience=120,
+        warm=False,
     ),
     incident(
         "volume-full",
@@ -156,6 +157,7 @@ INCIDENTS = (
         "a second runner of the same job",
         _beside(lambda scene: scene.shape.jobs[-1], "a second run of the same job starts"),
         "The second run refuses to start and names the first; the first goes on.",
+        warm=False,
     ),
     incident(
         "two-shapes",
@@ -165,6 +167,7 @@ INCIDENTS = (
         "another shape's job in addition to the running one",
         _beside(lambda scene: _OTHER.get(scene.shape.id, "single_task"), "the job of another shape starts"),
         "The second job refuses to start and names the first; the first goes on.",
+        warm=False,
     ),
     incident(
         "wheel-gone",
@@ -185,6 +188,7 @@ INCIDENTS = (
         "Scores wait and say why, all other streams go on; after the model is back, nothing is lost.",
         repair=_restore_model,
         patience=45,
+        warm=False,
     ),
     incident(
         "champion-broken",
@@ -196,5 +200,6 @@ INCIDENTS = (
         "Rows are scored with the version before, or wait; a broken version scores nothing.",
         repair=_move_alias_back,
         patience=60,
+        warm=False,
     ),
 )

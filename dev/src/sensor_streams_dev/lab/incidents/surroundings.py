@@ -67,6 +67,7 @@ INCIDENTS = (
         "four sets of files, a day of readings, in the same second",
         _backlog,
         patience=120,
+        warm=False,
     ),
     incident(
         "clock-back",

@@ -42,8 +42,8 @@ def _correct_catalog(scene: Scene) -> None:
 
 
 def _moved(scene: Scene, place: Path) -> None:
-    _point_catalog_to(scene, place)
     process = scene.process_of(_MOVED)
+    _point_catalog_to(scene, place)
     scene.fault(f"the catalog entry of {_MOVED} points to another folder, and its task dies", _MOVED)
     kill(process)
     scene.land()
@@ -54,6 +54,7 @@ def _nothing_there(scene: Scene) -> None:
 
 
 def _stale_copy(scene: Scene) -> None:
+    scene.process_of(_MOVED)
     place = stage_of(scene).home / "A" / _MOVED
     shutil.copytree(_table(scene, _MOVED), place)
     _moved(scene, place)
@@ -146,6 +147,7 @@ INCIDENTS = (
         "Nothing is written at A, and nothing is lost. Each attempt says what is wrong until a person corrects it.",
         repair=_correct_catalog,
         patience=45,
+        warm=False,
     ),
     incident(
         "location-stale-copy",
@@ -157,6 +159,7 @@ INCIDENTS = (
         "Nothing is written to the copy, and nothing is lost. Each attempt says what is wrong.",
         repair=_correct_catalog,
         patience=45,
+        warm=False,
     ),
     incident(
         "second-writer",
