@@ -199,11 +199,35 @@ def test_rules_that_cannot_tell_are_counted_and_shown_in_every_format(run: Run) 
     text = text.replace("          max_retries: 3\n", "")
     shown = {form: run(text, "--format", form, "--select", "D105") for form in ("text", "json", "sarif", "github")}
     assert {code for code, _, _ in shown.values()} == {0}
-    assert json.loads(shown["json"][1])["cannot_tell"][0]["path"] == "resources.jobs.live.tasks.ingest"
+    (missing,) = json.loads(shown["json"][1])["cannot_tell"]
+    assert (missing["path"], missing["tasks"]) == ("resources.jobs.live", ["ingest"])
     for _, out, _ in shown.values():
         assert "whether its trigger is endless or bounded" in out
-        assert "resources.jobs.live.tasks.ingest" in out
+    for form in ("text", "sarif", "github"):
+        assert "resources.jobs.live (ingest)" in shown[form][1]
     assert "1 cannot tell" in shown["text"][1]
+
+
+def test_a_complex_variable_without_a_value_is_unknown_and_does_not_end_the_check(run: Run) -> None:
+    text = """
+bundle: {name: b}
+variables:
+  cluster: {type: complex, description: a cluster}
+  people: {type: complex, description: addresses}
+resources:
+  jobs:
+    live:
+      continuous: {task_retry_mode: ON_FAILURE}
+      job_clusters: [{job_cluster_key: main, new_cluster: "${var.cluster}"}]
+      email_notifications: {on_failure: "${var.people}"}
+      tasks:
+        - task_key: ingest  # streams: a
+          job_cluster_key: main
+          notebook_task: {notebook_path: /Workspace/Shared/a}
+"""
+    code, out, _ = run(text, "--select", "D507,D7")
+    assert (code, out.count("finding")) == (0, 1)
+    assert "read as <name>: cluster, people" in out
 
 
 def test_annotations_of_github_are_escaped(run: Run) -> None:

@@ -153,6 +153,10 @@ def test_other_paths_last(path: str) -> None:
         ("dbfs:/Users/ann/cp", True),
         ("/Workspace/Users/ann/cp", True),
         ("/Volumes/main/you@localhost/cp", True),
+        ("/Volumes/main/you/cp", True),
+        ("/Users/00000000-0000-0000-0000-000000000000/cp", True),
+        ("/Volumes/main/00000000_0000_0000_0000_000000000000/cp", True),
+        ("/Volumes/main/young/cp", False),
         ("/Users/5f0c1a52-0000-0000-0000-000000000000/cp", False),
         ("/Users/<principal>/cp", False),
         ("abfss://home@account.dfs.core.windows.net/cp", False),
@@ -193,8 +197,20 @@ def test_targets_of_one_workspace_share_a_volume(tmp_path: Path) -> None:
     ]
 
 
-def test_targets_of_unknown_workspaces_may_share_a_volume(tmp_path: Path) -> None:
-    targets = "targets: {a: {}, b: {}}"
+@pytest.mark.parametrize("field", ["userName", "short_name"])
+def test_the_user_who_deploys_is_seen_in_the_checkpoints_of_every_target(tmp_path: Path, field: str) -> None:
+    root = "workspace: {host: https://one.example.com, root_path: /Workspace/Deployments/example}"
+    targets = f"targets: {{a: {{mode: production, {root}}}, b: {{mode: production, {root}}}}}"
+    path = f"checkpoint_location: '/Volumes/m/s/${{workspace.current_user.{field}}}/cp'"
+    assert len(_check(tmp_path, "D604", first=path, targets=targets).findings) == 1
+    assert _missing(_check(tmp_path, "D602", first=path, targets=targets)) == [
+        "whether its checkpoint is the same in a and b"
+    ]
+
+
+@pytest.mark.parametrize("workspace", ["{}", "{host: https://your-workspace.cloud.databricks.com}"])
+def test_targets_of_unknown_workspaces_may_share_a_volume(tmp_path: Path, workspace: str) -> None:
+    targets = f"targets: {{a: {{workspace: {workspace}}}, b: {{workspace: {workspace}}}}}"
     report = _check(tmp_path, "D602", first="checkpoint_location: /Volumes/m/s/cp/orders", targets=targets)
     assert _missing(report) == ["whether its checkpoint is the same in a and b"]
 

@@ -57,6 +57,18 @@ def test_a_folder_of_checkpoints_has_one_for_each_stream(tmp_path: Path) -> None
     assert streaming(tmp_path, NOTEBOOK % "checkpoints: /c/").checkpoints is None
 
 
+def test_several_parameters_may_name_a_checkpoint_each(tmp_path: Path) -> None:
+    parameters = "checkpoint_location_a: /c/a, checkpoint_location_b: /c/b, orders_checkpoint_path: /c/d"
+    assert streaming(tmp_path, NOTEBOOK % parameters).checkpoints == ("/c/a", "/c/b", "/c/d")
+    base = "streams: a, checkpoint_base_path: /c"
+    assert streaming(tmp_path, NOTEBOOK % base).checkpoints == ("/c/a",)
+
+
+def test_another_comment_may_follow_the_names(tmp_path: Path) -> None:
+    found = streaming(tmp_path, NOTEBOOK % "" + "\n# streams: a, b  # both in one query")
+    assert found.streams == ("a", "b")
+
+
 def test_a_comment_wins_over_parameters_and_belongs_to_its_task_only(tmp_path: Path) -> None:
     assert streaming(tmp_path, NOTEBOOK % "streams: a" + "\n# streams: b").streams == ("b",)
     assert streaming(tmp_path, NOTEBOOK % "x: above").streams == ("above",)

@@ -68,7 +68,7 @@ def test_a_rule_on_streams_cannot_tell_for_a_notebook_that_names_none(tmp_path: 
     assert (len(report.findings), len(report.cannot_tell)) == (0, 1)
 
 
-@pytest.mark.parametrize("rule", ["D303", "D402", "D404", "D503", "D505", "D506", "D507", "D508"])
+@pytest.mark.parametrize("rule", ["D402", "D404", "D503", "D505", "D506", "D507", "D508"])
 def test_development_mode_needs_no_recipients_and_no_retries(tmp_path: Path, rule: str) -> None:
     job = SCHEDULE + (
         "      email_notifications: {on_failure: [a@example.com], on_streaming_backlog_exceeded: ['']}\n"

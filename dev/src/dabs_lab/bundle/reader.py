@@ -28,7 +28,7 @@ from dabs_lab.bundle.references import resolve, resolve_volume_paths, unresolved
 from dabs_lab.bundle.reserved_fields import check_required, check_reserved
 from dabs_lab.bundle.root_schema import ROOT
 from dabs_lab.bundle.type_checks import REFERENCE, missing, without_empty_texts, without_zero_values, wrong_values
-from dabs_lab.bundle.variables import set_flags, set_variables, values_of
+from dabs_lab.bundle.variables import leave_open, set_flags, set_variables, values_of
 from dabs_lab.bundle.yaml_nodes import ANY_KEY, Node, without_nulls
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -135,7 +135,8 @@ def load_bundle(
 
     variables: as given with `--var`. environment: for `BUNDLE_VAR_…` and others (None: that of this process).
     user: name of the deploying user. strict: every warning is an error, as for `validate --strict`.
-    any_host: a host with a reference becomes `<host>`, for readers that never log in.
+    any_host: for readers that never log in: a host with a reference becomes `<host>`, and references to a complex
+    variable without a value stay.
     Raises BundleError where the CLI fails, and for features that this reader does not support.
     """
     try:
@@ -164,6 +165,8 @@ def _load(
     host = root.get("workspace", "host")
     if any_host and host is not None and REFERENCE.search(host.text):
         root = root.put(("workspace", "host"), host.with_data("<host>"))
+    if any_host:
+        root = leave_open(root, folder, name, environment)
     checks.check_settings(root, warnings.append)
     root = set_git(paths.sync_paths(root), folder)
     root = workspace.set_workspace(root, user)

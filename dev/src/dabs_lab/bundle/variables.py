@@ -67,8 +67,10 @@ def set_variables(root: Node, folder: FilePath, target: str, environment: Mappin
     return root
 
 
-def unset_variables(root: Node, folder: FilePath, target: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the variables without a value for a target, except complex ones, which need a default.
+def unset_variables(
+    root: Node, folder: FilePath, target: str, environment: Mapping[str, str], *, complex: bool = False
+) -> list[str]:
+    """Return the variables without a value for a target: the simple ones, or the complex ones.
 
     root: all files merged, with all targets. Raises BundleError for an override file that cannot be read.
     """
@@ -77,9 +79,16 @@ def unset_variables(root: Node, folder: FilePath, target: str, environment: Mapp
     for name, variable in (root.get("variables") or Node({})).children.items():
         sources = (variable, root.get("targets", target, "variables", name) or Node({}))
         filled = any(source.get_filled(field) is not None for source in sources for field in ("default", "lookup"))
-        if name not in given and not filled and not _is_complex(variable):
+        if name not in given and not filled and _is_complex(variable) is complex:
             found.append(name)
     return found
+
+
+def leave_open(root: Node, folder: FilePath, target: str, environment: Mapping[str, str]) -> Node:
+    """Return the bundle in which complex variables without a value keep their references, like those with a lookup."""
+    for name in unset_variables(root, folder, target, environment, complex=True):
+        root = root.put(("variables", name, "lookup"), to_node({"variable": name}))
+    return root
 
 
 def values_of(root: Node) -> dict[str, object]:

@@ -13,6 +13,7 @@ from dabs_lab.bundle.problems import Problem, refuse
 from dabs_lab.bundle.resolved_json import read_resolved
 from dabs_lab.bundle.variables import PREFIX, unset_variables
 from dabs_lab.bundle.yaml_nodes import Node
+from dabs_lab.check.deployer import PRINCIPAL, USER
 from dabs_lab.check.file_texts import FileTexts
 from dabs_lab.check.settings import load_settings
 from dabs_lab.check.views import TargetView
@@ -20,10 +21,6 @@ from dabs_lab.errors import ConfigurationError
 
 LARGEST_FILE = 1_000_000
 _PYTHON = (("python",), ("experimental", "python"), ("experimental", "pydabs"))
-# User of `${workspace.current_user…}`: no workspace is queried.
-_USER = "you@localhost"
-# User of a production target: the CLI accepts one without a root path from a service principal, and so from CI.
-_PRINCIPAL = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -56,17 +53,18 @@ def load_views(folder: FilePath, target: str | None, every: bool, variables: Map
     notes: dict[str, Problem] = {}
     missing: dict[str, None] = {}
     for name in chosen:
-        unset = unset_variables(written, folder, name, {**{PREFIX + key: "" for key in variables}, **os.environ})
+        given = {**{PREFIX + key: "" for key in variables}, **os.environ}
+        unset = unset_variables(written, folder, name, given)
         placeholders = {f"{PREFIX}{key}": f"<{key}>" for key in unset}
         environment = {**placeholders, **os.environ}
-        user = _PRINCIPAL if written.text_at("targets", name, "mode") == "production" else _USER
+        user = PRINCIPAL if written.text_at("targets", name, "mode") == "production" else USER
         try:
             bundle = load_bundle(folder, name, variables=variables, environment=environment, user=user, any_host=True)
         except BundleError as error:
             if len(chosen) == 1:
                 raise
             raise BundleError([replace(one, remedy=_in_target(one.remedy, name)) for one in error.problems]) from None
-        missing |= dict.fromkeys(unset)
+        missing |= dict.fromkeys([*unset, *unset_variables(written, folder, name, given, complex=True)])
         tree = bundle.tree
         for note in _python_notes(tree):
             notes.setdefault(note.summary, note)

@@ -3,6 +3,8 @@
 import re
 from typing import Literal
 
+from dabs_lab.check.deployer import names_the_deployer
+
 Scope = Literal["everywhere", "metastore", "workspace", "unknown"]
 _CLOUD = ("s3://", "s3a://", "abfss://", "abfs://", "wasbs://", "gs://", "r2://")
 _TABLE = re.compile(r"`?[\w-]+`?(\.`?[\w-]+`?){2}")
@@ -17,8 +19,6 @@ _PER_RUN = re.compile(
 _SCHEME = re.compile(r"\w+:(//[^/]*)?")
 # A service principal's folder has its application id in place of a name.
 _USERS = re.compile(r"(/Workspace)?/(Users|home)/(?!<|[0-9a-f]{8}-)[^/]+", re.IGNORECASE)
-# The value of `${workspace.current_user.userName}` is different for each user.
-_THIS_USER = "you@localhost"
 
 
 def normal_path(path: str) -> str:
@@ -29,7 +29,7 @@ def normal_path(path: str) -> str:
 
 def is_complete(path: str) -> bool:
     """Return whether all parts of a path are known: no variable without a value, no user, no value of a run."""
-    return not re.search(r"<[^>]*>|\{\{|\$\{", path) and _THIS_USER not in path
+    return not re.search(r"<[^>]*>|\{\{|\$\{", path) and not names_the_deployer(path)
 
 
 def may_hold_several(path: str) -> bool:
@@ -61,7 +61,7 @@ def why_it_does_not_last(path: str) -> str | None:
 def is_folder_of_a_user(path: str) -> bool:
     """Return whether a path is within the folder of one user."""
     path = _SCHEME.sub("", normal_path(path), count=1)
-    return bool(_USERS.match(path)) or _THIS_USER in path
+    return bool(_USERS.match(path)) or names_the_deployer(path)
 
 
 def is_on_dbfs(path: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dabs_lab.check.places import Place
-from dabs_lab.check.views import TargetView, View
+from dabs_lab.check.views import TargetView, TaskView, View
 
 Severity = Literal["error", "warning"]
 
@@ -20,10 +20,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class CannotTell:
-    """A rule could not be checked at a place, because the bundle does not say `missing`: "what it streams"."""
+    """A rule could not be checked at a place, because the bundle does not say `missing`: "which streams it runs".
+
+    task: key of the task, whose job is the place: a report has one entry for each rule and job.
+    """
 
     place: Place
     missing: str
+    task: str = ""
 
 
 Outcome = Finding | CannotTell
@@ -106,4 +110,6 @@ def rule_across_targets(
 
 def cannot_tell(view: View, missing: str) -> CannotTell:
     """Return that the bundle does not say something about a task: STREAMS, TRIGGER, CHECKPOINTS, WRITES."""
+    if isinstance(view, TaskView):
+        return CannotTell(view.job.at(), missing, view.key)
     return CannotTell(view.at(), missing)

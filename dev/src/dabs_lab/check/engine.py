@@ -1,7 +1,7 @@
 """Run the rules over the targets of a bundle, and apply suppressions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from dabs_lab.bundle import Position
@@ -27,12 +27,23 @@ class ReportedFinding:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """Rule that could not be checked at a place, because the bundle does not say `missing`."""
+    """Rule that could not be checked at a place, because the bundle does not say `missing` of its tasks."""
 
     rule: Rule
     place: Place
     missing: str
     targets: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+    def merged(self, targets: Iterable[str], tasks: Iterable[str]) -> "Unanswered":
+        """Return this entry with more targets and tasks."""
+        every = tuple(dict.fromkeys((*self.targets, *targets)))
+        return replace(self, targets=every, tasks=tuple(dict.fromkeys((*self.tasks, *tasks))))
+
+    @property
+    def where(self) -> str:
+        """Return the path with the tasks: `resources.jobs.live (ingest, score)`."""
+        return f"{self.place.path} ({', '.join(self.tasks)})" if self.tasks else self.place.path
 
 
 @dataclass(frozen=True)
@@ -128,8 +139,7 @@ def _check(
         else:
             missing = (rule.id, outcome.place.path, outcome.missing)
             other = unanswered.get(missing, Unanswered(rule, outcome.place, outcome.missing))
-            targets = tuple(dict.fromkeys((*other.targets, *target)))
-            unanswered[missing] = Unanswered(rule, other.place, other.missing, targets)
+            unanswered[missing] = other.merged(target, [outcome.task] if outcome.task else [])
     settings = loaded.targets[0].settings
     suppressions = suppressions_of(loaded.files, loaded.texts, settings)
     used: set[tuple[Suppression, str]] = set()

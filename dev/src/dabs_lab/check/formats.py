@@ -37,6 +37,7 @@ def as_json(report: CheckReport) -> str:
             {
                 "rule": one.rule.id,
                 "missing": one.missing,
+                "tasks": one.tasks,
                 **place(one.place.path, one.place.position),
                 "targets": one.targets,
             }
@@ -64,7 +65,7 @@ def as_github(report: CheckReport) -> str:
     for note in report.notes:
         lines.append(_command("notice", {"title": "dabs-lab check"}, note.summary))
     for missing, rules, places in unanswered_groups(report):
-        paths = ", ".join(one.place.path for one in places)
+        paths = ", ".join(one.where for one in places)
         lines.append(
             _command("notice", {"title": "dabs-lab check"}, f"cannot tell {missing} ({', '.join(rules)}): {paths}")
         )
@@ -87,7 +88,7 @@ def as_sarif(report: CheckReport) -> str:
         {"level": "note", "message": {"text": note.summary}} for note in report.notes
     ]
     for one in report.cannot_tell:
-        text = f"cannot tell {one.missing}: {one.place.path}{in_targets(one.targets, report)}"
+        text = f"cannot tell {one.missing}: {one.where}{in_targets(one.targets, report)}"
         location = _location(report, one.place.path, one.place.position)
         rule = {"id": one.rule.id}
         notifications.append(

@@ -6,7 +6,9 @@ from functools import cached_property
 
 from dabs_lab.bundle.yaml_nodes import Node
 from dabs_lab.check.places import Place
+from dabs_lab.check.stream_code import stream_code
 from dabs_lab.check.streaming import NO_STREAMS, Streaming, streaming_of
+from dabs_lab.check.task_sources import source_of
 from dabs_lab.check.view import ResourceView, View, as_text
 
 # Fields of a job that start its runs. `triggers` is the list form, in Beta.
@@ -142,10 +144,23 @@ class TaskView(View):
         """Return what the task streams: see `Streaming`."""
         if not self.can_stream:
             return NO_STREAMS
-        comments = [] if self.target.resolved else self.target.texts.comments_of(self.node)
+        target = self.target
+        comments = [] if target.resolved else target.texts.comments_of(self.node)
+        # The CLI's output may be of any folder.
+        source = None if target.resolved else source_of(self.node, target.root, target.folder)
         return streaming_of(
-            self.parameters, comments, self.at(), self.target.settings, continuous=self.job.has("continuous")
+            self.parameters,
+            comments,
+            self.at(),
+            target.settings,
+            continuous=self.job.has("continuous"),
+            code=stream_code(source, target.folder) if source is not None else None,
+            file=self.at(self.kind, "notebook_path" if self.kind == "notebook_task" else "python_file"),
         )
+
+    def name(self, value: str = "") -> str:
+        """Return the key, with the line of the source file that shows the stream, or a value of it."""
+        return f"{self.key}{self.streaming.seen(value)}"
 
 
 def _resolved(value: str, of_job: dict[str, tuple[str, Place]]) -> str:

@@ -16,6 +16,9 @@ EVENT_OF_METRIC = {
 
 def notifies(view: View, event: str) -> bool:
     """Return whether a job or a task has a recipient for an event."""
+    # A reference without a value counts as recipients.
+    if any(view.text(section) or view.text(section, event) for section in SECTIONS):
+        return True
     found = (view.get(section, event) or Node(()) for section in SECTIONS)
     return any(recipient(item) for recipients in found for item in recipients.items)
 

@@ -10,12 +10,22 @@ from dabs_lab.bundle.problems import refuse
 from dabs_lab.bundle.yaml_nodes import Node
 
 SETTINGS_FILE = "dabs-lab.yml"
-# What a parameter describes → its usual names. A plain `table` may be an input, so it is not one of them.
+# What a parameter describes → its usual names; `*` stands for any text. A plain `table` may be an input, so it is not
+# one of them.
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "streams": ("streams", "stream", "queries"),
-    "checkpoints": ("checkpoint", "checkpoint_path", "checkpoint_location", "checkpoint_dir", "checkpointlocation"),
+    "checkpoints": (
+        *("checkpoint", "checkpoint_path", "checkpoint_location", "checkpoint_dir", "checkpointlocation"),
+        *("checkpoint_path_*", "checkpoint_location_*", "*_checkpoint_path", "*_checkpoint_location"),
+    ),
     # Folder with one checkpoint for each stream.
-    "checkpoint_root": ("checkpoints", "checkpoint_root", "checkpoints_path"),
+    "checkpoint_root": (
+        "checkpoints",
+        "checkpoint_root",
+        "checkpoints_path",
+        "checkpoint_base",
+        "checkpoint_base_path",
+    ),
     "writes": ("writes", "target_table", "target_tables", "output_table", "output_tables", "sink_table"),
     "trigger": ("trigger", "trigger_mode", "trigger_interval", "processing_time"),
 }

@@ -1,5 +1,10 @@
 """Facts about the streams of a task that several rules need. None means: cannot tell."""
 
+from collections.abc import Iterator
+
+from dabs_lab.bundle.modes import PRODUCTION
+from dabs_lab.check.declaration import STREAMS, Finding, Outcome, cannot_tell
+from dabs_lab.check.places import Place
 from dabs_lab.check.streaming import normal_name
 from dabs_lab.check.views import TargetView, TaskView
 
@@ -15,11 +20,20 @@ def runs_streams(task: TaskView) -> bool | None:
     facts = task.streaming
     if facts.is_stream is not True:
         return facts.is_stream
-    if facts.streams or facts.writes or facts.trigger or task.job.has("continuous"):
+    if facts.streams or facts.writes or facts.trigger or facts.in_code or task.job.has("continuous"):
         return True
     by_comment = facts.places["checkpoints"].path == task.at().path
     named = (normal_name(name).replace("_", "") for name in task.parameters)
     return True if by_comment or _SPARK_OPTION in named else None
+
+
+def if_stream(task: TaskView, place: Place, message: str) -> Iterator[Outcome]:
+    """Yield a finding on a task that runs streams, or that a rule cannot tell whether it does."""
+    streams = runs_streams(task)
+    if streams is None:
+        yield cannot_tell(task, STREAMS)
+    elif streams:
+        yield Finding(place, message)
 
 
 def runs_endless_streams(task: TaskView) -> bool | None:
@@ -32,10 +46,14 @@ def runs_endless_streams(task: TaskView) -> bool | None:
 
 def is_shared_target(target: TargetView) -> bool:
     """Return whether other people use a target's data: by its mode, or by a name such as prod without a mode."""
-    name = target.name.lower()
-    if target.mode == "production":
-        return not name.startswith(_TRIAL_TARGETS)
-    return not target.mode and name.startswith(_SHARED_TARGETS)
+    if not target.mode:
+        return target.name.lower().startswith(_SHARED_TARGETS)
+    return is_production(target.name, target.mode)
+
+
+def is_production(name: str, mode: str) -> bool:
+    """Return whether a target has the mode production, and no name of a trial such as dev."""
+    return mode == PRODUCTION and not name.lower().startswith(_TRIAL_TARGETS)
 
 
 def waits_for(task: TaskView, other: TaskView) -> bool:

@@ -1,14 +1,16 @@
-"""Streams, checkpoints and tables of a task, as its parameters or comments name them."""
+"""Streams, checkpoints and tables of a task, as its parameters, comments or code name them."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from dabs_lab.check.file_texts import Comment
 from dabs_lab.check.places import Place
 from dabs_lab.check.settings import CheckSettings
+from dabs_lab.check.stream_code import StreamCode
 
-_NAMES = re.compile(r"#\s*(streams|checkpoints?|writes)\s*:\s*(\S+(?:\s*,\s*\S+)*)\s*$", re.IGNORECASE)
+_NAMES = re.compile(r"#\s*(streams|checkpoints?|writes)\s*:\s*([^\s#]\S*(?:\s*,\s*\S+)*)\s*(?:\s#.*)?$", re.IGNORECASE)
 _TRIGGER = re.compile(r"#\s*(endless|bounded|available[-_ ]?now)\s*(?:$|[:.,(;])", re.IGNORECASE)
 _INTERVAL = re.compile(r"\d+(\.\d+)?\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)", re.IGNORECASE)
 _BOUNDED = ("availablenow", "once")
@@ -23,7 +25,8 @@ class Streaming:
 
     checkpoints: complete paths. trigger: `endless` or `bounded` where parameters or a comment declare it.
     endless: the task does not end by itself: it declares so, or its job is continuous and it declares nothing else.
-    places: where streams, checkpoints, writes and trigger are named.
+    places: where streams, checkpoints, writes and trigger are named. code: what the task's source file shows; it counts
+    where parameters and comments say nothing.
     """
 
     streams: tuple[str, ...] | None = None
@@ -32,13 +35,33 @@ class Streaming:
     trigger: str | None = None
     endless: bool | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
+    code: StreamCode | None = None
+
+    @property
+    def in_code(self) -> bool:
+        """Return whether the source file starts a stream."""
+        return self.code is not None and self.code.is_stream is True
 
     @property
     def is_stream(self) -> bool | None:
-        """Return whether the task runs streams: True if it names a stream, a checkpoint or an endless trigger."""
-        if self.streams or self.checkpoints or self.trigger == "endless":
+        """Return whether the task runs streams: True if it names or starts one, or has a checkpoint, or is endless."""
+        if self.streams or self.checkpoints or self.trigger == "endless" or self.in_code:
             return True
         return None if self.streams is None else False
+
+    @property
+    def number(self) -> int | None:
+        """Return the number of streams; None if it is not known."""
+        if self.streams is not None:
+            return len(self.streams)
+        return self.code.queries if self.code is not None else None
+
+    def seen(self, value: str = "") -> str:
+        """Return the line of the source file that shows the stream, or a value of it: ` (src/a.py:12)`; or nothing."""
+        if self.code is None or not self.code.line:
+            return ""
+        line = dict((*self.code.checkpoints, *self.code.tables)).get(value, self.code.line)
+        return f" ({self.code.name}:{line})"
 
 
 NO_STREAMS = Streaming((), (), (), None, False)
@@ -51,18 +74,25 @@ def streaming_of(
     settings: CheckSettings,
     *,
     continuous: bool,
+    code: StreamCode | None = None,
+    file: Place | None = None,
 ) -> Streaming:
-    """Return what a task streams, from its parameters (name → value, place) and its comments, which win."""
+    """Return what a task streams, from its parameters (name → value, place) and its comments, which win.
+
+    code, file: what its source file shows, and the place that names the file. They count last.
+    """
     found: dict[str, tuple[tuple[str, ...], Place]] = {}
     trigger: tuple[str, Place] | None = None
     for kind, names in settings.parameters.items():
         for name, (value, place) in parameters.items():
-            if normal_name(name) in map(normal_name, names) and value:
-                if kind == "trigger":
-                    declared = trigger_kind(value)
-                    trigger = (declared, place) if declared else trigger
-                else:
-                    found.setdefault(kind, (split_names(value), place))
+            if not value or not any(fnmatchcase(normal_name(name), normal_name(one)) for one in names):
+                continue
+            if kind == "trigger":
+                declared = trigger_kind(value)
+                trigger = (declared, place) if declared else trigger
+            else:
+                others, first = found.get(kind, ((), place))
+                found[kind] = (tuple(dict.fromkeys((*others, *split_names(value)))), first)
     for comment in comments:
         place = Place(task.path, comment.position, task.covered_by)
         if match := _NAMES.match(comment.text):
@@ -72,8 +102,15 @@ def streaming_of(
         elif match := _TRIGGER.match(comment.text):
             trigger = ("endless" if match[1].lower() == "endless" else "bounded", place)
     streams = _expanded(found.get("streams", (None, task))[0], settings)
-    if streams == ():
+    if streams == () or (streams is None and trigger is None and code is not None and code.is_stream is False):
         return NO_STREAMS
+    if code is not None and code.is_stream:
+        at = file or task
+        if trigger is None and (code.trigger == "bounded" or (code.trigger and (code.waits or continuous))):
+            trigger = (code.trigger, at)
+        for kind, values in (("checkpoints", code.checkpoints), ("writes", code.tables)):
+            if values and kind not in found and not (kind == "checkpoints" and "checkpoint_root" in found):
+                found[kind] = (tuple(value for value, _ in values), at)
     checkpoints = found.get("checkpoints", (None, task))[0]
     root = found.get("checkpoint_root")
     if checkpoints is None and root is not None:
@@ -89,6 +126,7 @@ def streaming_of(
         trigger=declared,
         endless=declared == "endless" if declared else True if continuous else None,
         places=places,
+        code=code,
     )
 
 

@@ -26,7 +26,7 @@ def unanswered_groups(report: CheckReport) -> list[tuple[str, tuple[str, ...], l
     for one in report.cannot_tell:
         rules, places = found.setdefault(one.missing, ({}, {}))
         rules[one.rule.id] = None
-        places.setdefault(one.place.path, one)
+        places[one.place.path] = places.get(one.place.path, one).merged(one.targets, one.tasks)
     return [(missing, tuple(rules), list(places.values())) for missing, (rules, places) in found.items()]
 
 

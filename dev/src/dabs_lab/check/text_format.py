@@ -39,7 +39,7 @@ def print_text(report: CheckReport, console: Console) -> None:
     for missing, rules, places in unanswered_groups(report):
         line(("cannot tell", "bold"), f" {missing} ({', '.join(rules)}); {_HOW}")
         for other in places:
-            path = "" if report.resolved else f" {other.place.path}"
+            path = "" if report.resolved else f" {other.where}"
             line(f"  {_where(report, other.place)}{path}{in_targets(other.targets, report)}")
     line((totals(report), "bold"))
 

@@ -75,7 +75,7 @@ def terraform_engine(targets: Sequence[TargetView]) -> Iterator[Outcome]:
     severity="warning",
     title="A setting is deprecated",
     reason="A later version of the CLI or of the platform may refuse it or ignore it.",
-    source=f"{_SCHEMA}, deprecation notes of Environment.client and experimental.pydabs",
+    source=f"{_SCHEMA}, deprecation note of experimental.pydabs",
     fix="Write the setting that the message names.",
 )
 def deprecated_setting(target: TargetView) -> Iterator[Outcome]:
@@ -83,11 +83,6 @@ def deprecated_setting(target: TargetView) -> Iterator[Outcome]:
     pydabs = target.root.get_filled("experimental", "pydabs")
     if pydabs is not None and pydabs.positions:
         yield Finding(target.at("experimental", "pydabs"), "experimental.pydabs is deprecated: write python")
-    for job in target.jobs:
-        for environment in job.items("environments"):
-            if environment.is_written("spec", "client"):
-                place = environment.at("spec", "client")
-                yield Finding(place, "client of an environment is deprecated: write environment_version")
 
 
 def _belongs_to_another(file: FilePath, folder: FilePath) -> bool:

@@ -1,7 +1,7 @@
 """Rules on the checkpoints of streams within one target."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from dabs_lab.check.checkpoint_paths import (
     normal_path,
     why_it_does_not_last,
 )
-from dabs_lab.check.declaration import STREAMS, CannotTell, Finding, Outcome, cannot_tell, rule
+from dabs_lab.check.declaration import STREAMS, Finding, Outcome, cannot_tell, rule
 from dabs_lab.check.stream_facts import is_shared_target, one_at_a_time, runs_streams
 from dabs_lab.check.views import TargetView, TaskView
 
@@ -33,6 +33,10 @@ def _uses(task: TaskView) -> list[_Use]:
     paths = task.streaming.checkpoints or ()
     streams: tuple[str | None, ...] = task.streaming.streams or ()
     named = streams if len(streams) == len(paths) else (None,) * len(paths)
+    code = task.streaming.code
+    if not streams and code is not None and code.checkpoints:
+        # Two tasks that run one file run the same stream.
+        named = (code.name,) * len(paths)
     return [_Use(task, stream, normal_path(path)) for stream, path in zip(named, paths, strict=True)]
 
 
@@ -80,12 +84,12 @@ def _shared(first: _Use, second: _Use, path: str) -> Outcome | None:
         return cannot_tell(task, _OF_A_STREAM)
     place = task.streaming.places["checkpoints"]
     if task is other:
-        return Finding(place, f"task {task.key} names checkpoint {path} twice")
-    return Finding(place, f"{_name(other)} and {_name(task)} use checkpoint {path}")
+        return Finding(place, f"task {task.name(path)} names checkpoint {path} twice")
+    return Finding(place, f"{_name(other, path)} and {_name(task, path)} use checkpoint {path}")
 
 
-def _name(task: TaskView) -> str:
-    return f"task {task.key} of job {task.job.key}"
+def _name(task: TaskView, path: str) -> str:
+    return f"task {task.name(path)} of job {task.job.key}"
 
 
 def _names_a_folder(task: TaskView, other: TaskView, path: str) -> bool:
@@ -116,12 +120,7 @@ def _names_a_folder(task: TaskView, other: TaskView, path: str) -> bool:
 )
 def checkpoint_does_not_last(target: TargetView) -> Iterator[Outcome]:
     """Yield each task with such a checkpoint."""
-    for task in target.tasks:
-        for path in task.streaming.checkpoints or ():
-            why = why_it_does_not_last(path)
-            if why is not None:
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} {why}")
-                break
+    yield from _wrong_paths(target, why_it_does_not_last)
 
 
 @rule(
@@ -138,13 +137,8 @@ def checkpoint_does_not_last(target: TargetView) -> Iterator[Outcome]:
 )
 def checkpoint_of_a_user(target: TargetView) -> Iterator[Outcome]:
     """Yield each task with such a checkpoint in a production target."""
-    if not is_shared_target(target):
-        return
-    for task in target.tasks:
-        for path in task.streaming.checkpoints or ():
-            if is_folder_of_a_user(path):
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} is in a user's folder")
-                break
+    if is_shared_target(target):
+        yield from _wrong_paths(target, lambda path: "is in a user's folder" if is_folder_of_a_user(path) else None)
 
 
 @rule(
@@ -161,16 +155,20 @@ def checkpoint_of_a_user(target: TargetView) -> Iterator[Outcome]:
 )
 def checkpoint_on_dbfs(target: TargetView) -> Iterator[Outcome]:
     """Yield each task with such a checkpoint in a production target."""
-    if not is_shared_target(target):
-        return
+    if is_shared_target(target):
+        yield from _wrong_paths(target, lambda path: "is on DBFS" if is_on_dbfs(path) else None)
+
+
+def _wrong_paths(target: TargetView, problem: Callable[[str], str | None]) -> Iterator[Outcome]:
+    """Yield each task with a checkpoint that has a problem: "is a temporary folder"."""
     for task in target.tasks:
         for path in task.streaming.checkpoints or ():
-            if is_on_dbfs(path):
-                yield _of_a_stream(task, f"checkpoint {path} of task {task.key} is on DBFS")
-                break
-
-
-def _of_a_stream(task: TaskView, message: str) -> Finding | CannotTell:
-    if runs_streams(task):
-        return Finding(task.streaming.places["checkpoints"], message)
-    return cannot_tell(task, _OF_A_STREAM)
+            what = problem(path)
+            if what is None:
+                continue
+            if runs_streams(task):
+                place = task.streaming.places["checkpoints"]
+                yield Finding(place, f"checkpoint {path} of task {task.name(path)} {what}")
+            else:
+                yield cannot_tell(task, _OF_A_STREAM)
+            break

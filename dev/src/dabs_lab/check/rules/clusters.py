@@ -80,14 +80,14 @@ def no_workers_without_single_node(target: TargetView) -> Iterator[Outcome]:
 def runtime_out_of_support(target: TargetView) -> Iterator[Outcome]:
     """Yield each cluster with such a runtime."""
     today = datetime.now(UTC).date()
-    for name, cluster in clusters_of(target):
+    for _, cluster in clusters_of(target):
         key = cluster.text("spark_version")
         runtime = runtime_of(key)
         since = end_of_support(runtime, today) if runtime is not None else None
         if key.startswith("<"):
             yield cannot_tell(cluster, "its runtime")
         elif since is not None:
-            yield Finding(cluster.at("spark_version"), f"runtime {key} of {name} is out of support{since}")
+            yield Finding(cluster.at("spark_version"), f"runtime {key} is out of support{since}")
 
 
 @rule(
@@ -140,9 +140,13 @@ def _libraries(cluster: View) -> Place | None:
     fix='Write `environment_version: "5"`, or the version that you tested.',
 )
 def environment_client_deprecated(target: TargetView) -> Iterator[Outcome]:
-    """Yield each `client` in an environment of a job."""
+    """Yield the first `client` of each file, with the number of the others in it."""
+    found: dict[str, dict[Position, Place]] = {}
     for job in target.jobs:
         for environment in job.items("environments"):
             if environment.is_written("spec", "client"):
-                key = environment.text("environment_key")
-                yield Finding(environment.at("spec", "client"), f"environment {key} of job {job.key} sets client")
+                place = environment.at("spec", "client")
+                found.setdefault(place.position.file, {})[place.position] = place
+    for places in found.values():
+        more = f"; so do {len(places) - 1} others in this file" if len(places) > 1 else ""
+        yield Finding(places[min(places)], f"an environment sets client{more}")

@@ -41,7 +41,9 @@ def task_behind_endless_task(target: TargetView) -> Iterator[Outcome]:
                     if stream.streaming.trigger is None:
                         yield cannot_tell(stream, TRIGGER)
                     elif stream.streaming.endless:
-                        yield Finding(entry.at(), f"task {task.key} never starts: task {name} runs an endless stream")
+                        yield Finding(
+                            entry.at(), f"task {task.key} never starts: task {stream.name()} runs an endless stream"
+                        )
 
 
 @rule(

@@ -1,4 +1,7 @@
-"""Rules on targets for production: one copy, in a folder that others cannot write, with an identity of its own."""
+"""Rules on targets for production: one copy, in a folder that others cannot write, with an identity of its own.
+
+A target such as dev with the mode production is not checked: the mode gives it names without a prefix.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +10,7 @@ from dabs_lab.bundle.workspace_paths import is_principal
 from dabs_lab.bundle.yaml_nodes import Node
 from dabs_lab.check.declaration import Finding, Outcome, rule, rule_across_targets
 from dabs_lab.check.places import Place, place_at
+from dabs_lab.check.stream_facts import is_production
 from dabs_lab.check.views import TargetView
 
 _MODES = "https://docs.databricks.com/aws/en/dev-tools/bundles/deployment-modes"
@@ -29,7 +33,7 @@ _SHARED = ("/Workspace/Shared/", "/Shared/")
 )
 def production_copy_for_each_user(target: TargetView) -> Iterator[Outcome]:
     """Yield the root path of a production target, if it depends on the user."""
-    if target.mode != PRODUCTION or target.resolved:
+    if not is_production(target.name, target.mode) or target.resolved:
         return
     node = target.root.get("workspace", "root_path")
     written = _written_root_path(target)
@@ -59,7 +63,7 @@ def production_in_shared_folder(target: TargetView) -> Iterator[Outcome]:
     open_to_all = any(
         one.text_at("group_name") == "users" and one.text_at("level") == "CAN_MANAGE" for one in permissions
     )
-    if target.mode == PRODUCTION and path.startswith(_SHARED) and not open_to_all:
+    if is_production(target.name, target.mode) and path.startswith(_SHARED) and not open_to_all:
         yield Finding(target.at("workspace", "root_path"), f"all users of the workspace can write {path}")
 
 
@@ -78,7 +82,7 @@ def production_in_shared_folder(target: TargetView) -> Iterator[Outcome]:
 )
 def production_without_run_as(target: TargetView) -> Iterator[Outcome]:
     """Yield a production target with jobs or pipelines that have no identity of their own."""
-    if target.mode != PRODUCTION or _in_folder_of_principal(target) or _managed_by_principals(target):
+    if not is_production(target.name, target.mode) or _in_folder_of_principal(target) or _managed_by_principals(target):
         return
     without = [job.key for job in target.jobs if not job.has("run_as")]
     without += [pipeline.key for pipeline in target.resources("pipelines") if not pipeline.has("run_as")]
@@ -97,13 +101,13 @@ def production_without_run_as(target: TargetView) -> Iterator[Outcome]:
     fix="Set `default: true` on a development target.",
 )
 def production_is_default_target(targets: Sequence[TargetView]) -> Iterator[Outcome]:
-    """Yield `default: true` of a production target, if there are other targets."""
+    """Yield `default: true` of a production target, if there are targets of other modes."""
     first = targets[0]
     declared = (first.written.get("targets") or Node({})).children
-    if first.resolved or len(declared) < 2:
+    if first.resolved or all(node.text_at("mode") == PRODUCTION for node in declared.values()):
         return
     for name, node in declared.items():
-        if node.is_true("default") and node.text_at("mode") == PRODUCTION:
+        if node.is_true("default") and is_production(name, node.text_at("mode")):
             place = place_at(first.written, ("targets", name, "default"), first.texts)
             yield Finding(place, f"target {name} is for production and is the default")
 

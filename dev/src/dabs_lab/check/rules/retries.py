@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dabs_lab.check.declaration import STREAMS, TRIGGER, Finding, Outcome, cannot_tell, rule
 from dabs_lab.check.notifications import failure_is_notified
+from dabs_lab.check.stream_facts import if_stream
 from dabs_lab.check.views import TargetView, TaskView
 
 _SCHEMA = "JSON schema of the Databricks CLI, Task"
@@ -53,10 +54,8 @@ def scheduled_stream_without_retries(target: TargetView) -> Iterator[Outcome]:
             continue
         if task.is_serverless and not task.is_true("disable_auto_optimization"):
             continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            yield Finding(task.at(), f"task {task.key} of job {job.key} runs a stream and is never retried")
+        message = f"task {task.name()} of job {job.key} runs a stream and is never retried"
+        yield from if_stream(task, task.at(), message)
 
 
 @rule(
@@ -84,9 +83,9 @@ def timeout_on_endless_stream(target: TargetView) -> Iterator[Outcome]:
                 yield cannot_tell(task, TRIGGER)
             elif task.streaming.endless:
                 for name in limited:
-                    yield Finding(task.at(name), f"task {task.key} runs an endless stream and sets {name}")
+                    yield Finding(task.at(name), f"task {task.name()} runs an endless stream and sets {name}")
                 if of_job:
-                    message = f"job {job.key} has a timeout, and its task {task.key} runs an endless stream"
+                    message = f"job {job.key} has a timeout, and its task {task.name()} runs an endless stream"
                     yield Finding(job.at("timeout_seconds"), message)
 
 
@@ -166,7 +165,7 @@ def failed_stream_stays_failed(target: TargetView) -> Iterator[Outcome]:
         ]
         streams = [task for task in candidates if task.streaming.is_stream]
         if len(streams) > 1:
-            names = ", ".join(task.key for task in streams)
+            names = ", ".join(task.name() for task in streams)
             message = f"of the streams in {names}, one that fails is not restarted while another one lives"
             yield Finding(job.at("continuous", "task_retry_mode"), message)
         elif len(candidates) > 1:

@@ -30,7 +30,7 @@ def endless_tasks_on_one_cluster(target: TargetView) -> Iterator[Outcome]:
             if len(endless) > 1:
                 # The CLI sorts tasks by name: report the later one in the file.
                 endless.sort(key=lambda task: task.at().position)
-                names = ", ".join(task.key for task in endless)
+                names = ", ".join(task.name() for task in endless)
                 cluster = endless[1].text(field)
                 yield Finding(endless[1].at(field), f"tasks {names} run endless streams on cluster {cluster}")
             elif len(endless) + len(unknown) > 1:
@@ -58,41 +58,16 @@ def too_many_streams_per_driver(target: TargetView) -> Iterator[Outcome]:
         for _, tasks in _on_cluster(job):
             parallel = _parallel(job, tasks)
             for task in tasks:
-                if task.streaming.streams is None:
+                if task.streaming.number is None:
                     yield cannot_tell(task, STREAMS)
             for together in ([parallel] if len(parallel) > 1 else []) + [[task] for task in tasks]:
-                named = [task for task in together if task.streaming.streams]
-                number = sum(len(task.streaming.streams or ()) for task in named)
+                named = [task for task in together if task.streaming.number]
+                number = sum(task.streaming.number or 0 for task in named)
                 if number > limit:
                     place = named[0].streaming.places.get("streams", named[0].at())
-                    names = ", ".join(task.key for task in named)
+                    names = ", ".join(task.name() for task in named)
                     yield Finding(place, f"task {names}: {number} streams on one driver, the limit is {limit}")
                     break
-
-
-@rule(
-    id="D303",
-    name="stream-on-all-purpose-cluster",
-    severity="warning",
-    title="A stream of a job runs on an existing cluster",
-    reason=(
-        "Databricks recommends jobs compute for streams. Other users and jobs run on an existing cluster too, and who"
-        " restarts or overloads it stops the stream. Development mode is not checked: it may set such a cluster."
-    ),
-    source=_PRODUCTION,
-    fix="Use a job cluster.",
-)
-def stream_on_all_purpose_cluster(target: TargetView) -> Iterator[Outcome]:
-    """Yield each stream on an existing cluster, in jobs with a trigger."""
-    if target.mode == "development":
-        return
-    for task in target.tasks:
-        if not task.has("existing_cluster_id") or not task.job.triggers or not task.can_stream:
-            continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            yield Finding(task.at("existing_cluster_id"), f"task {task.key} runs a stream on an existing cluster")
 
 
 def _on_cluster(job: JobView) -> Iterator[tuple[str, list[TaskView]]]:

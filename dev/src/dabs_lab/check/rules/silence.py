@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dabs_lab.bundle import Position
 from dabs_lab.bundle.yaml_nodes import Node
-from dabs_lab.check.declaration import STREAMS, Finding, Outcome, cannot_tell, rule
+from dabs_lab.check.declaration import Finding, Outcome, rule
 from dabs_lab.check.notifications import (
     EVENT_OF_METRIC,
     FAILURE,
@@ -16,6 +16,7 @@ from dabs_lab.check.notifications import (
     recipient,
 )
 from dabs_lab.check.places import Place
+from dabs_lab.check.stream_facts import if_stream
 from dabs_lab.check.views import JobView, TargetView, TaskView, View
 
 _NOTIFICATIONS = "https://docs.databricks.com/aws/en/jobs/notifications"
@@ -42,11 +43,9 @@ def failure_notification_of_job_only(target: TargetView) -> Iterator[Outcome]:
     for task in _checked(target):
         if not _is_retried(task) or failure_is_notified(task) or not notifies(task.job, FAILURE):
             continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            place = task.at("max_retries") if task.is_written("max_retries") else task.at()
-            yield Finding(place, f"stream task {task.key} is retried, but only job {task.job.key} notifies of failures")
+        place = task.at("max_retries") if task.is_written("max_retries") else task.at()
+        message = f"stream task {task.name()} is retried, but only job {task.job.key} notifies of failures"
+        yield from if_stream(task, place, message)
 
 
 @rule(
@@ -83,10 +82,7 @@ def stream_without_health_rule(target: TargetView) -> Iterator[Outcome]:
     for task in _checked(target):
         if not task.job.triggers or any(has_rule(level) for level in _levels(task)):
             continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            yield Finding(task.at(), f"stream task {task.key} of job {task.job.key} has no health rule")
+        yield from if_stream(task, task.at(), f"stream task {task.name()} of job {task.job.key} has no health rule")
 
 
 @rule(
@@ -180,10 +176,9 @@ def stream_failure_notifies_nobody(target: TargetView) -> Iterator[Outcome]:
     for task in _checked(target):
         if not task.job.triggers or failure_is_notified(task) or notifies(task.job, FAILURE) or _has_no_limit(task):
             continue
-        if task.streaming.is_stream is None:
-            yield cannot_tell(task, STREAMS)
-        elif task.streaming.is_stream:
-            yield Finding(task.at(), f"a failure of stream task {task.key} of job {task.job.key} notifies nobody")
+        yield from if_stream(
+            task, task.at(), f"a failure of stream task {task.name()} of job {task.job.key} notifies nobody"
+        )
 
 
 @rule(

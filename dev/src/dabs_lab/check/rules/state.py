@@ -32,13 +32,13 @@ def two_writers_to_one_table(target: TargetView) -> Iterator[Outcome]:
             for other in writers.get(table.lower(), ()):
                 both = _write_together(task, other)
                 if both:
-                    shared.setdefault(f"task {other.key} of job {other.job.key}", []).append(table)
+                    shared.setdefault(f"task {other.name(table)} of job {other.job.key}", []).append(table)
                     break
                 doubt = doubt or both is None
         for table in tables:
             writers.setdefault(table.lower(), []).append(task)
         for other_task, tables in shared.items():
-            message = f"{other_task} and task {task.key} of job {task.job.key} write {', '.join(tables)}"
+            message = f"{other_task} and task {task.name(tables[0])} of job {task.job.key} write {', '.join(tables)}"
             yield Finding(task.streaming.places["writes"], message)
         if doubt and not shared:
             yield cannot_tell(task, STREAMS)
@@ -80,7 +80,9 @@ def concurrent_runs_of_a_stream(target: TargetView) -> Iterator[Outcome]:
         streams = _runs_streams(job)
         if streams:
             why = "" if written else "unset, and development mode sets "
-            yield Finding(job.at("max_concurrent_runs"), f"max_concurrent_runs of job {job.key} is {why}{runs}")
+            seen = next((f"; task {task.name()} runs a stream" for task in job.tasks if task.streaming.seen()), "")
+            message = f"max_concurrent_runs of job {job.key} is {why}{runs}{seen}"
+            yield Finding(job.at("max_concurrent_runs"), message)
         elif streams is None:
             yield cannot_tell(job, STREAMS)
 

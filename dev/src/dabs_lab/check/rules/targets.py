@@ -57,7 +57,9 @@ def _shared(
             same = _same_storage(value, target, other)
             if same:
                 place = task.streaming.places[field]
-                yield Finding(place, f"{kind} {value} of task {task.key} is the same in {other.name} and {target.name}")
+                yield Finding(
+                    place, f"{kind} {value} of task {task.name(value)} is the same in {other.name} and {target.name}"
+                )
                 return
             if same is None:
                 doubt = f"whether its {kind} is the same in {other.name} and {target.name}"
@@ -81,4 +83,5 @@ def _same_storage(value: str, target: TargetView, other: TargetView) -> bool | N
 
 def _host(target: TargetView) -> str:
     host = target.root.text_at("workspace", "host").rstrip("/").lower()
-    return host if is_complete(host) else ""
+    # Examples name hosts such as your-workspace: each target may get another one.
+    return host if is_complete(host) and "your" not in host else ""

@@ -101,7 +101,7 @@ def endless_stream_on_serverless(target: TargetView) -> Iterator[Outcome]:
             yield cannot_tell(task, TRIGGER)
         elif task.streaming.endless:
             place = task.streaming.places.get("trigger", task.at())
-            yield Finding(place, f"task {task.key} runs an endless stream on serverless compute")
+            yield Finding(place, f"task {task.name()} runs an endless stream on serverless compute")
 
 
 @rule(
