@@ -3,8 +3,8 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,19 +25,6 @@ def terminate(pid: int) -> None:
     """Ask a process to end, with SIGTERM."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-
-
-@contextmanager
-def frozen(pids: list[int]) -> Iterator[None]:
-    """Stop processes inside the `with` block; they continue after it, if they still exist."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def block(folder: Path) -> None:
@@ -64,6 +51,20 @@ def find_again(path: Path) -> None:
     elif path.exists():
         path.unlink()
     _aside(path).rename(path)
+
+
+def hang(file: Path) -> None:
+    """Put a named pipe in place of a file: whatever opens it waits without end. `let_go` restores the file."""
+    lose(file)
+    os.mkfifo(file)
+
+
+def let_go(file: Path) -> None:
+    """End all waits of `hang` and restore the file."""
+    # Without a reader this fails, and nothing waits.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+    find_again(file)
 
 
 def _aside(path: Path) -> Path:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from deltalake import DeltaTable
+
 from dabs_lab.lab.declarations import Incident
 from dabs_lab.lab.results import IncidentText, State
 from dabs_lab.lab.scene import Scene
@@ -37,6 +39,12 @@ def stage_of(scene: Scene) -> LabStage:
 def checkpoint(scene: Scene, stream: str) -> Path:
     """Return the folder of a stream's checkpoint."""
     return stage_of(scene).checkpoints / stream / "checkpoint"
+
+
+def newest_file(scene: Scene, table: str) -> Path:
+    """Return the newest data file of a table."""
+    uris = DeltaTable(str(stage_of(scene).tables / table)).file_uris()
+    return max((Path(uri.removeprefix("file://")) for uri in uris), key=lambda file: file.stat().st_mtime)
 
 
 def until_bad(scene: Scene, stream: str, seconds: float = 90) -> None:

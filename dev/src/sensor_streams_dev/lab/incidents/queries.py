@@ -1,18 +1,22 @@
 """Incidents of single queries."""
 
 import os
-from contextlib import ExitStack
 
-import psutil
-
-from dabs_lab.lab.faults import block, frozen, kill, stop_query, unblock
+from dabs_lab.lab.faults import block, hang, kill, let_go, stop_query, unblock
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage_of, until_bad
+from sensor_streams_dev.lab.incidents.declare import (
+    checkpoint,
+    incident,
+    newest_file,
+    stage_of,
+    until_bad,
+    until_failed_again,
+)
 
 _GROUP = "Queries"
 _STALLED = 60.0
-# Streams whose batches use Python workers.
-_WITH_WORKERS = ("anomaly_scores", "remaining_life", "alerts", "alert_events")
+# Streams that read the table, two of which look back to its newest file.
+_READERS = ("device_features", "device_sessions")
 
 
 def _fails(scene: Scene) -> None:
@@ -29,14 +33,15 @@ def _fails(scene: Scene) -> None:
 
 
 def _hangs(scene: Scene) -> None:
+    file = newest_file(scene, "sensor_features")
+    scene.process_of("device_features")
+    scene.fault("the storage does not answer for one file of sensor_features", *_READERS)
+    hang(file)
+    scene.defer(lambda: let_go(file) if file.is_fifo() else None)
     scene.land()
-    scene.until_batch(*_WITH_WORKERS)
-    driver = psutil.Process(scene.driver_of("alerts"))
-    workers = [one.pid for one in driver.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
-    undo = ExitStack()
-    scene.fault(f"{len(workers)} Python workers of the driver stop", *_WITH_WORKERS)
-    undo.enter_context(frozen(workers))
-    scene.defer(undo.close)
+    until_failed_again(scene, 1, _STALLED + 60)
+    let_go(file)
+    scene.repaired("the storage answers again")
 
 
 def _ends(scene: Scene) -> None:
@@ -91,11 +96,11 @@ INCIDENTS = (
         "query-hangs",
         _GROUP,
         "A query hangs in a batch",
-        "The Python code of a model never returns. The query is active and makes no progress.",
-        "SIGSTOP to the Python workers of the driver, within a batch of a stream that uses them",
+        "A read of the storage never returns. The query is active and makes no progress; no error comes.",
+        "a named pipe in place of the newest data file of `sensor_features`, until an attempt has failed",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
-        patience=_STALLED + 60,
+        patience=90,
         # A stream counts as stuck from the begin of the batch that is open for too long.
         known_after=_STALLED,
         warm=False,

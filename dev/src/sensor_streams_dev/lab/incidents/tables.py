@@ -11,7 +11,7 @@ from deltalake.schema import PrimitiveType
 
 from dabs_lab.lab.faults import find_again, kill, lose
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import incident, stage_of
+from sensor_streams_dev.lab.incidents.declare import incident, newest_file, stage_of
 
 _GROUP = "Tables"
 _MOVED = "anomaly_scores"
@@ -121,10 +121,7 @@ def _schema(scene: Scene) -> None:
 
 
 def _file_lost(scene: Scene) -> None:
-    table = DeltaTable(str(_table(scene, "sensor_features")))
-    newest = max(
-        (Path(uri.removeprefix("file://")) for uri in table.file_uris()), key=lambda file: file.stat().st_mtime
-    )
+    newest = newest_file(scene, "sensor_features")
     scene.fault("the newest data file of sensor_features is lost", "device_features", "sensor_features")
     lose(newest)
     scene.land()
