@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -11,10 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 from dabs_lab.local_spark import local_session
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.incremental.interpreted import INTERPRETED
-from sensor_streams.runtime.progress import json_lines_to
-from sensor_streams_dev.simulate import Simulation, simulate
-from tests.plant import QUICK, Plant
+from tests.java_options import QUICK
 from tests.rows import FIXTURES, rows
+
+if TYPE_CHECKING:
+    from tests.plant import Plant
 
 RUNNING_FROM, RUNNING_FOR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=5)
 
@@ -81,14 +83,21 @@ def fleet() -> Fleet:
 
 
 @pytest.fixture
-def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> Plant:
+def plant(spark: SparkSession, fleet: Fleet, tmp_path: Path) -> "Plant":
     """A plant with a landing folder and a catalog, without tables."""
+    # MLflow and scikit-learn take two seconds to import; a test of a feature needs neither.
+    from tests.plant import Plant
+
     return Plant(spark, fleet, tmp_path)
 
 
 @pytest.fixture(scope="session")
-def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Plant:
+def running(spark: SparkSession, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> "Plant":
     """A plant after features, training and inference. Tests that use it belong to the xdist group `streams`."""
+    from sensor_streams.runtime.progress import json_lines_to
+    from sensor_streams_dev.simulate import Simulation, simulate
+    from tests.plant import Plant
+
     plant = Plant(spark, fleet, tmp_path_factory.mktemp("running"))
     slow = fleet.model_copy(
         update={

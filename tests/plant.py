@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 from dabs_lab.local_spark import LOCAL_SETTINGS, with_usual_java_options
 from sensor_streams.catalog_file import CatalogFile
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.incremental.stream import Batch, Handles, Outcome
 from sensor_streams.incremental.transactions import BatchTransaction
 from sensor_streams.inference.registry import LoadedModel, Registry
@@ -29,13 +28,9 @@ from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.table_spec import TableIdentity, TableSpec
 from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
+from tests.java_options import FEW_ROWS
 from tests.rows import FIXTURES
 
-# The optimising compiler costs more time than it saves in short tests, and parallel garbage collection takes cores from
-# other tests. Without that compiler the code cache is 48 MB: when it is full, the JVM recompiles methods all the time.
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
-# In addition, for processes with few rows: Spark takes these settings from the JVM and interprets its queries.
-FEW_ROWS = " ".join([QUICK, *(f"-D{name}={value}" for name, value in INTERPRETED.items())])
 # Default arrival time of files.
 ARRIVAL = datetime(2026, 1, 3, tzinfo=UTC)
 # Columns of a source by which a stream finds what a change touches.

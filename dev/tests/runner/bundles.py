@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.plant import FEW_ROWS, Plant
+from tests.java_options import FEW_ROWS
+from tests.plant import Plant
 from tests.policies.golden import given_with
 
 ROOT = Path(__file__).parents[3]

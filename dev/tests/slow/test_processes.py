@@ -15,7 +15,8 @@ from dabs_lab.runner.local_config import ClusterSizes
 from dev.tests.slow.waiting import until
 from sensor_streams.errors import CheckpointInUseError
 from sensor_streams_dev.simulate import Simulation, simulate
-from tests.plant import ARRIVAL, FEW_ROWS, Plant, all_names, reading
+from tests.java_options import FEW_ROWS
+from tests.plant import ARRIVAL, Plant, all_names, reading
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
