@@ -67,6 +67,23 @@ def test_text_shows_the_line_with_the_place_marked_and_the_fix(run: Run) -> None
     ]
 
 
+def test_text_shows_a_comment_that_a_finding_is_about(run: Run) -> None:
+    _, out, _ = run(WRONG.replace("max_retries: 3", "# checkpoint: /tmp/a"), "--select", "D603")
+    assert out.splitlines()[1:3] == ["  8 |           # checkpoint: /tmp/a", "    |           ^^^^^^^^^^^^^^^^^^^^"]
+
+
+def test_only_what_a_comment_can_say_is_followed_by_the_hint_to_write_one(run: Run) -> None:
+    code, out, _ = run(WRONG.replace("  # streams: readings", ""), "--select", "D503")
+    assert (code, "cannot tell which streams it runs (D503); say it in a comment" in out) == (0, True)
+    _, out, _ = run(
+        WRONG.replace("max_retries: 3", "# checkpoint: /data/a") + "targets: {dev: {}, prod: {}}\n",
+        "--all",
+        "--select",
+        "D602",
+    )
+    assert "cannot tell whether its checkpoint is the same in dev and prod (D602)\n" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -70,8 +70,8 @@ def test_a_suppression_names_a_rule_by_id_or_by_name(tmp_path: Path, rule: str) 
 
 
 def test_a_comment_at_the_name_of_a_task_covers_it_on_any_line_of_the_task(tmp_path: Path) -> None:
-    text = BUNDLE.replace("- task_key: ingest", "- max_retries: 3").replace("max_retries: 3  # AT_LINE", "task_key: ingest")
-    report = checked(tmp_path, text.replace("BEFORE_LINE", IGNORE))
+    task = f"- max_retries: 3\n          # {IGNORE}\n          task_key: ingest\n"
+    report = checked(tmp_path, BUNDLE[: BUNDLE.index("- task_key: ingest")] + task)
     assert (ids(report), report.suppressed) == ([], 1)
 
 

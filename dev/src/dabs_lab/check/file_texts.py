@@ -65,6 +65,13 @@ class FileText:
         line = self.lines[number - 1] if 0 < number <= len(self.lines) else ""
         return line[: comment_start(line)].rstrip()
 
+    def excerpt(self, position: Position) -> str:
+        """Return the line of a position, without its comment unless the position is in the comment."""
+        content = self.content(position.line)
+        if position.column <= len(content) or not 0 < position.line <= len(self.lines):
+            return content
+        return self.lines[position.line - 1].rstrip()
+
     def block_end(self, start: Position, node: Node) -> int:
         """Return the last line of the value that starts at a position."""
         if self.content(start.line)[start.column - 1 : start.column] in ("{", "["):
@@ -112,8 +119,12 @@ class FileTexts:
         return bool(re.match(r"[\"']?\$\{", self.of(position.file).content(position.line)[position.column - 1 :]))
 
     def comments_of(self, node: Node) -> Iterator[Comment]:
-        """Yield the comments in a value's blocks, and those directly before them."""
-        for start in node.positions:
-            file = self.of(start.file)
-            last = file.block_end(start, node)
-            yield from (one for one in file.comments if start.line <= one.describes and one.position.line <= last)
+        """Yield the comments in a value's blocks and directly before them, and those at fields from an anchor."""
+        blocks = [(start, self.of(start.file).block_end(start, node)) for start in node.positions]
+        for child in node.children.values():
+            key = child.key
+            if key and not any(key.file == start.file and start.line <= key.line <= end for start, end in blocks):
+                yield from (one for one in self.of(key.file).comments if one.describes == key.line)
+        for start, end in blocks:
+            comments = self.of(start.file).comments
+            yield from (one for one in comments if start.line <= one.describes and one.position.line <= end)
