@@ -6,8 +6,9 @@ from dabs_lab.check.declaration import Rule
 from dabs_lab.check.rules import GROUPS, all_rules, id_of
 from dabs_lab.errors import ConfigurationError
 
-# Tests run these files. An installed package does not have them: its pages have no examples.
-EXAMPLES = FilePath(__file__).parents[3] / "tests" / "check" / "examples"
+# Tests run these files. The package `dabs-lab` has a copy of them, see dev/lab/pyproject.toml.
+_COPY = FilePath(__file__).with_name("examples")
+EXAMPLES = _COPY if _COPY.is_dir() else FilePath(__file__).parents[3] / "tests" / "check" / "examples"
 
 
 def page_of(word: str) -> str:

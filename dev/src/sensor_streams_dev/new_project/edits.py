@@ -31,7 +31,7 @@ LEFT_OUT: Sequence[str] = (
     "docs/why.md",
 )
 # Paths that a project without the development tools does not have.
-DEV_TOOLS: Sequence[str] = ("dev/tests", "benchmarks", "scripts/unity_server.sh")
+DEV_TOOLS: Sequence[str] = ("dev/lab", "dev/tests", "benchmarks", ".pre-commit-hooks.yaml", "scripts/unity_server.sh")
 
 _FREE_ID = "00000000-0000-0000-0000-000000000000"
 _MEASURED_ELSEWHERE = (
