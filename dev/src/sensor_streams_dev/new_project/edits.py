@@ -181,6 +181,7 @@ _TOOLS: Sequence[Change] = (
     tools_only("AGENTS.md", "- A rule of `check`", "- After a change of `databricks.yml`"),
     tools_only("docs/architecture.md", "**`dev/tests/`** tests", "**`fixtures/`**"),
     tools_only("docs/architecture.md", "**`benchmarks/`** measures", "**`resources/`**"),
+    tools_only("docs/check.md", "## In other repositories", "## Speed"),
     without_tools(
         "docs/check.md",
         " Measure it on your machine with\n`.venv/bin/python -m benchmarks.check_speed --yamllint PATH`.",
