@@ -91,8 +91,9 @@ def stream_without_health_rule(target: TargetView) -> Iterator[Outcome]:
     severity="warning",
     title="A backlog rule is on a pipeline task",
     reason="Backlog rules read the streams of a job's own tasks. They have no effect on the task of a pipeline.",
-    source=f"{_NOTIFICATIONS}; databricks-bundles, JobsHealthMetric",
+    source=_NOTIFICATIONS,
     fix="Watch the pipeline's event log or its own notifications; RUN_DURATION_SECONDS works for the task.",
+    certain=False,
 )
 def backlog_rule_on_pipeline(target: TargetView) -> Iterator[Outcome]:
     """Yield each backlog rule on a pipeline task, or on a job that has only such tasks."""
