@@ -54,8 +54,8 @@ def file_without_include(targets: Sequence[TargetView]) -> Iterator[Outcome]:
         " only older versions is not reported."
     ),
     source=(
-        "https://github.com/databricks/cli/releases/tag/v1.20.0; https://github.com/databricks/cli/issues/6765 announced"
-        " it for 1.19"
+        "https://github.com/databricks/cli/releases/tag/v1.20.0;"
+        " https://github.com/databricks/cli/issues/6765 announced it for 1.19"
     ),
     fix="Remove `engine`, or write `engine: direct`. The first deploy moves the state from Terraform.",
 )
