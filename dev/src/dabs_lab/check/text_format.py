@@ -5,6 +5,7 @@ from rich.text import Text
 
 from dabs_lab.check.declaration import SAID_BY_COMMENTS
 from dabs_lab.check.engine import CheckReport
+from dabs_lab.check.file_texts import value_end
 from dabs_lab.check.places import Place
 from dabs_lab.check.summaries import in_targets, totals, unanswered_groups
 
@@ -33,7 +34,7 @@ def print_text(report: CheckReport, console: Console) -> None:
         excerpt = "" if is_hidden else report.texts.of(one.place.position.file).excerpt(one.place.position)
         if excerpt:
             start, number = one.place.position.column - 1, str(one.place.position.line)
-            marks = "^" * max(len(excerpt) - start, 1)
+            marks = "^" * max(value_end(excerpt, start) - start, 1)
             line((f"  {number} | ", "dim"), excerpt)
             line((f"  {' ' * len(number)} | ", "dim"), " " * start, (marks, _STYLES[one.rule.severity]))
         line(("  fix: ", "dim"), one.rule.fix)
