@@ -68,7 +68,10 @@ def scheduled_stream_without_retries(target: TargetView) -> Iterator[Outcome]:
         " TIMEDOUT, and `retry_on_timeout` uses up a retry for that."
     ),
     source=f"{_SCHEMA}.timeout_seconds and retry_on_timeout",
-    fix="Remove `timeout_seconds` and `retry_on_timeout`. To notice a stream without progress, use a backlog rule in `health`.",
+    fix=(
+        "Remove `timeout_seconds` and `retry_on_timeout`. To notice a stream without progress, use a backlog rule in"
+        " `health`."
+    ),
 )
 def timeout_on_endless_stream(target: TargetView) -> Iterator[Outcome]:
     """Yield each timeout, and each `retry_on_timeout`, of a task with an endless trigger or of its job."""
