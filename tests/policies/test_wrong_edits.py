@@ -181,7 +181,7 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
         BUNDLE,
         f"{OF_DEV}.live",
         _live(single_task="UNPAUSED", shared_cluster="UNPAUSED"),
-        r"jobs shared_cluster and single_task are both live and run readings, .*\. Rule D108: Pause all but one",
+        r"jobs shared_cluster and single_task are both live and run the same streams: readings, .*D108: Pause all",
     ),
     (
         "continuous with dependencies",

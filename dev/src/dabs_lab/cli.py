@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dabs_lab.check.command import check
-from dabs_lab.errors import DabsLabError
+from dabs_lab.errors import ConfigurationError, DabsLabError
 from dabs_lab.runner.local_config import absolute, load_local
 from dabs_lab.runner.options import RunOptions, pairs, with_run_options
 from dabs_lab.runner.start import run_with
@@ -40,7 +40,14 @@ def run(
         config = config.under(absolute(options.home))
     for name, folder in pairs(volume, "--volume").items():
         config = config.with_volume(name, absolute(Path(folder)))
-    raise typer.Exit(run_with(config, options))
+    try:
+        raise typer.Exit(run_with(config, options))
+    except ModuleNotFoundError as error:
+        # The package for `check` alone comes without Spark (dev/lab/pyproject.toml).
+        if error.name is None or error.name.startswith("dabs_lab"):
+            raise
+        remedy = "`run` needs the packages of dev/pyproject.toml, `check` does not"
+        raise ConfigurationError(f"the Python package {error.name} is not installed: {remedy}") from None
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dabs_lab import cli
 from dabs_lab.bundle import load_bundle
+from dabs_lab.check.file_texts import value_end
 
 WRONG = """\
 bundle: {name: b}
@@ -67,6 +68,39 @@ def test_text_shows_the_line_with_the_place_marked_and_the_fix(run: Run) -> None
     ]
 
 
+def test_text_shows_a_comment_that_a_finding_is_about(run: Run) -> None:
+    _, out, _ = run(WRONG.replace("max_retries: 3", "# checkpoint: /tmp/a"), "--select", "D603")
+    assert out.splitlines()[1:3] == ["  8 |           # checkpoint: /tmp/a", "    |           ^^^^^^^^^^^^^^^^^^^^"]
+
+
+@pytest.mark.parametrize(
+    ("line", "marked"),
+    [
+        ("  max_retries: 3", "max_retries: 3"),
+        ("  max_retries: a, b}", "max_retries: a, b}"),
+        ("- {task_key: a, max_retries: 3}", "max_retries: 3"),
+        ("- {task_key: a, max_retries: 3, x: y}", "max_retries: 3"),
+        ("- {max_retries: {a: [b, c]}, x: y}", "max_retries: {a: [b, c]}"),
+        ("- {max_retries: '}, 3', x: y}", "max_retries: '}, 3'"),
+    ],
+)
+def test_the_marks_end_with_a_value_within_braces(line: str, marked: str) -> None:
+    start = line.index("max_retries")
+    assert line[start : value_end(line, start)] == marked
+
+
+def test_only_what_a_comment_can_say_is_followed_by_the_hint_to_write_one(run: Run) -> None:
+    code, out, _ = run(WRONG.replace("  # streams: readings", ""), "--select", "D503")
+    assert (code, "cannot tell which streams it runs (D503); say it in a comment" in out) == (0, True)
+    _, out, _ = run(
+        WRONG.replace("max_retries: 3", "# checkpoint: /data/a") + "targets: {dev: {}, prod: {}}\n",
+        "--all",
+        "--select",
+        "D602",
+    )
+    assert "cannot tell whether its checkpoint is the same in dev and prod (D602)\n" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -76,7 +110,9 @@ def test_text_shows_the_line_with_the_place_marked_and_the_fix(run: Run) -> None
         (["--resolved", "a.json", "--all"], "--resolved is one resolved target"),
         (["--resolved", "nosuch.json"], "nosuch.json: cannot be read"),
         (["--select", "D999"], "--select D999: no rule has this id or name"),
-        (["--ignore", ""], "--ignore : no rule has this id or name"),
+        (["--ignore", ""], "--ignore (empty): no rule has this id or name"),
+        (["--select", "d102", "--ignore", "triggers"], "--select and --ignore leave no rule to check"),
+        (["explain"], "explain needs a rule"),
         (["--var", "x"], "--var 'x': write key=value"),
         (["explain", "D999"], "D999: no rule has this id or name"),
         (["folder", "D102"], "D102: unexpected word"),

@@ -69,6 +69,14 @@ def test_another_comment_may_follow_the_names(tmp_path: Path) -> None:
     assert found.streams == ("a", "b")
 
 
+def test_a_comment_at_a_field_of_an_anchor_counts_for_each_task_that_merges_it(tmp_path: Path) -> None:
+    text = f"x: &common\n  # streams: a, b\n  {NOTEBOOK % ''}\n  # streams: elsewhere\nbundle: {{name: b}}\n"
+    tasks = "[{<<: *common, task_key: one}, {<<: *common, task_key: two}]"
+    (tmp_path / "databricks.yml").write_text(f"{text}resources: {{jobs: {{j: {{tasks: {tasks}}}}}}}\n", "utf-8")
+    (view,) = load_views(tmp_path, None, False, {}).targets
+    assert [task.streaming.streams for task in view.tasks] == [("a", "b"), ("a", "b")]
+
+
 def test_a_comment_wins_over_parameters_and_belongs_to_its_task_only(tmp_path: Path) -> None:
     assert streaming(tmp_path, NOTEBOOK % "streams: a" + "\n# streams: b").streams == ("b",)
     assert streaming(tmp_path, NOTEBOOK % "x: above").streams == ("above",)

@@ -58,7 +58,21 @@ def test_a_comment_at_the_job_covers_findings_in_the_override_of_a_target(tmp_pa
 def test_a_suppression_without_a_reason_hides_nothing(tmp_path: Path) -> None:
     assert ids(checked(tmp_path, BUNDLE.replace("AT_LINE", "dabs-lab: ignore D102"))) == ["D102", "D001"]
     assert ids(checked(tmp_path, BUNDLE.replace("AT_LINE", "dabs-lab: ignore D102 because"))) == ["D102", "D001"]
-    assert ids(checked(tmp_path, BUNDLE.replace("AT_LINE", "dabs-lab: please"))) == ["D102", "D001"]
+    report = checked(tmp_path, BUNDLE.replace("AT_LINE", "dabs-lab: please"))
+    assert ids(report) == ["D102", "D001"]
+    assert "cannot be read" in report.findings[1].message
+
+
+@pytest.mark.parametrize("rule", ["d102", "continuous-with-retries", "D101, D102"])
+def test_a_suppression_names_a_rule_by_id_or_by_name(tmp_path: Path, rule: str) -> None:
+    report = checked(tmp_path, BUNDLE.replace("AT_LINE", IGNORE.replace("D102", rule)))
+    assert ("D102" not in ids(report), report.suppressed) == (True, 1)
+
+
+def test_a_comment_at_the_name_of_a_task_covers_it_on_any_line_of_the_task(tmp_path: Path) -> None:
+    task = f"- max_retries: 3\n          # {IGNORE}\n          task_key: ingest\n"
+    report = checked(tmp_path, BUNDLE[: BUNDLE.index("- task_key: ingest")] + task)
+    assert (ids(report), report.suppressed) == ([], 1)
 
 
 @pytest.mark.parametrize("where", ["resources.jobs.live", "resources.jobs.*.max_retries", "resources.jobs.live.*"])

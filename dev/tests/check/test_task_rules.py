@@ -59,6 +59,14 @@ def test_each_cycle_of_dependencies_is_found_once(tmp_path: Path) -> None:
     assert len(check(tmp_path, job, "D202").findings) == 2
 
 
+def test_a_backlog_rule_without_effect_needs_no_recipient(tmp_path: Path) -> None:
+    job = "      tasks: [{task_key: p, pipeline_task: {pipeline_id: x}, health: {rules: [%s]}}]\n"
+    job %= "{metric: STREAMING_BACKLOG_SECONDS, op: GREATER_THAN, value: 9}"
+    assert len(check(tmp_path, job, "D504").findings) == 1
+    assert not check(tmp_path, job, "D505").findings
+    assert len(check(tmp_path, job.replace("STREAMING_BACKLOG", "RUN_DURATION"), "D505").findings) == 1
+
+
 @pytest.mark.parametrize("rule", ["D402", "D501", "D503", "D507"])
 def test_a_rule_on_streams_cannot_tell_for_a_notebook_that_names_none(tmp_path: Path, rule: str) -> None:
     of_job = "      email_notifications: {on_failure: [a@company.com]}\n" if rule == "D501" else ""

@@ -15,7 +15,7 @@ from dabs_lab.bundle.variables import PREFIX, unset_variables
 from dabs_lab.bundle.yaml_nodes import Node
 from dabs_lab.check.deployer import PRINCIPAL, USER
 from dabs_lab.check.file_texts import FileTexts
-from dabs_lab.check.settings import load_settings
+from dabs_lab.check.settings import SETTINGS_FILE, load_settings
 from dabs_lab.check.views import TargetView
 from dabs_lab.errors import ConfigurationError
 
@@ -116,6 +116,9 @@ def _in_target(remedy: str, target: str) -> str:
 
 
 def _refuse_large_files(folder: FilePath) -> None:
+    settings = folder / SETTINGS_FILE
+    if settings.is_file():
+        _refuse_large(settings.stat().st_size, SETTINGS_FILE)
     for name in ROOT_FILES:
         file = folder / name
         if not file.is_file():

@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 def check(
     folder: Annotated[
-        Path, typer.Argument(help="folder of databricks.yml; `explain RULE` prints the page of a rule instead")
+        Path, typer.Argument(help="folder of databricks.yml; `check explain RULE` prints the page of a rule instead")
     ] = Path(),
     rule: Annotated[str | None, typer.Argument(help="rule to explain: its id or name", show_default=False)] = None,
     target: Annotated[str | None, typer.Option(help="target of the bundle; its default target unless given")] = None,
@@ -46,6 +46,8 @@ def check(
 
         print(page_of(rule))
         return
+    if str(folder) == "explain" and not folder.exists():
+        raise ConfigurationError("explain needs a rule: write `check explain D102`; docs/check-rules.md lists them")
     # The bundle reader takes a third of a second to import: help and wrong options do not need it.
     from dabs_lab.check.engine import check_folder
     from dabs_lab.check.formats import as_github, as_json, as_sarif

@@ -35,7 +35,10 @@ TargetCheck = Callable[[TargetView], Iterator[Outcome]]
 BundleCheck = Callable[[Sequence[TargetView]], Iterator[Outcome]]
 
 STREAMS, TRIGGER = "which streams it runs", "whether its trigger is endless or bounded"
-CHECKPOINTS, WRITES = "its checkpoint", "the tables it writes"
+IS_OF_A_STREAM = "whether its checkpoint is one of a stream"
+IS_A_FOLDER = "whether its checkpoint path is a folder with one checkpoint for each stream"
+# A comment at the task can say these.
+SAID_BY_COMMENTS = (STREAMS, TRIGGER, IS_OF_A_STREAM, IS_A_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def rule_across_targets(
 
 
 def cannot_tell(view: View, missing: str) -> CannotTell:
-    """Return that the bundle does not say something about a task: STREAMS, TRIGGER, CHECKPOINTS, WRITES."""
+    """Return that the bundle does not say something about a task, for example STREAMS."""
     if isinstance(view, TaskView):
         return CannotTell(view.job.at(), missing, view.key)
     return CannotTell(view.at(), missing)

@@ -10,7 +10,7 @@ from dabs_lab.check.bundle_views import LoadedBundle, load_resolved, load_views
 from dabs_lab.check.declaration import CannotTell, Finding, Outcome, Rule
 from dabs_lab.check.file_texts import FileTexts
 from dabs_lab.check.places import Place
-from dabs_lab.check.rules import GROUPS, all_rules
+from dabs_lab.check.rules import GROUPS, all_rules, id_of
 from dabs_lab.check.suppressions import Suppression, suppressions_of, wrong_suppressions
 from dabs_lab.errors import ConfigurationError
 
@@ -112,15 +112,17 @@ def _chosen(known: Mapping[str, Rule], select: Sequence[str], ignore: Sequence[s
 
     def named(word: str, option: str) -> set[str]:
         prefixes = [prefix for prefix, (title, _) in GROUPS.items() if title.lower() == word.lower()]
-        prefix = prefixes[0] if prefixes else word
-        found = {id for id, rule in known.items() if id.startswith(prefix) or rule.name == word}
+        prefix = prefixes[0] if prefixes else id_of(word).upper()
+        found = {id for id in known if id.startswith(prefix)}
         if not found or not word:
             groups = ", ".join(f"{prefix} ({title})" for prefix, (title, _) in GROUPS.items())
-            raise ConfigurationError(f"{option} {word}: no rule has this id or name; groups: {groups}")
+            raise ConfigurationError(f"{option} {word or '(empty)'}: no rule has this id or name; groups: {groups}")
         return found
 
     included = {id for word in select for id in named(word, "--select")} if select else set(known)
     excluded = {id for word in ignore for id in named(word, "--ignore")}
+    if not included - excluded:
+        raise ConfigurationError("--select and --ignore leave no rule to check: name fewer rules in --ignore")
     return {id: rule for id, rule in known.items() if id in included - excluded}
 
 

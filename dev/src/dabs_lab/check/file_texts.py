@@ -22,8 +22,8 @@ class Comment:
     describes: int
 
 
-def comment_start(line: str) -> int | None:
-    """Return the index of the `#` that starts a comment in a line of YAML, or None."""
+def _unquoted(line: str) -> Iterator[tuple[int, str, str]]:
+    """Yield index, character and the character before it, of a line of YAML outside quoted texts."""
     quote = ""
     for at, character in enumerate(line):
         before = line[at - 1] if at else " "
@@ -31,9 +31,26 @@ def comment_start(line: str) -> int | None:
             quote = "" if character == quote else quote
         elif character in "'\"" and before in _BEFORE_QUOTE:
             quote = character
-        elif character == "#" and before in " \t":
+        else:
+            yield at, character, before
+
+
+def comment_start(line: str) -> int | None:
+    """Return the index of the `#` that starts a comment in a line of YAML, or None."""
+    if "#" not in line:
+        return None
+    return next((at for at, character, before in _unquoted(line) if character == "#" and before in " \t"), None)
+
+
+def value_end(line: str, start: int) -> int:
+    """Return the index after the value at an index: the end of the line, or that of a value within `{…}` or `[…]`."""
+    depth = outer = 0
+    for at, character, _ in _unquoted(line):
+        outer = depth if at <= start else outer
+        if at > start and outer and depth == outer and character in ",}]":
             return at
-    return None
+        depth += (character in "{[") - (character in "}]")
+    return len(line)
 
 
 class FileText:
@@ -48,7 +65,7 @@ class FileText:
         """Return the comments of the file."""
         found: list[Comment] = []
         for number, line in enumerate(self.lines, 1):
-            at = comment_start(line) if "#" in line else None
+            at = comment_start(line)
             if at is not None:
                 describes = number if line[:at].strip() else self._next_content(number)
                 found.append(Comment(Position(self._name, number, at + 1), line[at:].rstrip(), describes))
@@ -62,8 +79,18 @@ class FileText:
 
     def content(self, number: int) -> str:
         """Return a line without its comment; an empty text after the end of the file."""
-        line = self.lines[number - 1] if 0 < number <= len(self.lines) else ""
-        return line[: comment_start(line)].rstrip()
+        return self._contents[number - 1] if 0 < number <= len(self._contents) else ""
+
+    @cached_property
+    def _contents(self) -> tuple[str, ...]:
+        return tuple(line[: comment_start(line)].rstrip() for line in self.lines)
+
+    def excerpt(self, position: Position) -> str:
+        """Return the line of a position, without its comment unless the position is in the comment."""
+        content = self.content(position.line)
+        if position.column <= len(content) or not 0 < position.line <= len(self.lines):
+            return content
+        return self.lines[position.line - 1].rstrip()
 
     def block_end(self, start: Position, node: Node) -> int:
         """Return the last line of the value that starts at a position."""
@@ -112,8 +139,12 @@ class FileTexts:
         return bool(re.match(r"[\"']?\$\{", self.of(position.file).content(position.line)[position.column - 1 :]))
 
     def comments_of(self, node: Node) -> Iterator[Comment]:
-        """Yield the comments in a value's blocks, and those directly before them."""
-        for start in node.positions:
-            file = self.of(start.file)
-            last = file.block_end(start, node)
-            yield from (one for one in file.comments if start.line <= one.describes and one.position.line <= last)
+        """Yield the comments in a value's blocks and directly before them, and those at fields from an anchor."""
+        blocks = [(start, self.of(start.file).block_end(start, node)) for start in node.positions]
+        for child in node.children.values():
+            key = child.key
+            if key and not any(key.file == start.file and start.line <= key.line <= end for start, end in blocks):
+                yield from (one for one in self.of(key.file).comments if one.describes == key.line)
+        for start, end in blocks:
+            comments = self.of(start.file).comments
+            yield from (one for one in comments if start.line <= one.describes and one.position.line <= end)

@@ -51,9 +51,10 @@ def place_at(root: Node, path: Path, texts: FileTexts) -> Place:
 
 
 def _lines(node: Node, name: str | int, texts: FileTexts) -> set[tuple[str, int]]:
-    """Return the lines of a value's keys; for an item of a list, its first lines."""
+    """Return the lines of a value's keys; for an item of a list, its first lines and those of its name."""
     if isinstance(name, int):
-        return {(start.file, start.line) for start in node.positions}
+        named = (child.key for field in _NAMES if (child := node.get(field)) is not None)
+        return {(start.file, start.line) for start in (*node.positions, *named) if start is not None}
     found = {(node.key.file, node.key.line)} if node.key else set()
     for start in node.positions:
         line = texts.of(start.file).key_line(start, name)

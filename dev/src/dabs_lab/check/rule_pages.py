@@ -3,19 +3,20 @@
 from pathlib import Path as FilePath
 
 from dabs_lab.check.declaration import Rule
-from dabs_lab.check.rules import GROUPS, all_rules
+from dabs_lab.check.rules import GROUPS, all_rules, id_of
 from dabs_lab.errors import ConfigurationError
 
-# Tests run these files. An installed package does not have them: its pages have no examples.
-EXAMPLES = FilePath(__file__).parents[3] / "tests" / "check" / "examples"
+# Tests run these files. The package `dabs-lab` has a copy of them, see dev/lab/pyproject.toml.
+_COPY = FilePath(__file__).with_name("examples")
+EXAMPLES = _COPY if _COPY.is_dir() else FilePath(__file__).parents[3] / "tests" / "check" / "examples"
 
 
 def page_of(word: str) -> str:
     """Return the page of a rule by its id or name. Raises ConfigurationError for an unknown one."""
-    for rule in all_rules().values():
-        if word.upper() == rule.id or word == rule.name:
-            return section(rule)
-    raise ConfigurationError(f"{word}: no rule has this id or name: docs/check-rules.md lists them")
+    rule = all_rules().get(id_of(word))
+    if rule is None:
+        raise ConfigurationError(f"{word}: no rule has this id or name: docs/check-rules.md lists them")
+    return section(rule)
 
 
 def section(rule: Rule) -> str:

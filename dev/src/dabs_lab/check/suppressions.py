@@ -9,10 +9,11 @@ from dabs_lab.bundle import Position
 from dabs_lab.check.declaration import Rule
 from dabs_lab.check.file_texts import FileTexts
 from dabs_lab.check.places import Place
+from dabs_lab.check.rules import id_of
 from dabs_lab.check.rules.suppressions import UNKNOWN_RULE, UNUSED, WITHOUT_REASON
 from dabs_lab.check.settings import CheckSettings
 
-_COMMENT = re.compile(r"#\s*dabs-lab:\s*ignore\s+([\w\s,]+?)(?:\s+because\b\s*(.*))?$", re.IGNORECASE)
+_COMMENT = re.compile(r"#\s*dabs-lab:\s*ignore\s+([\w\s,-]+?)(?:\s+because\b\s*(.*))?$", re.IGNORECASE)
 _START = re.compile(r"#\s*dabs-lab:", re.IGNORECASE)
 _FORM = "# dabs-lab: ignore D102 because <reason>"
 
@@ -39,13 +40,13 @@ class Suppression:
 
 def suppressions_of(files: Sequence[str], texts: FileTexts, settings: CheckSettings) -> list[Suppression]:
     """Return the suppressions in the comments of files, and those of `dabs-lab.yml`."""
-    found = [Suppression((one.rule,), one.reason, one.position, where=one.where) for one in settings.ignore]
+    found = [Suppression((id_of(one.rule),), one.reason, one.position, where=one.where) for one in settings.ignore]
     for file in files:
         for comment in texts.of(file).comments:
             if not _START.match(comment.text):
                 continue
             match = _COMMENT.match(comment.text)
-            rules = tuple(re.split(r"[\s,]+", match[1])) if match else ()
+            rules = tuple(id_of(word) for word in re.split(r"[\s,]+", match[1])) if match else ()
             found.append(Suppression(rules, (match[2] or "") if match else "", comment.position, comment.describes))
     return found
 
@@ -65,7 +66,8 @@ def wrong_suppressions(
         place = Place(one.where or "suppression", one.position)
         if not one.reason:
             form = _FORM if one.line is not None else "reason: <reason>"
-            yield WITHOUT_REASON, place, f"the suppression has no effect without a reason: write `{form}`"
+            problem = "has no effect without a reason" if one.rules else "cannot be read and has no effect"
+            yield WITHOUT_REASON, place, f"the suppression {problem}: write `{form}`"
         for rule in one.rules:
             if rule not in known:
                 yield UNKNOWN_RULE, place, f"rule {rule} does not exist"

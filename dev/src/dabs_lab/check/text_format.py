@@ -3,12 +3,14 @@
 from rich.console import Console
 from rich.text import Text
 
+from dabs_lab.check.declaration import SAID_BY_COMMENTS
 from dabs_lab.check.engine import CheckReport
+from dabs_lab.check.file_texts import value_end
 from dabs_lab.check.places import Place
 from dabs_lab.check.summaries import in_targets, totals, unanswered_groups
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
-_HOW = "say it in a comment at the task (docs/check.md): # streams: a, b   # checkpoint: path   # endless"
+_HOW = "; say it in a comment at the task (docs/check.md): # streams: a, b   # checkpoint: path   # endless"
 
 
 def print_text(report: CheckReport, console: Console) -> None:
@@ -29,15 +31,16 @@ def print_text(report: CheckReport, console: Console) -> None:
             (in_targets(one.targets, report), "dim"),
         )
         is_hidden = report.resolved or one.rule.confidential
-        excerpt = "" if is_hidden else report.texts.of(one.place.position.file).content(one.place.position.line)
+        excerpt = "" if is_hidden else report.texts.of(one.place.position.file).excerpt(one.place.position)
         if excerpt:
             start, number = one.place.position.column - 1, str(one.place.position.line)
-            marks = "^" * max(len(excerpt) - start, 1)
+            marks = "^" * max(value_end(excerpt, start) - start, 1)
             line((f"  {number} | ", "dim"), excerpt)
             line((f"  {' ' * len(number)} | ", "dim"), " " * start, (marks, _STYLES[one.rule.severity]))
         line(("  fix: ", "dim"), one.rule.fix)
     for missing, rules, places in unanswered_groups(report):
-        line(("cannot tell", "bold"), f" {missing} ({', '.join(rules)}); {_HOW}")
+        how = _HOW if missing in SAID_BY_COMMENTS else ""
+        line(("cannot tell", "bold"), f" {missing} ({', '.join(rules)}){how}")
         for other in places:
             path = "" if report.resolved else f" {other.where}"
             line(f"  {_where(report, other.place)}{path}{in_targets(other.targets, report)}")

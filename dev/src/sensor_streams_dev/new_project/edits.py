@@ -31,7 +31,7 @@ LEFT_OUT: Sequence[str] = (
     "docs/why.md",
 )
 # Paths that a project without the development tools does not have.
-DEV_TOOLS: Sequence[str] = ("dev/tests", "benchmarks", "scripts/unity_server.sh")
+DEV_TOOLS: Sequence[str] = ("dev/lab", "dev/tests", "benchmarks", ".pre-commit-hooks.yaml", "scripts/unity_server.sh")
 
 _FREE_ID = "00000000-0000-0000-0000-000000000000"
 _MEASURED_ELSEWHERE = (
@@ -181,6 +181,7 @@ _TOOLS: Sequence[Change] = (
     tools_only("AGENTS.md", "- A rule of `check`", "- After a change of `databricks.yml`"),
     tools_only("docs/architecture.md", "**`dev/tests/`** tests", "**`fixtures/`**"),
     tools_only("docs/architecture.md", "**`benchmarks/`** measures", "**`resources/`**"),
+    tools_only("docs/check.md", "## In other repositories", "## Speed"),
     without_tools(
         "docs/check.md",
         " Measure it on your machine with\n`.venv/bin/python -m benchmarks.check_speed --yamllint PATH`.",

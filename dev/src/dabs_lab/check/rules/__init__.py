@@ -24,3 +24,9 @@ def all_rules() -> dict[str, Rule]:
         for module in modules:
             import_module(f"dabs_lab.check.rules.{module}")
     return dict(sorted(RULES.items()))
+
+
+def id_of(word: str) -> str:
+    """Return the id of a rule by its name, or by its id in lower case; any other word unchanged."""
+    named = {name: id for id, rule in all_rules().items() for name in (rule.name, id.lower())}
+    return named.get(word.lower(), word)

@@ -53,7 +53,10 @@ def file_without_include(targets: Sequence[TargetView]) -> Iterator[Outcome]:
         "CLI 1.20 removed the engine: a deploy with this setting fails. A bundle whose `databricks_cli_version` allows"
         " only older versions is not reported."
     ),
-    source="https://github.com/databricks/cli/releases/tag/v1.20.0",
+    source=(
+        "https://github.com/databricks/cli/releases/tag/v1.20.0;"
+        " https://github.com/databricks/cli/issues/6765 announced it for 1.19"
+    ),
     fix="Remove `engine`, or write `engine: direct`. The first deploy moves the state from Terraform.",
 )
 def terraform_engine(targets: Sequence[TargetView]) -> Iterator[Outcome]:

@@ -12,15 +12,13 @@ from dabs_lab.check.checkpoint_paths import (
     normal_path,
     why_it_does_not_last,
 )
-from dabs_lab.check.declaration import STREAMS, Finding, Outcome, cannot_tell, rule
+from dabs_lab.check.declaration import IS_A_FOLDER, IS_OF_A_STREAM, STREAMS, Finding, Outcome, cannot_tell, rule
 from dabs_lab.check.stream_facts import is_shared_target, one_at_a_time, runs_streams
 from dabs_lab.check.views import TargetView, TaskView
 
 _PRODUCTION = "https://docs.databricks.com/aws/en/structured-streaming/production"
 _CHECKPOINTS = "https://docs.databricks.com/aws/en/structured-streaming/checkpoints"
 _REFERENCE = re.compile(r"[\"']?(--[\w-]+=)?\$\{[^}]*\}[\"']?\s*([,}\]].*)?")
-_OF_A_STREAM = "whether its checkpoint is one of a stream"
-_A_FOLDER = "whether its checkpoint path is a folder with one checkpoint for each stream"
 
 
 class _Use(NamedTuple):
@@ -74,14 +72,14 @@ def _shared(first: _Use, second: _Use, path: str) -> Outcome | None:
     if same_stream and (not same_job or one_at_a_time(task, other)):
         return None
     if not same_stream and _names_a_folder(task, other, path):
-        return cannot_tell(task, _A_FOLDER)
+        return cannot_tell(task, IS_A_FOLDER)
     named = first.stream is not None and second.stream is not None
     if not named:
         unclear = one_at_a_time(task, other) if same_job else not (task.job.is_live and other.job.is_live)
         if unclear and task is not other:
             return cannot_tell(task, STREAMS)
     if not (runs_streams(task) and runs_streams(other)):
-        return cannot_tell(task, _OF_A_STREAM)
+        return cannot_tell(task, IS_OF_A_STREAM)
     place = task.streaming.places["checkpoints"]
     if task is other:
         return Finding(place, f"task {task.name(path)} names checkpoint {path} twice")
@@ -170,5 +168,5 @@ def _wrong_paths(target: TargetView, problem: Callable[[str], str | None]) -> It
                 place = task.streaming.places["checkpoints"]
                 yield Finding(place, f"checkpoint {path} of task {task.name(path)} {what}")
             else:
-                yield cannot_tell(task, _OF_A_STREAM)
+                yield cannot_tell(task, IS_OF_A_STREAM)
             break

@@ -33,4 +33,5 @@ def two_live_jobs_on_one_stream(target: TargetView) -> Iterator[Outcome]:
                     shared.setdefault(other.key, []).append(stream)
         for key, streams in shared.items():
             names = ", ".join(streams)
-            yield Finding(job.at(job.triggers[0]), f"jobs {key} and {job.key} are both live and run {names}")
+            message = f"jobs {key} and {job.key} are both live and run the same streams: {names}"
+            yield Finding(job.at(job.triggers[0]), message)

@@ -71,13 +71,13 @@ def production_in_shared_folder(target: TargetView) -> Iterator[Outcome]:
     id="D806",
     name="production-without-run-as",
     severity="warning",
-    title="Jobs of a production target run as the user who deploys",
+    title="Jobs of a production target run as the user who created them",
     reason=(
-        "Without `run_as`, a job runs with the rights of the identity that deployed it last. It stops when that user"
-        " loses rights or leaves. A target in the folder of a service principal, or that only service principals may"
-        " manage, is not reported."
+        "Without `run_as`, a job runs with the rights of the user who created it: the one who deployed it first. Its"
+        " runs fail when that user loses rights or leaves. A target in the folder of a service principal, or that only"
+        " service principals may manage, is not reported."
     ),
-    source="https://docs.databricks.com/aws/en/dev-tools/bundles/run-as",
+    source="https://docs.databricks.com/aws/en/dev-tools/bundles/run-as; databricks-sdk, jobs.JobRunAs",
     fix="Set `run_as: {service_principal_name: …}` in the target.",
 )
 def production_without_run_as(target: TargetView) -> Iterator[Outcome]:

@@ -68,7 +68,10 @@ def scheduled_stream_without_retries(target: TargetView) -> Iterator[Outcome]:
         " TIMEDOUT, and `retry_on_timeout` uses up a retry for that."
     ),
     source=f"{_SCHEMA}.timeout_seconds and retry_on_timeout",
-    fix="Remove both. To notice a stream without progress, use a backlog rule in `health`.",
+    fix=(
+        "Remove `timeout_seconds` and `retry_on_timeout`. To notice a stream without progress, use a backlog rule in"
+        " `health`."
+    ),
 )
 def timeout_on_endless_stream(target: TargetView) -> Iterator[Outcome]:
     """Yield each timeout, and each `retry_on_timeout`, of a task with an endless trigger or of its job."""
@@ -166,7 +169,7 @@ def failed_stream_stays_failed(target: TargetView) -> Iterator[Outcome]:
         streams = [task for task in candidates if task.streaming.is_stream]
         if len(streams) > 1:
             names = ", ".join(task.name() for task in streams)
-            message = f"of the streams in {names}, one that fails is not restarted while another one lives"
+            message = f"tasks {names}: a stream that fails is not restarted while another one lives"
             yield Finding(job.at("continuous", "task_retry_mode"), message)
         elif len(candidates) > 1:
             for task in candidates:

@@ -91,15 +91,14 @@ def stream_without_health_rule(target: TargetView) -> Iterator[Outcome]:
     severity="warning",
     title="A backlog rule is on a pipeline task",
     reason="Backlog rules read the streams of a job's own tasks. They have no effect on the task of a pipeline.",
-    source=f"{_NOTIFICATIONS}; databricks-bundles, JobsHealthMetric",
+    source=_NOTIFICATIONS,
     fix="Watch the pipeline's event log or its own notifications; RUN_DURATION_SECONDS works for the task.",
+    certain=False,
 )
 def backlog_rule_on_pipeline(target: TargetView) -> Iterator[Outcome]:
     """Yield each backlog rule on a pipeline task, or on a job that has only such tasks."""
     for job in target.jobs:
-        pipelines = [task for task in job.tasks if task.kind == "pipeline_task"]
-        levels: list[View] = [*pipelines, *([job] if pipelines and len(pipelines) == len(job.tasks) else [])]
-        for level in levels:
+        for level in _without_backlog(job):
             for entry in health_rules(level):
                 if entry.text("metric").startswith(_BACKLOG):
                     name = "job " + job.key if level is job else "pipeline task " + level.text("task_key")
@@ -119,10 +118,12 @@ def backlog_rule_on_pipeline(target: TargetView) -> Iterator[Outcome]:
     ),
 )
 def health_rule_notifies_nobody(target: TargetView) -> Iterator[Outcome]:
-    """Yield each health rule whose event has no recipient, in the task or in the job."""
+    """Yield each health rule whose event has no recipient, in the task or in the job. D504 reports useless rules."""
     for job, level in _jobs_and_tasks(target):
         recipients = [level, job] if level is not job else [job, *job.tasks]
         for entry in health_rules(level):
+            if entry.text("metric").startswith(_BACKLOG) and level in _without_backlog(job):
+                continue
             for metric, event in EVENT_OF_METRIC.items():
                 if entry.text("metric").startswith(metric) and not any(notifies(one, event) for one in recipients):
                     yield Finding(entry.at(), f"{entry.text('metric')} of {_name(level)} has no recipient in {event}")
@@ -239,6 +240,12 @@ def _jobs_and_tasks(target: TargetView) -> Iterator[tuple[JobView, View]]:
     for job in target.jobs if target.mode != "development" else ():
         yield job, job
         yield from ((job, task) for task in job.tasks)
+
+
+def _without_backlog(job: JobView) -> list[View]:
+    """Return the pipeline tasks of a job, and the job if it has no others: backlog rules have no effect on them."""
+    pipelines = [task for task in job.tasks if task.kind == "pipeline_task"]
+    return [*pipelines, *([job] if pipelines and len(pipelines) == len(job.tasks) else [])]
 
 
 def _levels(task: TaskView) -> list[View]:

@@ -101,7 +101,10 @@ def _runs_streams(job: JobView) -> bool | None:
         "`bundle destroy`, a renamed key and a changed name delete the schema or volume with all tables, files and"
         " checkpoints in it. With `prevent_destroy` the command fails before it deletes."
     ),
-    source="https://docs.databricks.com/aws/en/dev-tools/bundles/resources (lifecycle.prevent_destroy)",
+    source=(
+        "https://docs.databricks.com/aws/en/dev-tools/bundles/resources (lifecycle.prevent_destroy); databricks/cli,"
+        " bundle/direct/dresources/schema.go (deletes with force)"
+    ),
     fix="Add `lifecycle: {prevent_destroy: true}`.",
 )
 def storage_without_prevent_destroy(target: TargetView) -> Iterator[Outcome]:
