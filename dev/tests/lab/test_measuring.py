@@ -10,7 +10,15 @@ import pytest
 
 from dabs_lab.lab.declarations import Incident, Loss, Shape, StreamPlace
 from dabs_lab.lab.job_process import JobProcess, Seen
-from dabs_lab.lab.measuring import broken_promises, collateral, detection, figures_of, lanes_of, silent_seconds
+from dabs_lab.lab.measuring import (
+    broken_promises,
+    collateral,
+    detection,
+    figures_of,
+    knowable_at,
+    lanes_of,
+    silent_seconds,
+)
 from dabs_lab.lab.results import Figures, IncidentText, ShapeText, State
 from dabs_lab.lab.scene import Scene
 from dabs_lab.lab.watching import Change
@@ -108,7 +116,7 @@ def test_streams_and_notifications_of_another_job_are_not_mixed_up(make_scene: M
     scene.watch.owners |= {"a": "one", "b": "two"}
     becomes(scene, "a", (1, State.WORKING), (60, State.DEAD))
     becomes(scene, "b", (1, State.WORKING))
-    # The other job's notification tells nobody of this stream.
+    # The notification of the other job does not mention this stream.
     happens(scene, two, 60, "notification", kind="on_failure", emails=["me@example.org"])
     assert silence(scene) == pytest.approx(40)
 
@@ -142,6 +150,14 @@ def test_detection_counts_from_the_moment_at_which_the_process_can_know(make_sce
     at = fault(scene, 12)
     happens(scene, job, 75, "attempt", attempt=1, state="TERMINATED", result="FAILED")
     assert detection(scene, lanes_of(scene, _END), at, known_after=60) == pytest.approx(3)
+
+
+def test_a_stream_that_was_dead_before_the_fault_did_not_die_of_it(make_scene: MakeScene) -> None:
+    scene = make_scene("job")
+    becomes(scene, "a", (1, State.WORKING), (10, State.DEAD), (20, State.PENDING), (25, State.WORKING))
+    assert knowable_at(lanes_of(scene, _END), 15) is None
+    becomes(scene, "a", (30, State.DEAD))
+    assert knowable_at(lanes_of(scene, _END), 15) == pytest.approx(30)
 
 
 def test_starts_are_no_collateral_damage_and_restarts_are(make_scene: MakeScene) -> None:

@@ -31,7 +31,8 @@ def terminate(pid: int) -> None:
 def frozen(pids: list[int]) -> Iterator[None]:
     """Stop processes inside the `with` block; they continue after it, if they still exist."""
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:

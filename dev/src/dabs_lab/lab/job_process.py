@@ -40,7 +40,7 @@ class JobProcess:
     def __init__(self, job: str, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self.job = job
         self.events: list[Seen] = []
-        # When somebody stopped it; later events are no failures.
+        # When somebody stopped it; later events are not failures of the job.
         self.stopped_at: float | None = None
         self._errors = (folder / f"{job}.err").open("ab")
         # A session of its own: signals to the lab's process group must not reach the job.

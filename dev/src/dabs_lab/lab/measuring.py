@@ -79,13 +79,16 @@ def _count(scene: Scene, kind: str, end: float) -> int:
 
 
 def knowable_at(lanes: Sequence[Lane], fault: float) -> float | None:
-    """Return when the first stream was dead or stuck after the fault, in seconds; None if all went on."""
+    """Return when the first stream was dead or stuck after the fault, in seconds; None if all went on.
+
+    A stream that was dead before did not die of the fault; a stuck one is in a batch that may have begun before it.
+    """
     begins = [
         bar.begin
         for lane in lanes
         if lane.kind == LaneKind.STREAM
         for bar in lane.bars
-        if bar.state in _BAD and bar.end > fault
+        if (bar.state == State.DEAD and bar.begin >= fault) or (bar.state == State.STUCK and bar.end > fault)
     ]
     return max(min(begins), fault) if begins else None
 

@@ -64,7 +64,7 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
             stream = chance.choice(streams)
             found = None
             while found is None:
-                # A process that has ended in between is no kill: the next one is awaited.
+                # The process may have ended in between: wait for the next one.
                 scene.until(lambda stream=stream: scene.watch.process_of(stream), f"a process of {stream}", _SECONDS)  # type: ignore[misc]
                 pause.wait(chance.uniform(0, _LATEST))
                 found = scene.watch.process_of(stream)

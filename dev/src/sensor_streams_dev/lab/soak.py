@@ -99,7 +99,7 @@ def small_files(stage: LabStage, folder: Path, count: int) -> list[Path]:
 def _sample(job: JobProcess, stage: LabStage, done: int, seconds: float) -> Sample:
     processes, drivers = job.find("process"), job.find("driver")
     if len(processes) > 1 or len(drivers) > 1:
-        raise MachineError(f"the task was retried, so this is no soak of one process: see {stage.folder}")
+        raise MachineError(f"the task was retried, and a soak needs one process: see {stage.folder}")
     (process,), (machine,) = processes, drivers
     lines = _progress(Path(str(process.data["log"])))
     driver, python = psutil.Process(int(machine.data["pid"])), psutil.Process(int(process.data["pid"]))

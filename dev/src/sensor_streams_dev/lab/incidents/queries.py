@@ -1,18 +1,18 @@
 """Incidents of single queries."""
 
-import os
 from contextlib import ExitStack
 
 import psutil
 
 from dabs_lab.lab.faults import block, frozen, kill, stop_query, unblock
+from dabs_lab.lab.results import State
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage_of, until_bad
 
 _GROUP = "Queries"
 _STALLED = 60.0
 # Streams whose batches use Python workers.
-_WITH_WORKERS = ("anomaly_scores", "remaining_life", "alerts", "alert_events")
+_SCORES = ("anomaly_scores", "remaining_life")
 
 
 def _fails(scene: Scene) -> None:
@@ -30,13 +30,28 @@ def _fails(scene: Scene) -> None:
 
 def _hangs(scene: Scene) -> None:
     scene.land()
-    scene.until_batch(*_WITH_WORKERS)
-    driver = psutil.Process(scene.driver_of("alerts"))
-    workers = [one.pid for one in driver.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    driver = psutil.Process(scene.driver_of(_SCORES[0]))
+    # The first worker of a driver loads the packages of the model for seconds, so the fault hits it within a batch.
+    workers = scene.until(lambda: _workers(driver), "a Python worker that scores")
     undo = ExitStack()
-    scene.fault(f"{len(workers)} Python workers of the driver stop", *_WITH_WORKERS)
+    scene.fault(f"{len(workers)} Python workers of the driver stop", *_SCORES)
     undo.enter_context(frozen(workers))
     scene.defer(undo.close)
+    # Without this, a fault that misses the batch would look like a harmless one.
+    scene.until(
+        lambda: any(scene.watch.state(one) == State.STUCK for one in _SCORES) or scene.failed_attempts(),
+        "a batch that is stuck",
+        2 * _STALLED,
+    )
+
+
+def _workers(driver: psutil.Process) -> list[int]:
+    """Return the Python workers of a driver without their parent, Spark's daemon, which starts and ends workers."""
+    return [
+        one.pid
+        for one in driver.children(recursive=True)
+        if one.ppid() != driver.pid and one.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def _ends(scene: Scene) -> None:
@@ -66,7 +81,7 @@ def _remove_half_file(scene: Scene) -> None:
 def _strange_record(scene: Scene) -> None:
     deep = b"[" * 20_000 + b"]" * 20_000
     lines = [
-        os.urandom(200).replace(b"\n", b" ").replace(b"\r", b" "),
+        scene.random.randbytes(200).replace(b"\n", b" ").replace(b"\r", b" "),
         b'{"device_id": "pump-1", "value": ' + deep + b"}",
         b'{"device_id": "pump-1", "value": "' + b"9" * 1_000_000 + b'"}',
         b"\x00\x00\x00",
@@ -92,7 +107,7 @@ INCIDENTS = (
         _GROUP,
         "A query hangs in a batch",
         "The Python code of a model never returns. The query is active and makes no progress.",
-        "SIGSTOP to the Python workers of the driver, within a batch of a stream that uses them",
+        "SIGSTOP to the Python workers of the driver, while they score rows",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
         patience=_STALLED + 60,

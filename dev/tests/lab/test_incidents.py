@@ -1,0 +1,93 @@
+"""Faults of the lab's incidents do what their texts say, and their repairs restore exactly what was there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from dabs_lab.lab.faults import block, find_again, frozen, lose, unblock
+from sensor_streams.streams import BY_NAME
+from sensor_streams_dev.lab.incidents import INCIDENTS
+from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE
+from sensor_streams_dev.lab.incidents.tables import cut_log, restore_log
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_each_incident_has_an_id_of_its_own() -> None:
+    ids = [one.id for one in INCIDENTS]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_streams_of_both_tasks_are_all_streams() -> None:
+    assert {*FEATURES, *INFERENCE} == set(BY_NAME)
+    assert not set(FEATURES) & set(INFERENCE)
+
+
+def test_a_table_with_a_cut_log_can_be_read_but_its_old_commits_are_gone_until_they_are_restored(
+    tmp_path: Path,
+) -> None:
+    table, log = tmp_path / "t", tmp_path / "t" / "_delta_log"
+    for number in range(4):
+        write_deltalake(str(table), pa.table({"x": [number]}), mode="append")
+    before = content(log)
+    cut_log(log, tmp_path / "cut")
+    assert [file.name for file in sorted(log.glob("*.json"))] == ["00000000000000000003.json"]
+    assert sorted(DeltaTable(str(table)).to_pyarrow_table()["x"].to_pylist()) == [0, 1, 2, 3]
+    with pytest.raises(Exception, match="ersion"):
+        DeltaTable(str(table), version=1)
+    restore_log(log, tmp_path / "cut")
+    assert content(log).items() >= before.items()
+    assert DeltaTable(str(table), version=1).to_pyarrow_table().num_rows == 2
+
+
+def test_a_table_can_be_read_while_a_file_of_it_is_set_aside_in_its_log_and_is_the_same_after_the_repair(
+    tmp_path: Path,
+) -> None:
+    for number in range(2):
+        write_deltalake(str(tmp_path), pa.table({"x": [number]}), mode="append")
+    before = content(tmp_path)
+    newest = tmp_path / "_delta_log" / "00000000000000000001.json"
+    lose(newest)
+    assert DeltaTable(str(tmp_path)).version() == 0
+    # What was written in its place is removed.
+    write_deltalake(str(tmp_path), pa.table({"x": [9]}), mode="append")
+    find_again(newest)
+    assert content(tmp_path).items() >= before.items()
+    assert sorted(DeltaTable(str(tmp_path)).to_pyarrow_table()["x"].to_pylist()) == [0, 1]
+
+
+def test_a_blocked_folder_rejects_each_write_and_is_the_same_afterwards(tmp_path: Path) -> None:
+    folder = tmp_path / "offsets"
+    folder.mkdir()
+    (folder / "0").write_text("v1", "utf-8")
+    before = content(tmp_path)
+    block(folder)
+    with pytest.raises(NotADirectoryError):
+        (folder / "1").write_text("v1", "utf-8")
+    unblock(folder)
+    assert content(tmp_path) == before
+
+
+def test_processes_are_frozen_inside_the_block_also_when_one_has_ended_before(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    alive = subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(1)"])
+    try:
+        with frozen([ended.pid, alive.pid]):
+            os.waitid(os.P_PID, alive.pid, os.WSTOPPED | os.WNOWAIT)
+            assert psutil.Process(alive.pid).status() == psutil.STATUS_STOPPED
+        os.waitid(os.P_PID, alive.pid, os.WCONTINUED)
+        assert psutil.Process(alive.pid).status() != psutil.STATUS_STOPPED
+        alive.send_signal(signal.SIGTERM)
+        assert alive.wait(10) == -signal.SIGTERM
+    finally:
+        alive.kill()
