@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deltalake.exceptions import DeltaError
@@ -19,7 +20,15 @@ from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
 from sensor_streams_dev.lab.lab_sets import SETS
-from sensor_streams_dev.lab.table_truth import Tables, compare, read_readable, read_tables, read_truth, versions
+from sensor_streams_dev.lab.table_truth import (
+    Tables,
+    compare,
+    read_readable,
+    read_tables,
+    read_truth,
+    row_count,
+    versions,
+)
 
 # Batches are small, and a cell is short: Java's quick compiler and interpreted queries save more than they cost.
 _JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
@@ -43,7 +52,8 @@ class LabStage:
         self.landed = 0
         # Lines of files that no set has.
         self.more_lines = 0
-        self._resolved = json.loads((self.folder / RESOLVED).read_text("utf-8"))
+        # Copy of readings that has to be complete too, in `loss` only.
+        self.copy: Path | None = None
         # What was compared last, the result, and when a table that could not be read is tried again.
         self._compared: tuple[tuple[str, ...], int] | None = None
         self._complete, self._try_at = False, 0.0
@@ -104,7 +114,16 @@ class LabStage:
     def loss(self) -> Loss:
         """Compare all tables with the right ones; all rows of a table that cannot be read are lost."""
         right = self._right()
-        return compare(read_readable(self.tables, self.fleet, right), right, self.fleet, self.more_lines)
+        found = compare(read_readable(self.tables, self.fleet, right), right, self.fleet, self.more_lines)
+        missing = 0 if self.copy is None else self.readings - row_count(self.copy)
+        if not missing or self.copy is None:
+            return found
+        return replace(found, lost=found.lost + missing, by_table={**found.by_table, self.copy.name: missing})
+
+    @property
+    def readings(self) -> int:
+        """Number of readings in the files that have landed."""
+        return int(self._right()["readings"].num_rows)
 
     def _right(self) -> Tables:
         return read_truth(self.data / "tables" / str(self.landed), self.fleet)

@@ -50,6 +50,14 @@ def read_readable(folder: Path, fleet: Fleet, right: Tables) -> dict[str, pa.Tab
     return found
 
 
+def row_count(folder: Path) -> int:
+    """Return the number of rows of a table; 0 if there is none, or none that can be read yet."""
+    try:
+        return int(_read(folder).num_rows)
+    except (DeltaError, OSError):
+        return 0
+
+
 def _read(folder: Path) -> pa.Table:
     return DeltaTable(str(folder)).to_pyarrow_table()
 

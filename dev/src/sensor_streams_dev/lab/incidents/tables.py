@@ -9,9 +9,11 @@ import pyarrow as pa
 from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
+from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import block, find_again, kill, lose, unblock
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of
+from sensor_streams_dev.lab.table_truth import row_count
 
 _GROUP = "Tables"
 _MOVED = "anomaly_scores"
@@ -62,6 +64,32 @@ def _stale_copy(scene: Scene) -> None:
     place = stage_of(scene).home / "A" / _MOVED
     shutil.copytree(_table(scene, _MOVED), place)
     _moved(scene, place)
+
+
+def _plain_append(scene: Scene) -> None:
+    stage = stage_of(scene)
+    right, wrong = (stage.home / folder / "copy_of_readings" for folder in ("B", "A"))
+    stage.copy = right
+
+    def point_to(target: Path) -> None:
+        places = {"source": stage.tables / "readings", "target": target, "checkpoint": stage.home / "copy-checkpoint"}
+        (stage.folder / "copy.json").write_text(json.dumps({name: str(place) for name, place in places.items()}))
+
+    point_to(right)
+    first = stage.readings
+    scene.until(lambda: row_count(right) == first, "a copy of all readings", 240)
+    process = scene.process_of("readings")
+    scene.fault("the location of the copy moves to a folder with nothing in it, and its task dies")
+    point_to(wrong)
+    kill(process)
+    scene.land()
+    # The new rows are somewhere: what the right folder does not have is lost, not late.
+    both = stage.readings
+    scene.until(lambda: row_count(right) + row_count(wrong) == both, "a copy of the new readings", 240)
+
+
+def _appends_plainly(shape: Shape) -> str:
+    return "" if shape.id == "awaits_in_order" else "its streams check the location before they write, and use MERGE"
 
 
 def _second_writer(scene: Scene) -> None:
@@ -192,6 +220,20 @@ INCIDENTS = (
         repair=_correct_catalog,
         patience=45,
         warm=False,
+    ),
+    incident(
+        "location-plain-append",
+        _GROUP,
+        "A plain append at an empty location",
+        "The catalog points to an empty folder, and a stream appends with `toTable`. A second table begins there.",
+        "another location for a copy of `readings` that a stream without checks appends to, and kill -9 of its task",
+        _plain_append,
+        "Nothing can hold here: the rows are missing where readers look. The deployable shapes refuse such a location.",
+        note="The stream is started with the location, as `toTable` does after it has looked up the name.",
+        patience=90,
+        warm=False,
+        not_shown=_appends_plainly,
+        undetectable="The append succeeds, at the wrong location: no process can know.",
     ),
     incident(
         "second-writer",
