@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
+from deltalake.exceptions import DeltaError
 
 from dabs_lab.lab.declarations import Loss
+from dabs_lab.lab.faults import find_again, lose
 from sensor_streams.fleet import Fleet, load_fleet
-from sensor_streams_dev.lab.table_truth import compare, specs
+from sensor_streams_dev.lab.table_truth import compare, read_readable, read_tables, specs, versions
 from tests.rows import FIXTURES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -134,3 +138,51 @@ def test_lines_of_another_file_must_be_counted_too(fleet: Fleet) -> None:
 
     assert compared(fleet, change, more_lines=5) == Loss()
     assert compared(fleet, change, more_lines=6).unaccounted == 1
+
+
+def test_a_row_of_an_unknown_file_is_wrong_if_no_other_file_has_arrived(fleet: Fleet) -> None:
+    for file in ("unknown", None):
+        foreign = {"source_file": file, "sequence": 99}
+        found = compared(fleet, lambda rows, foreign=foreign: rows["readings"].append(rows["readings"][0] | foreign))  # type: ignore[misc]
+        assert found == Loss(wrong=1, by_table={"readings": 1})
+
+
+def test_tables_without_rows_are_equal_and_lose_everything_against_full_ones(fleet: Fleet) -> None:
+    full = tables(rows_of(fleet))
+    empty = {name: table.schema.empty_table() for name, table in full.items()}
+    assert compare(empty, empty, fleet) == Loss()
+    found = compare(empty, full, fleet)
+    assert found.lost == sum(len(table) for name, table in full.items() if name != "alert_events")
+    assert found.unaccounted == 20
+
+
+def test_all_rows_of_a_table_that_cannot_be_read_are_lost(fleet: Fleet, tmp_path: Path) -> None:
+    full = tables(rows_of(fleet))
+    for name, table in full.items():
+        # Delta has no type for a column of which the type is unknown.
+        write_deltalake(
+            str(tmp_path / name), table.select([n for n in table.column_names if table[n].type != pa.null()])
+        )
+    (file,) = (tmp_path / "sensor_features").glob("*.parquet")
+    lose(file)
+    with pytest.raises((DeltaError, OSError)):
+        read_tables(tmp_path, fleet)
+    found = read_readable(tmp_path, fleet, full)
+    assert {name for name, table in found.items() if not len(table)} == {"sensor_features"}
+    find_again(file)
+    assert all(map(len, read_tables(tmp_path, fleet).values()))
+
+
+def test_a_commit_is_a_new_version_and_a_file_that_the_lab_moved_away_is_none(fleet: Fleet, tmp_path: Path) -> None:
+    log = tmp_path / "readings" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000009.json").touch()
+    before = versions(tmp_path, fleet)
+    for other in ("00000000000000000009.checkpoint.parquet", ".00000000000000000010.json.crc", "_last_checkpoint"):
+        (log / other).touch()
+    assert versions(tmp_path, fleet) == before
+    (log / "00000000000000000010.json").touch()
+    after = versions(tmp_path, fleet)
+    assert after != before
+    lose(log / "00000000000000000010.json")
+    assert versions(tmp_path, fleet) == before

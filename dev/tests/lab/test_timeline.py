@@ -7,7 +7,16 @@ import pytest
 from dabs_lab.lab.job_process import Seen
 from dabs_lab.lab.results import Bar, Lane, LaneKind, State
 from dabs_lab.lab.scaling import scaled_assumptions, scaled_bundle
-from dabs_lab.lab.timeline import bars, reported_lane, seconds_where, state_at, stream_lanes, task_lanes, true_lane
+from dabs_lab.lab.timeline import (
+    bars,
+    reported_lane,
+    seconds_where,
+    state_at,
+    stream_lanes,
+    task_lanes,
+    true_lane,
+    without_skipped,
+)
 from dabs_lab.lab.watching import Change
 
 
@@ -42,7 +51,7 @@ def test_a_skipped_run_hides_nothing_of_the_active_one() -> None:
         seen(0, "run", run=1, state="RUNNING"),
         seen(5, "run", run=2, state="TERMINATED", result="MAXIMUM_CONCURRENT_RUNS_REACHED"),
     ]
-    assert spans(reported_lane(events, 100, 9, "job")) == [(0, 9, State.RUNNING, "")]
+    assert spans(reported_lane(without_skipped(events), 100, 9, "job")) == [(0, 9, State.RUNNING, "")]
 
 
 def test_the_bars_of_a_task_name_its_attempts() -> None:

@@ -40,7 +40,8 @@ class JobProcess:
     def __init__(self, job: str, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self.job = job
         self.events: list[Seen] = []
-        self.started = time.monotonic()
+        # When somebody stopped it; later events are not failures of the job.
+        self.stopped_at: float | None = None
         self._errors = (folder / f"{job}.err").open("ab")
         # A session of its own: signals to the lab's process group must not reach the job.
         self.process = subprocess.Popen(
@@ -90,6 +91,8 @@ class JobProcess:
     def stop(self) -> None:
         """Stop the job in order, then by force; return when no process of it is left. Raises MachineError if one is."""
         family = self.tree()
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
         if self.alive:
             self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):

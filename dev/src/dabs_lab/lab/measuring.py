@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from dabs_lab.lab.declarations import Incident, Loss
-from dabs_lab.lab.results import Damage, Figures, Lane, LaneKind, Notification, State
+from dabs_lab.lab.job_process import JobProcess
+from dabs_lab.lab.results import Bar, Damage, Figures, Lane, LaneKind, Notification, State
 from dabs_lab.lab.scene import Scene
 from dabs_lab.lab.timeline import (
     reported_lane,
     seconds_where,
-    skipped_runs,
     state_at,
     stream_lanes,
     task_lanes,
     true_lane,
+    without_skipped,
 )
 
 # Promise of the deployable shapes: seconds from the moment that the process can know.
@@ -31,7 +32,7 @@ def lanes_of(scene: Scene, end: float) -> list[Lane]:
     reported, tasks = [], []
     for key in scene.shape.jobs:
         # A person may have started the job again.
-        events = [one for job in scene.jobs if job.job == key for one in job.events]
+        events = [one for job in scene.jobs if job.job == key for one in without_skipped(job.events)]
         reported.append(reported_lane(events, scene.started, end, f"job {key}" if several else "job"))
         tasks += task_lanes(events, scene.started, end)
     streams = stream_lanes(scene.watch.changes, scene.started, end)
@@ -43,10 +44,9 @@ def figures_of(
 ) -> Figures:
     """Return the measurements of a cell. complete_at: seconds at which all tables were complete after the fault."""
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
-    notes = [note for note in notifications(scene) if note.at <= end]
     return Figures(
         detection_seconds=None if fault is None else detection(scene, lanes, fault, incident.known_after),
-        silent_seconds=round(silent_seconds(scene, lanes, notes, end), 2),
+        silent_seconds=round(silent_seconds(scene, lanes, end), 2),
         rows_lost=loss.lost,
         rows_duplicated=loss.duplicated,
         rows_wrong=loss.wrong,
@@ -55,25 +55,40 @@ def figures_of(
         recovery_seconds=None if fault is None or complete_at is None else round(max(0.0, complete_at - fault), 2),
         person=scene.person,
         batches_repeated=scene.watch.repeated,
-        attempts=len(
-            {one.data["attempt"] for job in scene.jobs for one in job.find("attempt") if one.at - scene.started <= end}
-        ),
-        runs=sum(len({one.data["run"] for one in job.find("run")} - skipped_runs(job.events)) for job in scene.jobs),
+        attempts=_count(scene, "attempt", end),
+        runs=_count(scene, "run", end),
         peak_mb=round(scene.watch.peak_mb),
         processes=scene.watch.processes,
         collateral={} if fault is None else collateral(scene, lanes, loss, fault, complete_at or end),
-        notifications=notes,
+        notifications=[note for note in notifications(scene, scene.jobs) if note.at <= end],
+    )
+
+
+def _count(scene: Scene, kind: str, end: float) -> int:
+    """Return the number of attempts or runs. Each process of a job counts its own from 1 on."""
+    return sum(
+        len(
+            {
+                one.data[kind]
+                for one in without_skipped(job.events)
+                if one.kind == kind and one.at - scene.started <= end
+            }
+        )
+        for job in scene.jobs
     )
 
 
 def knowable_at(lanes: Sequence[Lane], fault: float) -> float | None:
-    """Return when the first stream was dead or stuck after the fault, in seconds; None if all went on."""
+    """Return when the first stream was dead or stuck after the fault, in seconds; None if all went on.
+
+    A stream that was dead before did not die of the fault; a stuck one is in a batch that may have begun before it.
+    """
     begins = [
         bar.begin
         for lane in lanes
         if lane.kind == LaneKind.STREAM
         for bar in lane.bars
-        if bar.state in _BAD and bar.end > fault
+        if (bar.state == State.DEAD and bar.begin >= fault) or (bar.state == State.STUCK and bar.end > fault)
     ]
     return max(min(begins), fault) if begins else None
 
@@ -89,13 +104,15 @@ def detection(scene: Scene, lanes: Sequence[Lane], fault: float, known_after: fl
         for one in job.events
         if one.kind in _VISIBLE
         and one.at - scene.started > fault
+        # A person who stops the job cancels it: nothing has been detected by that.
+        and (job.stopped_at is None or one.at < job.stopped_at)
         and (one.data.get("result") in _FAILED or one.data.get("state") in ("LOST", "WAITING"))
     ]
     return round(max(0.0, min(shown) - known - known_after), 2) if shown else None
 
 
-def silent_seconds(scene: Scene, lanes: Sequence[Lane], notes: Sequence[Notification], end: float) -> float:
-    """Return for how long a job reports RUNNING while a stream of it is dead or stuck and nobody was notified."""
+def silent_seconds(scene: Scene, lanes: Sequence[Lane], end: float) -> float:
+    """Return for how long a job reports RUNNING while a stream of it is dead or stuck and it has notified nobody."""
     total = 0.0
     several = len(scene.shape.jobs) > 1
     for lane in lanes:
@@ -103,22 +120,24 @@ def silent_seconds(scene: Scene, lanes: Sequence[Lane], notes: Sequence[Notifica
             continue
         key = lane.title.removeprefix("job ") if several else scene.shape.jobs[0]
         own = [one for one in lanes if one.kind == LaneKind.STREAM and scene.watch.owners.get(one.title, key) == key]
+        sent = [note.at for note in notifications(scene, [job for job in scene.jobs if job.job == key])]
 
-        def silent(moment: float, lane: Lane = lane, own: Sequence[Lane] = own) -> bool:
+        def silent(moment: float, lane: Lane = lane, own: Sequence[Lane] = own, sent: Sequence[float] = sent) -> bool:
             if state_at(lane, moment) != State.RUNNING:
                 return False
             bad = [bar for one in own for bar in one.bars if bar.state in _BAD and bar.begin <= moment < bar.end]
             # A notification counts for everything that was wrong when it was sent.
-            return any(not any(bar.begin - _SAME_MOMENT <= note.at <= moment for note in notes) for bar in bad)
+            return any(not any(bar.begin - _SAME_MOMENT <= at <= moment for at in sent) for bar in bad)
 
-        total += seconds_where([lane, *own], end, silent)
+        # A notification ends the silence within a bar.
+        total += seconds_where([lane, *own], end, silent, sent)
     return total
 
 
-def notifications(scene: Scene) -> list[Notification]:
-    """Return the notifications that the platform would send: when, by which setting, to whom."""
+def notifications(scene: Scene, jobs: Sequence[JobProcess]) -> list[Notification]:
+    """Return the notifications that the platform would send for jobs: when, by which setting, to whom."""
     found = []
-    for job in scene.jobs:
+    for job in jobs:
         for one in job.find("notification"):
             level = "task" if one.data.get("task") else "job"
             emails, webhooks = list(one.data.get("emails") or ()), list(one.data.get("webhooks") or ())
@@ -140,24 +159,32 @@ def notifications(scene: Scene) -> list[Notification]:
 
 
 def collateral(scene: Scene, lanes: Sequence[Lane], loss: Loss, fault: float, end: float) -> Mapping[str, Damage]:
-    """Return what the fault cost the streams that it did not aim at, from the fault to the recovery."""
+    """Return what the fault cost the streams that it did not aim at, from the fault to the recovery.
+
+    A stream is away while it is dead or stuck, and while it starts after that. Other starts are not a damage: each run
+    of a job has them.
+    """
     found = {}
     for lane in lanes:
         if lane.kind != LaneKind.STREAM or not scene.hit or lane.title in scene.hit:
             continue
-        idle = seconds_where(
-            [lane],
-            end,
-            lambda moment, lane=lane: moment > fault and state_at(lane, moment) in (*_BAD, State.PENDING),  # type: ignore[misc]
-        )
+        idle = sum(max(0.0, min(bar.end, end) - max(bar.begin, fault)) for bar in _away(lane))
         rows = loss.by_table.get(lane.title, 0)
         if idle > 1 or rows:
             found[lane.title] = Damage(seconds=round(idle, 1), rows=rows)
     return found
 
 
+def _away(lane: Lane) -> list[Bar]:
+    found: list[Bar] = []
+    for bar in lane.bars:
+        if bar.state in _BAD or (bar.state == State.PENDING and found and found[-1].end == bar.begin):
+            found.append(bar)
+    return found
+
+
 def broken_promises(
-    figures: Figures, loss: Loss, incident: Incident, known: float | None, recovered: bool
+    figures: Figures, loss: Loss, incident: Incident, known: float | None, *, recovered: bool, restarted: bool
 ) -> list[str]:
     """Return in words each promise of the deployable shapes that did not hold."""
     tables = ", ".join(f"{table} {rows}" for table, rows in loss.by_table.items())
@@ -178,6 +205,8 @@ def broken_promises(
             found.append("the job never reported it")
         elif figures.detection_seconds > DETECTION_SECONDS:
             found.append(f"the job reported it after {figures.detection_seconds:.1f} s")
+    if restarted:
+        found.append("a person had to start the job again")
     if not recovered:
         found.append("the tables were not complete again at the end")
     return found

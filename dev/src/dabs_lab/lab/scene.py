@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import TypeVar
 
 from dabs_lab.errors import DabsLabError
 from dabs_lab.lab.declarations import Shape, Stage
@@ -14,6 +15,7 @@ from dabs_lab.lab.watching import StreamWatch
 
 # Seconds between two looks at a condition.
 _EVERY = 0.2
+T = TypeVar("T")
 
 
 class NotReachedError(DabsLabError):
@@ -36,6 +38,8 @@ class Scene:
         self.fault_at: float | None = None
         self.hit: tuple[str, ...] = ()
         self.person = ""
+        # A person had to start the job again, which no incident declares as its repair.
+        self.restarted = False
         self._say = say
         self._pause = threading.Event()
         self._undo = ExitStack()
@@ -59,6 +63,7 @@ class Scene:
 
     def restart(self) -> None:
         """Stop the jobs and start them again, as a person would; marks it as a person's work."""
+        self.restarted = True
         self.repaired("the job is started again", by_person=True)
         self.stop()
         self.start()
@@ -84,24 +89,28 @@ class Scene:
         self._say(label)
         self.marks.append(Mark(at=self.now, kind=kind, label=label))
 
-    def reached(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Wait until a condition is true; return False if it is not within these seconds."""
+    def reached(self, condition: Callable[[], T], seconds: float) -> T:
+        """Wait until a condition is true; return its last value, which is false if it is not within these seconds."""
         deadline = time.monotonic() + seconds
-        while not condition():
+        while not (found := condition()):
             if time.monotonic() > deadline:
-                return False
+                break
             self._pause.wait(_EVERY)
-        return True
+        return found
 
     def wait(self, seconds: float) -> None:
         """Let time pass, for a fault that lasts or comes at a given moment; not to wait for a state."""
         self._pause.wait(seconds)
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 120) -> None:
-        """Wait until a condition is true. Raises NotReachedError, naming `what`, if it is not within these seconds."""
+    def until(self, condition: Callable[[], T], what: str, seconds: float = 120) -> T:
+        """Wait until a condition is true; return its value.
+
+        Raises NotReachedError, naming `what`, if it is not within these seconds.
+        """
         self._say(f"waits for {what}")
-        if not self.reached(condition, seconds):
-            raise NotReachedError(f"{what}: not within {seconds:.0f} s")
+        if found := self.reached(condition, seconds):
+            return found
+        raise NotReachedError(f"{what}: not within {seconds:.0f} s")
 
     def until_batch(self, *streams: str) -> None:
         """Wait until one of the streams is within a batch."""
@@ -112,17 +121,16 @@ class Scene:
 
     def process_of(self, stream: str) -> int:
         """Wait for the Python process that runs a stream; return its id."""
-        self.until(lambda: self.watch.process_of(stream), f"a process that runs {stream}")
-        found = self.watch.process_of(stream)
-        assert found is not None
-        return found[0]
+        return self._running(stream, "process")[0]
 
     def driver_of(self, stream: str) -> int:
         """Wait for the driver that runs a stream; return its process id."""
-        self.until(lambda: self.watch.process_of(stream), f"a driver that runs {stream}")
-        found = self.watch.process_of(stream)
+        return self._running(stream, "driver")[1]
+
+    def _running(self, stream: str, what: str) -> tuple[int, int]:
+        found = self.until(lambda: self.watch.process_of(stream), f"a {what} that runs {stream}")
         assert found is not None
-        return found[1]
+        return found
 
     def failed_attempts(self) -> Sequence[object]:
         """Return the attempts of all jobs that have failed so far."""

@@ -27,15 +27,17 @@ def reported_lane(events: Sequence[Seen], started: float, end: float, title: str
 
     started: monotonic time at which the cell began. end: its length in seconds.
     """
-    skipped = skipped_runs(events)
-    shown = [one for one in events if one.kind == "run" and one.data.get("run") not in skipped]
-    steps = [(one.at - started, _state(one), "") for one in shown]
+    steps = [(one.at - started, _state(one), "") for one in events if one.kind == "run"]
     return Lane(kind=LaneKind.REPORTED, title=title, bars=bars(steps, end))
 
 
-def skipped_runs(events: Sequence[Seen]) -> set[object]:
-    """Return the runs that never began, because another one was active: the list of runs shows them as skipped."""
-    return {one.data.get("run") for one in events if one.kind == "run" and one.data.get("result") in _SKIPPED}
+def without_skipped(events: Sequence[Seen]) -> list[Seen]:
+    """Return the events without the runs that never began because another one was active.
+
+    events: of one process of a job, because the next process uses the same numbers of runs again.
+    """
+    skipped = {one.data.get("run") for one in events if one.kind == "run" and one.data.get("result") in _SKIPPED}
+    return [one for one in events if one.kind != "run" or one.data.get("run") not in skipped]
 
 
 def task_lanes(events: Sequence[Seen], started: float, end: float) -> list[Lane]:
@@ -84,9 +86,12 @@ def state_at(lane: Lane, moment: float) -> State | None:
     return next((bar.state for bar in lane.bars if bar.begin <= moment < bar.end), None)
 
 
-def seconds_where(lanes: Iterable[Lane], end: float, condition: Callable[[float], bool]) -> float:
-    """Return for how many seconds a condition holds that changes only where bars begin or end."""
-    edges = sorted({0.0, end} | {at for lane in lanes for bar in lane.bars for at in (bar.begin, bar.end)})
+def seconds_where(
+    lanes: Iterable[Lane], end: float, condition: Callable[[float], bool], moments: Iterable[float] = ()
+) -> float:
+    """Return for how many seconds a condition holds that changes only where bars begin or end, and at `moments`."""
+    changes = {at for lane in lanes for bar in lane.bars for at in (bar.begin, bar.end)} | set(moments)
+    edges = sorted({0.0, end} | {at for at in changes if 0 < at < end})
     return sum(after - before for before, after in pairwise(edges) if condition((before + after) / 2))
 
 

@@ -50,13 +50,15 @@ class _Process:
 
 @dataclass
 class _Queries:
-    """Queries of a driver. count: threads of queries at the last look; changed: first change after the last look-up."""
+    """Queries of a driver. threads: their threads at the last look; changed: first change after the last look-up."""
 
-    count: int = 0
+    threads: frozenset[str] = frozenset()
     changed: float = 0.0
     names: frozenset[str] = frozenset()
-    # The names belong to this count; another count is being looked up.
-    named: int = 0
+    # The names belong to these threads; if others run, the names are looked up again.
+    named: frozenset[str] = frozenset()
+    # Moments of the last two look-ups.
+    looked_up: tuple[float, float] = (0.0, 0.0)
     lookup: threading.Thread | None = None
 
 
@@ -76,7 +78,8 @@ class StreamWatch:
         self._queries: dict[int, _Queries] = {}
         self._states: dict[str, State | None] = {}
         self._changed: dict[str, float] = {}
-        self._begun: dict[str, set[int]] = {stream.name: set() for stream in streams}
+        # A home with history has batches of before.
+        self._committed = {stream.name: _latest(stream.checkpoint / "commits") for stream in streams}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream watch", daemon=True)
 
@@ -135,27 +138,31 @@ class StreamWatch:
             self.owners |= dict.fromkeys(one.log.streams, one.job)
 
     def _look_at_driver(self, driver: int) -> None:
-        """Look up the names of the running queries when their number has changed; in a thread, it takes a second."""
+        """Look up the names of the running queries when their threads have changed; in a thread, it takes a second."""
         queries = self._queries.setdefault(driver, _Queries())
-        count = _query_threads(driver)
-        if count != queries.count:
-            if queries.count == queries.named:
+        threads = _query_threads(driver)
+        if threads != queries.threads:
+            if queries.threads == queries.named:
                 # The first change after a look-up: others may follow before the next one.
                 queries.changed = time.monotonic()
-            queries.count = count
+            queries.threads = threads
         if queries.lookup is not None and queries.lookup.is_alive():
             return
-        if count == queries.named:
+        if threads == queries.named:
             return
-        if count == 0:
-            queries.names, queries.named = frozenset(), 0
+        if not threads:
+            queries.names, queries.named = frozenset(), threads
             return
 
         def look_up() -> None:
+            begin = time.monotonic()
             names = running_queries(driver)
             if names is not None:
-                # With another number a query started or ended in between: the next look tries again.
-                queries.names, queries.named = frozenset(names), len(names)
+                queries.looked_up = (queries.looked_up[1], begin)
+                queries.names = frozenset(names)
+                # If a query started or ended in between, the next look tries again.
+                if _query_threads(driver) == threads:
+                    queries.named = threads
 
         queries.lookup = threading.Thread(target=look_up, name=f"queries of {driver}", daemon=True)
         queries.lookup.start()
@@ -163,9 +170,11 @@ class StreamWatch:
     def _look_at(self, place: StreamPlace, now: float) -> None:
         begun, done = place.checkpoint / "offsets", place.checkpoint / "commits"
         last = _latest(done)
-        commits = self.commits[place.name]
-        if last >= 0 and (not commits or commits[-1][1] != last):
-            commits.append((now, last))
+        if last != self._committed[place.name]:
+            self._committed[place.name] = last
+            # A checkpoint that is lost has none; its batches count again from 0.
+            if last >= 0:
+                self.commits[place.name].append((now, last))
         state, process, since = self._true_state(place, now, _latest(begun), last)
         before = self._states.get(place.name)
         if state != before:
@@ -181,9 +190,14 @@ class StreamWatch:
         """Return the state of a stream, the process that runs it, and since when (monotonic clock)."""
         owners = [one for one in self._known.values() if place.name in one.log.streams or place.name in one.seen]
         alive = [one for one in owners if is_running(one.pid)]
-        rests = self._bounded and begun == done
+        before = self._states.get(place.name)
+        # Without a query a stream stays as it was: a fault may change the files that say whether it is at rest.
+        if before in (State.ENDED, State.DEAD):
+            gone = before
+        else:
+            gone = State.ENDED if self._bounded and begun == done else State.DEAD
         if not alive:
-            return (None if not owners else State.ENDED if rests else State.DEAD), 0, now
+            return (gone if owners else None), 0, now
         one = alive[-1]
         if _stopped(one.pid) or _stopped(one.driver):
             return State.STUCK, one.pid, now
@@ -197,8 +211,8 @@ class StreamWatch:
             return State.WORKING, one.pid, now
         if place.name not in one.seen:
             return State.PENDING, one.pid, now
-        # The names were looked up after the number of queries had changed.
-        return (State.ENDED if rests else State.DEAD), one.pid, queries.changed
+        # The names were looked up after the threads had changed; at the look-up before, the query still ran.
+        return gone, one.pid, max(queries.changed, queries.looked_up[0])
 
     def _measure(self, jobs: Sequence[JobProcess]) -> None:
         total, count = 0.0, 0
@@ -212,13 +226,15 @@ class StreamWatch:
             self.peak_mb, self.processes = total, count
 
 
-def _query_threads(driver: int) -> int:
-    count = 0
+def _query_threads(driver: int) -> frozenset[str]:
+    """Return the ids of the threads of queries: a query that takes the place of another has a thread of its own."""
+    found = set()
     with suppress(OSError):
         for thread in Path(f"/proc/{driver}/task").iterdir():
             with suppress(OSError):
-                count += (thread / "comm").read_text().startswith(_SHORT_NAME)
-    return count
+                if (thread / "comm").read_text().startswith(_SHORT_NAME):
+                    found.add(thread.name)
+    return frozenset(found)
 
 
 def running_queries(driver: int) -> set[str] | None:

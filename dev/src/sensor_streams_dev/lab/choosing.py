@@ -1,6 +1,7 @@
 """Write `docs/choosing-a-shape.md` from the results of the lab."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +29,8 @@ processes, batches and stops are real, on {cores} cores. A cluster on Databricks
 figure here contains. [The lab](lab.md) says how each figure is measured. The report with all timelines is
 `docs/lab/report.html`.
 """
+# A cell that was shown with one seed says more than one that was not shown with another.
+_WORST = (Verdict.NOT_SHOWN, Verdict.HELD, Verdict.BROKEN)
 
 
 def page(results: Results) -> str:
@@ -60,7 +63,11 @@ def _costs(results: Results, shapes: Sequence[ShapeText]) -> Iterator[Sequence[s
     processes = {s: [float(cell.figures.processes) for cell in c if cell.figures.processes] for s, c in cells.items()}
     yield row("processes, with Python workers", processes, "")
     recovered = {
-        s: [cell.figures.recovery_seconds for cell in c if cell.figures.recovery_seconds and not cell.figures.person]
+        s: [
+            cell.figures.recovery_seconds
+            for cell in c
+            if cell.figures.recovery_seconds is not None and not cell.figures.person
+        ]
         for s, c in cells.items()
     }
     yield row("from a fault to complete tables, without a person", recovered, "s")
@@ -82,18 +89,21 @@ def _starts(cells: Sequence[Cell]) -> list[float]:
             for bar in lane.bars
             if bar.state == State.WORKING
         ]
-        if begins:
-            found.append(min(begins))
+        # A scheduled job waits for its first run.
+        runs = [lane.bars[0].begin for lane in cell.lanes if lane.kind == LaneKind.REPORTED and lane.bars]
+        if begins and runs:
+            found.append(min(begins) - min(runs))
     return found
 
 
 def _run_seconds(cell: Cell) -> list[float]:
+    """Return the length of each run that succeeded."""
     return [
-        bar.end - bar.begin
+        run.end - run.begin
         for lane in cell.lanes
         if lane.kind == LaneKind.REPORTED
-        for bar in lane.bars
-        if bar.state == State.RUNNING and bar.end < cell.seconds - 20
+        for run, after in pairwise(lane.bars)
+        if run.state == State.RUNNING and after.state == State.ENDED
     ]
 
 
@@ -114,7 +124,7 @@ def _incidents(results: Results, shapes: Sequence[ShapeText]) -> Iterator[Sequen
 def _incident(cells: Sequence[Cell]) -> str:
     if not cells:
         return "–"
-    worst = next((c for c in cells if c.verdict == Verdict.BROKEN), cells[0])
+    worst = max(cells, key=lambda cell: (_WORST.index(cell.verdict), cell.figures.recovery_seconds or 0))
     if worst.verdict == Verdict.NOT_SHOWN:
         return "not shown"
     figures = worst.figures

@@ -28,7 +28,7 @@ class _Claim:
 
 def with_claims(results: Results) -> Results:
     """Return the results with the verdict on each claim."""
-    return results.model_copy(update={"claims": [*(_judged(one, results) for one in _CLAIMS), _memory(results)]})
+    return results.model_copy(update={"claims": [*(_judged(one, results) for one in CLAIMS), _memory(results)]})
 
 
 def _judged(claim: _Claim, results: Results) -> Claim:
@@ -50,7 +50,8 @@ def _judged(claim: _Claim, results: Results) -> Claim:
 def _silent(cell: Cell) -> tuple[bool | None, str]:
     figures = cell.figures
     if figures.detection_seconds is None:
-        return True, f"never reported; {figures.silent_seconds:.0f} s silent until the lab ended the cell"
+        # Without a silent second, no stream was dead.
+        return bool(figures.silent_seconds) or None, f"never reported; {figures.silent_seconds:.0f} s silent"
     return figures.silent_seconds > _HARMED_SECONDS, f"reported after {figures.detection_seconds:.1f} s"
 
 
@@ -77,7 +78,8 @@ def _features_harmed(cell: Cell) -> tuple[bool | None, str]:
 
 def _restarted(cell: Cell) -> tuple[bool | None, str]:
     runs, attempts = cell.figures.runs, cell.figures.attempts
-    return runs > 1, f"{attempts} attempts in {runs} runs"
+    # A person who starts the job again makes a run too.
+    return None if cell.figures.person else runs > 1, f"{attempts} attempts in {runs} runs"
 
 
 def _by_itself(cell: Cell) -> tuple[bool | None, str]:
@@ -96,7 +98,7 @@ def _stays_dead(cell: Cell) -> tuple[bool | None, str]:
     return bool(person), f"recovered by a person: {person}" if person else "recovered by itself"
 
 
-_CLAIMS = (
+CLAIMS = (
     _Claim(
         "silent-without-supervision",
         "If one task awaits its queries in order, the failure of one query is silent.",

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from deltalake import DeltaTable
 
 from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import kill
+from dabs_lab.lab.results import State
 from dabs_lab.lab.scene import Scene
 from sensor_streams.errors import MachineError
 from sensor_streams_dev.lab.soak import small_files
@@ -23,6 +25,8 @@ from sensor_streams_dev.lab.stage import LabStage, prepared
 _LATEST = 5.0
 _DRIVERS = 0.3
 _SECONDS = 240.0
+# Seconds without a batch after which a continuous job is at rest: each stream looks for input every second.
+_QUIET = 20.0
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,20 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
             if at > count:
                 break
             stream = chance.choice(streams)
-            scene.until(lambda stream=stream: scene.watch.process_of(stream), f"a process of {stream}", _SECONDS)  # type: ignore[misc]
-            pause.wait(chance.uniform(0, _LATEST))
-            found = scene.watch.process_of(stream)
-            if found is None:
-                continue
+            found = None
+            while found is None:
+                # The process may have ended in between: wait for the next one.
+                scene.until(lambda stream=stream: scene.watch.process_of(stream), f"a process of {stream}", _SECONDS)  # type: ignore[misc]
+                pause.wait(chance.uniform(0, _LATEST))
+                found = scene.watch.process_of(stream)
             what = "drivers" if chance.random() < _DRIVERS else "python"
             kill(found[1] if what == "drivers" else found[0])
             number[what] += 1
             say(f"{shape.id}: kill {at} of {count}: {what} of {stream}")
         files = {file.name for file in stage.landing.iterdir() if file.is_file()}
         scene.until(lambda: _read(stage) >= files, "the last file", _SECONDS)
-        scene.until(lambda: _at_rest(scene), "the end of all batches", _SECONDS)
+        read_at = time.monotonic()
+        scene.until(lambda: _at_rest(scene, read_at), "the end of all batches", 2 * _SECONDS)
     return _checked(stage, shape.id, seed, number)
 
 
@@ -78,15 +84,29 @@ def _read(stage: LabStage) -> set[str]:
     return {Path(name).name for name in rows["source_file"].to_pylist()}
 
 
-def _at_rest(scene: Scene) -> bool:
-    """Return True when no stream has an open batch, and none has begun one for some seconds."""
+def _at_rest(scene: Scene, read_at: float) -> bool:
+    """Return True when all streams have processed what was there at `read_at`.
+
+    Bounded: a run that began later has succeeded. Continuous: all streams run, none has an open batch, and none has
+    begun one for some seconds. A stream that is still away would otherwise look like one without input.
+    """
+    if scene.shape.bounded:
+        (job,) = scene.jobs
+        begun = {one.data["run"] for one in job.find("run", state="RUNNING") if one.at > read_at}
+        return any(one.data["run"] in begun for one in job.find("run", state="TERMINATED", result="SUCCESS"))
+    names = [place.name for place in scene.stage.streams]
 
     def latest() -> list[int]:
-        return [len(commits) for commits in scene.watch.commits.values()]
+        return [len(scene.watch.commits[name]) for name in names]
 
+    def working() -> bool:
+        return all(scene.watch.state(name) == State.WORKING and scene.watch.open_batch(name) is None for name in names)
+
+    if not working():
+        return False
     before = latest()
-    scene.wait(8)
-    return latest() == before and all(scene.watch.open_batch(place.name) is None for place in scene.stage.streams)
+    scene.wait(_QUIET)
+    return working() and latest() == before
 
 
 def _checked(stage: LabStage, shape: str, seed: int, number: Counter[str]) -> Killed:

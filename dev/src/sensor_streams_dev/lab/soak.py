@@ -27,11 +27,13 @@ _FILE_SECONDS = 120.0
 _LOOK = 0.2
 # Files between two samples.
 _SAMPLE = 5
+# Batches of the median: about those of one sample.
+_RECENT = 40
 
 
 @dataclass(frozen=True)
 class Sample:
-    """State of the process after a number of batches. batch_seconds: median of all batches since the last sample."""
+    """State of the process after a number of batches. batch_seconds: median of the last 40 batches."""
 
     batches: int
     seconds: float
@@ -46,7 +48,7 @@ class Sample:
 def soak(folder: Path, batches: int, say: Callable[[str], None]) -> list[Sample]:
     """Let files arrive one by one until all streams together have had this many batches; return the samples.
 
-    Raises MachineError if the job fails or a file is not processed in time.
+    Raises MachineError if the job fails, its task is retried, or a file is not processed in time.
     """
     home = folder / "home"
     shape = DEPLOYABLE[0]
@@ -59,7 +61,6 @@ def soak(folder: Path, batches: int, say: Callable[[str], None]) -> list[Sample]
         watch = StreamWatch(lambda: [job], stage.streams, bounded=False)
         watch.start()
         try:
-            first = {name: len(commits) for name, commits in watch.commits.items()}
             for number, file in enumerate(waiting, 1):
                 before = watch.commits[_LAST][-1:]
                 file.rename(stage.landing / file.name)
@@ -68,8 +69,8 @@ def soak(folder: Path, batches: int, say: Callable[[str], None]) -> list[Sample]
                     pause.wait(_LOOK)
                     if not job.alive or time.monotonic() > deadline:
                         raise MachineError(f"file {number} did not pass through the streams: see {stage.folder}")
-                done = sum(len(commits) - first[name] for name, commits in watch.commits.items())
-                if number % _SAMPLE == 0:
+                done = sum(map(len, watch.commits.values()))
+                if number % _SAMPLE == 0 or done >= batches:
                     samples.append(_sample(job, stage, done, time.monotonic() - begin))
                     one = samples[-1]
                     say(
@@ -96,14 +97,17 @@ def small_files(stage: LabStage, folder: Path, count: int) -> list[Path]:
 
 
 def _sample(job: JobProcess, stage: LabStage, done: int, seconds: float) -> Sample:
-    drivers, pythons = job.pids("driver"), job.pids("process")
-    lines = [line for event in job.find("process") for line in _progress(Path(str(event.data["log"])))]
-    driver, python = psutil.Process(drivers[-1]), psutil.Process(pythons[-1])
+    processes, drivers = job.find("process"), job.find("driver")
+    if len(processes) > 1 or len(drivers) > 1:
+        raise MachineError(f"the task was retried, and a soak needs one process: see {stage.folder}")
+    (process,), (machine,) = processes, drivers
+    lines = _progress(Path(str(process.data["log"])))
+    driver, python = psutil.Process(int(machine.data["pid"])), psutil.Process(int(process.data["pid"]))
     entries = json.loads((stage.home / "catalog.json").read_text("utf-8"))
     return Sample(
         batches=done,
         seconds=round(seconds, 1),
-        batch_seconds=round(median(lines[-8 * _SAMPLE :]), 3) if lines else 0.0,
+        batch_seconds=round(median(lines[-_RECENT:]), 3) if lines else 0.0,
         driver_mb=round(driver.memory_info().rss / 2**20, 1),
         python_mb=round(python.memory_info().rss / 2**20, 1),
         threads=driver.num_threads() + python.num_threads(),
@@ -122,8 +126,10 @@ def _progress(log: Path) -> list[float]:
 
 
 def growth(samples: Sequence[Sample], field: str) -> float:
-    """Return the last quarter's mean of a field divided by that of the second quarter."""
-    quarter = max(1, len(samples) // 4)
+    """Return the last quarter's mean of a field divided by that of the second quarter; 1 for less than four samples."""
+    quarter = len(samples) // 4
+    if not quarter:
+        return 1.0
     values = [float(getattr(sample, field)) for sample in samples]
     return mean(values[-quarter:]) / (mean(values[quarter : 2 * quarter]) or 1.0)
 

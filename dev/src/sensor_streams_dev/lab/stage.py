@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deltalake.exceptions import DeltaError
@@ -18,12 +20,22 @@ from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
 from sensor_streams_dev.lab.lab_sets import SETS
-from sensor_streams_dev.lab.table_truth import compare, read_tables, read_truth, versions
+from sensor_streams_dev.lab.table_truth import (
+    Tables,
+    compare,
+    read_readable,
+    read_tables,
+    read_truth,
+    row_count,
+    versions,
+)
 
 # Batches are small, and a cell is short: Java's quick compiler and interpreted queries save more than they cost.
 _JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
 _OPTIONS = " ".join([_JAVA, *(f"-D{name}={value}" for name, value in INTERPRETED.items())])
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "JAVA_TOOL_OPTIONS": _OPTIONS}
+# Seconds until tables are read again, of which one could not be read: reading takes time from the job.
+_TRY_EVERY = 2.0
 
 
 class LabStage:
@@ -40,8 +52,11 @@ class LabStage:
         self.landed = 0
         # Lines of files that no set has.
         self.more_lines = 0
-        self._resolved = json.loads((self.folder / RESOLVED).read_text("utf-8"))
-        self._complete: tuple[tuple[str, ...], int] | None = None
+        # Copy of readings that has to be complete too, in `loss` only.
+        self.copy: Path | None = None
+        # What was compared last, the result, and when a table that could not be read is tried again.
+        self._compared: tuple[tuple[str, ...], int] | None = None
+        self._complete, self._try_at = False, 0.0
 
     @property
     def seed(self) -> int:
@@ -85,28 +100,33 @@ class LabStage:
     def complete(self) -> bool:
         """Return True when all tables have the rows of everything that has landed."""
         now = (versions(self.tables, self.fleet), self.landed)
-        if now == self._complete:
-            return False
-        self._complete = now
-        return self._compared() == Loss()
+        if now != self._compared and time.monotonic() >= self._try_at:
+            try:
+                found = read_tables(self.tables, self.fleet)
+            except (DeltaError, OSError):
+                # A table is being written, or is damaged. A file that is restored makes no new version.
+                self._try_at = time.monotonic() + _TRY_EVERY
+                return False
+            self._complete = compare(found, self._right(), self.fleet, self.more_lines) == Loss()
+            self._compared = now
+        return self._complete and now == self._compared
 
     def loss(self) -> Loss:
-        """Compare all tables with the right ones. Raises MachineError for a table that cannot be read."""
-        try:
-            return self._compare()
-        except (DeltaError, OSError) as error:
-            raise MachineError(f"a table of the cell cannot be read: {error}") from None
+        """Compare all tables with the right ones; all rows of a table that cannot be read are lost."""
+        right = self._right()
+        found = compare(read_readable(self.tables, self.fleet, right), right, self.fleet, self.more_lines)
+        missing = 0 if self.copy is None else self.readings - row_count(self.copy)
+        if not missing or self.copy is None:
+            return found
+        return replace(found, lost=found.lost + missing, by_table={**found.by_table, self.copy.name: missing})
 
-    def _compared(self) -> Loss | None:
-        try:
-            return self._compare()
-        except (DeltaError, OSError):
-            # A table is being written, or is damaged at the moment.
-            return None
+    @property
+    def readings(self) -> int:
+        """Number of readings in the files that have landed."""
+        return int(self._right()["readings"].num_rows)
 
-    def _compare(self) -> Loss:
-        right = read_truth(self.data / "tables" / str(self.landed), self.fleet)
-        return compare(read_tables(self.tables, self.fleet), right, self.fleet, self.more_lines)
+    def _right(self) -> Tables:
+        return read_truth(self.data / "tables" / str(self.landed), self.fleet)
 
 
 def prepared(folder: Path, home: Path, seed: int, sets: int = SETS) -> Path:

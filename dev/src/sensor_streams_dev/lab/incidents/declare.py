@@ -9,8 +9,12 @@ from deltalake import DeltaTable
 from dabs_lab.lab.declarations import Incident
 from dabs_lab.lab.results import IncidentText, State
 from dabs_lab.lab.scene import Scene
+from sensor_streams.streams import STREAMS
 from sensor_streams_dev.lab.stage import LabStage
 
+# Streams of each task: a fault of a process or a driver aims at all streams of a task.
+FEATURES = tuple(stream.name for stream in STREAMS if stream.task == "feature_extraction")
+INFERENCE = tuple(stream.name for stream in STREAMS if stream.task == "inference")
 Script = Callable[[Scene], None]
 ALL_RIGHT = "No row is lost, repeated or wrong, and the job shows the failure within two seconds."
 

@@ -6,7 +6,7 @@ import psutil
 
 from dabs_lab.lab.faults import fill_heap, kill, terminate
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import incident, until_bad
+from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE, incident, until_bad
 
 _GROUP = "Processes"
 
@@ -15,7 +15,7 @@ def _python_killed(scene: Scene) -> None:
     scene.land()
     scene.until_batch("device_features", "anomaly_scores")
     process = scene.process_of("anomaly_scores")
-    scene.fault("kill -9 of the Python process that runs anomaly_scores")
+    scene.fault("kill -9 of the Python process that runs anomaly_scores", *INFERENCE)
     kill(process)
 
 
@@ -23,13 +23,13 @@ def _driver_killed(scene: Scene) -> None:
     scene.land()
     scene.until_batch("sensor_features", "device_features")
     driver = scene.driver_of("device_features")
-    scene.fault("kill -9 of the driver that runs device_features")
+    scene.fault("kill -9 of the driver that runs device_features", *FEATURES)
     kill(driver)
 
 
 def _heap(scene: Scene) -> None:
     process = scene.process_of("device_features")
-    scene.fault("a neighbour on the driver that runs device_features fills its heap")
+    scene.fault("a neighbour on the driver that runs device_features fills its heap", *FEATURES)
     release = fill_heap(process)
     scene.defer(release)
     scene.land()
@@ -43,7 +43,7 @@ def _heap(scene: Scene) -> None:
 def _python_memory(scene: Scene) -> None:
     process = psutil.Process(scene.process_of("anomaly_scores"))
     size = process.memory_info().vms
-    scene.fault("the Python process that runs anomaly_scores gets no more memory")
+    scene.fault("the Python process that runs anomaly_scores gets no more memory", *INFERENCE)
     process.rlimit(resource.RLIMIT_AS, (size, size))
     scene.land()
 
@@ -52,7 +52,7 @@ def _terminated(scene: Scene) -> None:
     scene.land()
     scene.until_batch("readings", "sensor_features", "device_features")
     process = scene.process_of("device_features")
-    scene.fault("SIGTERM to the Python process that runs device_features, within a batch")
+    scene.fault("SIGTERM to the Python process that runs device_features, within a batch", *FEATURES)
     terminate(process)
 
 

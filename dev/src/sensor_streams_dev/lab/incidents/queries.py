@@ -1,7 +1,5 @@
 """Incidents of single queries."""
 
-import os
-
 from dabs_lab.lab.faults import block, hang, kill, let_go, stop_query, unblock
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import (
@@ -71,7 +69,7 @@ def _remove_half_file(scene: Scene) -> None:
 def _strange_record(scene: Scene) -> None:
     deep = b"[" * 20_000 + b"]" * 20_000
     lines = [
-        os.urandom(200).replace(b"\n", b" ").replace(b"\r", b" "),
+        scene.random.randbytes(200).replace(b"\n", b" ").replace(b"\r", b" "),
         b'{"device_id": "pump-1", "value": ' + deep + b"}",
         b'{"device_id": "pump-1", "value": "' + b"9" * 1_000_000 + b'"}',
         b"\x00\x00\x00",

@@ -11,9 +11,10 @@ from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import find_again, kill, lose
 from dabs_lab.lab.job_process import JobProcess
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage_of, until_failed_again
+from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of, until_failed_again
 
 _GROUP = "State"
+_BROKEN = "broken-model"
 _OTHER = {"single_task": "cluster_per_task"}
 
 
@@ -30,7 +31,8 @@ def _full(scene: Scene) -> None:
     kept = offsets.with_name("kept-by-the-lab")
     shutil.copytree(offsets, kept)
     scene.fault("the volume of the checkpoint of device_features is full", "device_features")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(offsets)], check=True)
+    # Room for the files that are there: each takes a page of memory.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(offsets)], check=True)
 
     def empty() -> None:
         if offsets.is_mount():
@@ -82,7 +84,7 @@ def _beside(job_of: Callable[[Scene], str], what: str) -> Callable[[Scene], None
 
 def _no_model(scene: Scene) -> None:
     process = scene.process_of("anomaly_scores")
-    scene.fault("the files of all models are deleted, and the task that scores dies", "anomaly_scores")
+    scene.fault("the files of all models are deleted, and the task that scores dies", *INFERENCE)
     kill(process)
     lose(stage_of(scene).home / "models" / "artifacts")
     scene.land()
@@ -94,33 +96,29 @@ def _restore_model(scene: Scene) -> None:
 
 
 def _broken_champion(scene: Scene) -> None:
-    home = stage_of(scene).home
-    client = MlflowClient(registry_uri=f"sqlite:///{home / 'models' / 'mlflow.db'}")
-    (model,) = (one.name for one in client.search_registered_models() if "anomaly" in one.name)
-    good = client.get_model_version_by_alias(model, "champion").version
-    broken = home / "broken-model"
+    client, model = _anomaly_model(scene)
+    broken = stage_of(scene).home / _BROKEN
     broken.mkdir()
     (broken / "MLmodel").write_text("flavors: {}\n", "utf-8")
     version = client.create_model_version(model, f"file://{broken}").version
     process = scene.process_of("anomaly_scores")
-    scene.fault(
-        f"the alias champion moves to version {version}, which cannot be loaded; the task dies", "anomaly_scores"
-    )
+    scene.fault(f"the alias champion moves to version {version}, which cannot be loaded; the task dies", *INFERENCE)
     client.set_registered_model_alias(model, "champion", version)
     kill(process)
     scene.land()
 
-    def restore() -> None:
-        client.set_registered_model_alias(model, "champion", good)
 
-    scene.defer(restore)
+def _anomaly_model(scene: Scene) -> tuple[MlflowClient, str]:
+    client = MlflowClient(registry_uri=f"sqlite:///{stage_of(scene).home / 'models' / 'mlflow.db'}")
+    (model,) = (one.name for one in client.search_registered_models() if "anomaly" in one.name)
+    return client, model
 
 
 def _move_alias_back(scene: Scene) -> None:
-    home = stage_of(scene).home
-    client = MlflowClient(registry_uri=f"sqlite:///{home / 'models' / 'mlflow.db'}")
-    (model,) = (one.name for one in client.search_registered_models() if "anomaly" in one.name)
-    client.set_registered_model_alias(model, "champion", "1")
+    client, model = _anomaly_model(scene)
+    found = client.search_model_versions(f"name='{model}'")
+    good = max(int(one.version) for one in found if not str(one.source).endswith(_BROKEN))
+    client.set_registered_model_alias(model, "champion", str(good))
     scene.repaired("the alias champion is moved back", by_person=True)
 
 
@@ -145,7 +143,7 @@ INCIDENTS = (
         _GROUP,
         "The volume of a checkpoint is full",
         "The small volume of the checkpoints fills up. Spark cannot write the offset of the next batch.",
-        "a full file system of 64 kB in place of the folder `offsets`",
+        "a full file system of 1 MB in place of the folder `offsets`",
         _full,
         not_shown=_cannot_mount,
     ),

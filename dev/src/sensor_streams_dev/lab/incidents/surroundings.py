@@ -3,7 +3,7 @@
 from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import block, kill, unblock
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import checkpoint, incident, stage_of, until_failed_again
+from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of, until_failed_again
 
 _GROUP = "Surroundings"
 _OUTAGE = 27.0
@@ -14,9 +14,8 @@ def _no_catalog(scene: Scene) -> None:
     catalog = stage_of(scene).home / "catalog.json"
     kept = catalog.read_text("utf-8")
     process = scene.process_of("anomaly_scores")
-    scene.fault(f"the catalog answers with errors for {_OUTAGE:.0f} s, and a task dies in that time")
+    scene.fault(f"the catalog answers with errors for {_OUTAGE:.0f} s, and a task dies in that time", *INFERENCE)
     catalog.write_text("503 Service Unavailable\n", "utf-8")
-    scene.defer(lambda: catalog.write_text(kept, "utf-8"))
     kill(process)
     scene.land()
     scene.wait(_OUTAGE)
@@ -34,7 +33,6 @@ def _fails_on(scene: Scene) -> None:
     offsets = checkpoint(scene, "alerts") / "offsets"
     scene.fault(f"the checkpoint of alerts cannot be written, for {_FAILURES} attempts", "alerts")
     block(offsets)
-    scene.defer(lambda: unblock(offsets) if offsets.is_file() else None)
     scene.land()
     try:
         until_failed_again(scene, _FAILURES, 400)

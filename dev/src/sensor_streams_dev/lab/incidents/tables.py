@@ -9,12 +9,15 @@ import pyarrow as pa
 from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
-from dabs_lab.lab.faults import find_again, kill, lose
+from dabs_lab.lab.declarations import Shape
+from dabs_lab.lab.faults import block, find_again, kill, lose, unblock
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import incident, newest_file, stage_of
+from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of
+from sensor_streams_dev.lab.table_truth import row_count
 
 _GROUP = "Tables"
 _MOVED = "anomaly_scores"
+_SOURCE, _READERS = "sensor_features", ("device_features", "device_sessions")
 # A commit by delta-rs excludes other writers; Delta's local log store excludes those of its own JVM only.
 _TWO_WRITERS = (
     "Delta's local log store excludes writers of the same JVM only. The lab waits until no stream writes this table, "
@@ -26,25 +29,28 @@ def _table(scene: Scene, name: str) -> Path:
     return stage_of(scene).tables / name
 
 
-def _point_catalog_to(scene: Scene, place: Path) -> None:
+def _point_catalog_to(scene: Scene, location: str) -> None:
     file = stage_of(scene).home / "catalog.json"
     entries = json.loads(file.read_text("utf-8"))
     (name,) = (one for one in entries if one.endswith(f".{_MOVED}"))
-    entries[name]["location"] = f"file:{place}"
+    entries[name]["location"] = location
     new = file.with_suffix(".new")
     new.write_text(json.dumps(entries), "utf-8")
     new.replace(file)
 
 
 def _correct_catalog(scene: Scene) -> None:
-    _point_catalog_to(scene, _table(scene, _MOVED))
+    # The home of the seed has the entry of before.
+    entries = json.loads((stage_of(scene).data / "home" / "catalog.json").read_text("utf-8"))
+    (location,) = (entry["location"] for name, entry in entries.items() if name.endswith(f".{_MOVED}"))
+    _point_catalog_to(scene, location)
     scene.repaired(f"the catalog entry of {_MOVED} points to its data again", by_person=True)
 
 
 def _moved(scene: Scene, place: Path) -> None:
     process = scene.process_of(_MOVED)
-    _point_catalog_to(scene, place)
-    scene.fault(f"the catalog entry of {_MOVED} points to another folder, and its task dies", _MOVED)
+    scene.fault(f"the catalog entry of {_MOVED} points to another folder, and its task dies", *INFERENCE)
+    _point_catalog_to(scene, f"file:{place}")
     kill(process)
     scene.land()
 
@@ -58,6 +64,32 @@ def _stale_copy(scene: Scene) -> None:
     place = stage_of(scene).home / "A" / _MOVED
     shutil.copytree(_table(scene, _MOVED), place)
     _moved(scene, place)
+
+
+def _plain_append(scene: Scene) -> None:
+    stage = stage_of(scene)
+    right, wrong = (stage.home / folder / "copy_of_readings" for folder in ("B", "A"))
+    stage.copy = right
+
+    def point_to(target: Path) -> None:
+        places = {"source": stage.tables / "readings", "target": target, "checkpoint": stage.home / "copy-checkpoint"}
+        (stage.folder / "copy.json").write_text(json.dumps({name: str(place) for name, place in places.items()}))
+
+    point_to(right)
+    first = stage.readings
+    scene.until(lambda: row_count(right) == first, "a copy of all readings", 240)
+    process = scene.process_of("readings")
+    scene.fault("the location of the copy moves to a folder with nothing in it, and its task dies")
+    point_to(wrong)
+    kill(process)
+    scene.land()
+    # The new rows are somewhere: what the right folder does not have is lost, not late.
+    both = stage.readings
+    scene.until(lambda: row_count(right) + row_count(wrong) == both, "a copy of the new readings", 240)
+
+
+def _appends_plainly(shape: Shape) -> str:
+    return "" if shape.id == "awaits_in_order" else "its streams check the location before they write, and use MERGE"
 
 
 def _second_writer(scene: Scene) -> None:
@@ -80,55 +112,86 @@ def _remove_foreign_row(scene: Scene) -> None:
 
 
 def _recreated(scene: Scene) -> None:
-    place = _table(scene, "sensor_features")
-    rows = DeltaTable(str(place)).to_pyarrow_table()
-    scene.fault("somebody drops sensor_features and creates it again with the same rows", "device_features")
+    place = _table(scene, _SOURCE)
+    old = DeltaTable(str(place))
+    rows, partitions = old.to_pyarrow_table(), old.metadata().partition_columns
+    scene.fault(f"somebody drops {_SOURCE} and creates it again with the same rows", _SOURCE, *_READERS)
     lose(place)
-    write_deltalake(str(place), rows, configuration={"delta.enableChangeDataFeed": "true"})
+    write_deltalake(str(place), rows, partition_by=partitions, configuration={"delta.enableChangeDataFeed": "true"})
     scene.land()
 
 
 def _restore_table(scene: Scene) -> None:
     scene.stop()
-    find_again(_table(scene, "sensor_features"))
+    find_again(_table(scene, _SOURCE))
     scene.repaired("the first table is restored from a copy", by_person=True)
     scene.start()
 
 
 def _log_cut(scene: Scene) -> None:
-    process = scene.process_of("device_features")
-    scene.fault("old commits of sensor_features are deleted while its readers are away", "device_features")
-    log = _table(scene, "sensor_features") / "_delta_log"
-    kill(process)
-    newest = max(log.glob("*.json"))
-    lose(newest)
-    scene.land()
+    log, reader = _table(scene, _SOURCE) / "_delta_log", checkpoint(scene, _READERS[0]) / "offsets"
+    # The reader cannot begin a batch while two commits of its source arrive, which it has to read later.
+    block(reader)
+    try:
+        for _ in range(2):
+            before = max(_commits(log))
+            scene.land()
+            scene.until(lambda before=before: max(_commits(log)) > before, f"a commit of {_SOURCE}", 180)  # type: ignore[misc]
+        scene.fault(f"old commits of {_SOURCE} are deleted, and {_READERS[0]} has not read them", _READERS[0])
+        cut_log(log, _cut(scene))
+    finally:
+        unblock(reader)
+
+
+def cut_log(log: Path, aside: Path) -> None:
+    """Move all commits but the newest of a table into a new folder, as a clean-up of the log does.
+
+    A checkpoint has the table's state, so that the table itself can be read.
+    """
+    DeltaTable(str(log.parent)).create_checkpoint()
+    aside.mkdir()
+    for commit in _commits(log)[:-1]:
+        commit.rename(aside / commit.name)
+
+
+def restore_log(log: Path, aside: Path) -> None:
+    """Restore the commits after `cut_log`."""
+    for commit in aside.iterdir():
+        commit.rename(log / commit.name)
+
+
+def _commits(log: Path) -> list[Path]:
+    return sorted(file for file in log.glob("*.json") if file.stem.isdigit())
+
+
+def _cut(scene: Scene) -> Path:
+    return stage_of(scene).home / "cut-log"
 
 
 def _restore_log(scene: Scene) -> None:
-    log = _table(scene, "sensor_features") / "_delta_log"
-    (aside,) = log.glob(".lab-*")
-    name = aside.name.removeprefix(".lab-")
-    if not (log / name).exists():
-        aside.rename(log / name)
+    restore_log(_table(scene, _SOURCE) / "_delta_log", _cut(scene))
     scene.repaired("the commits are restored from a copy", by_person=True)
 
 
 def _schema(scene: Scene) -> None:
-    scene.fault("somebody adds a column to sensor_features while streams read and write it", "sensor_features")
-    DeltaTable(str(_table(scene, "sensor_features"))).alter.add_columns([Field("note", PrimitiveType("string"))])
+    scene.fault(f"somebody adds a column to {_SOURCE} while streams read and write it", _SOURCE, *_READERS)
+    DeltaTable(str(_table(scene, _SOURCE))).alter.add_columns([Field("note", PrimitiveType("string"))])
     scene.land()
 
 
 def _file_lost(scene: Scene) -> None:
-    newest = newest_file(scene, "sensor_features")
-    scene.fault("the newest data file of sensor_features is lost", "device_features", "sensor_features")
+    table = DeltaTable(str(_table(scene, _SOURCE)))
+    # Files of the change data feed are not among these.
+    newest = max(
+        (Path(uri.removeprefix("file://")) for uri in table.file_uris()), key=lambda file: file.stat().st_mtime
+    )
+    scene.fault(f"the newest data file of {_SOURCE} is lost", _SOURCE, *_READERS)
     lose(newest)
     scene.land()
 
 
 def _restore_file(scene: Scene) -> None:
-    for aside in _table(scene, "sensor_features").rglob(".lab-*"):
+    for aside in _table(scene, _SOURCE).rglob(".lab-*"):
         aside.rename(aside.with_name(aside.name.removeprefix(".lab-")))
     scene.repaired("the file is restored from a copy", by_person=True)
 
@@ -159,6 +222,20 @@ INCIDENTS = (
         warm=False,
     ),
     incident(
+        "location-plain-append",
+        _GROUP,
+        "A plain append at an empty location",
+        "The catalog points to an empty folder, and a stream appends with `toTable`. A second table begins there.",
+        "another location for a copy of `readings` that a stream without checks appends to, and kill -9 of its task",
+        _plain_append,
+        "Nothing can hold here: the rows are missing where readers look. The deployable shapes refuse such a location.",
+        note="The stream is started with the location, as `toTable` does after it has looked up the name.",
+        patience=90,
+        warm=False,
+        not_shown=_appends_plainly,
+        undetectable="The append succeeds, at the wrong location: no process can know.",
+    ),
+    incident(
         "second-writer",
         _GROUP,
         "A second writer on the alerts table",
@@ -187,7 +264,7 @@ INCIDENTS = (
         _GROUP,
         "The log of a source is cut",
         "A clean-up removes commits that a reader has not read yet. Spark must not skip them in silence.",
-        "kill -9 of the reader's task, and the newest commit of `sensor_features` is moved away",
+        "two commits that `device_features` could not read, a checkpoint of the log, and all older commits moved away",
         _log_cut,
         "The reader fails with the reason; after the commits are restored, nothing is lost.",
         repair=_restore_log,
