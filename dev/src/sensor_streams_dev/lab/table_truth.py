@@ -51,7 +51,7 @@ def read_readable(folder: Path, fleet: Fleet, right: Tables) -> dict[str, pa.Tab
 
 
 def row_count(folder: Path) -> int:
-    """Return the number of rows of a table; 0 if there is none, or none that can be read yet."""
+    """Return the number of rows of a table; 0 for a table that is missing or cannot be read yet."""
     try:
         return int(_read(folder).num_rows)
     except (DeltaError, OSError):
