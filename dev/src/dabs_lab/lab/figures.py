@@ -66,7 +66,7 @@ FIGURES: Sequence[Figure] = (
     Figure(
         "silent_seconds",
         "Silent time",
-        "The job reports RUNNING while one of its streams is dead or stuck.",
+        "The job reports RUNNING, one of its streams is dead or stuck, and it has notified nobody.",
         Unit.SECONDS,
         lambda cell: cell.figures.silent_seconds,
         (0, 2, 10, 60),
@@ -116,14 +116,14 @@ FIGURES: Sequence[Figure] = (
     Figure(
         "alerts_wrong",
         "Alerts wrong",
-        "Alerts that are missing, or that should not exist.",
+        "Rows of alerts and of their events that are lost, duplicated or wrong.",
         Unit.LOST,
         lambda cell: cell.figures.alerts_wrong,
     ),
     Figure(
         "lines_unaccounted",
         "Lines unaccounted for",
-        "Lines of input files that are neither accepted nor rejected with a reason.",
+        "Lines of input files that are neither accepted nor rejected nor duplicate.",
         Unit.LOST,
         lambda cell: cell.figures.lines_unaccounted,
     ),
@@ -155,7 +155,7 @@ FIGURES: Sequence[Figure] = (
     Figure(
         "collateral_seconds",
         "Collateral time",
-        "Longest time for which a healthy stream had no batch.",
+        "Longest time for which a healthy stream was dead or stuck, or started again after that.",
         Unit.SECONDS,
         lambda cell: max((damage.seconds for damage in cell.figures.collateral.values()), default=0),
         scaled=True,
@@ -163,7 +163,7 @@ FIGURES: Sequence[Figure] = (
     Figure(
         "collateral_rows",
         "Collateral rows",
-        "Rows of healthy streams that came late.",
+        "Rows of healthy streams that differ after the recovery.",
         Unit.COUNT,
         lambda cell: sum(damage.rows for damage in cell.figures.collateral.values()),
     ),

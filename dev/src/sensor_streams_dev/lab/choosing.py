@@ -9,7 +9,7 @@ from dabs_lab.lab.results import Cell, LaneKind, Results, ShapeText, State, Verd
 
 _HEAD = """# Choose a job shape
 
-    make lab                                   # the incidents in the three shapes, one to three hours on 2 cores
+    make lab                                   # the incidents in the three shapes, two hours on 2 cores
     .venv/bin/sensor-streams lab docs          # writes this page from the results in docs/lab
 
 Answer these questions in order; the first yes decides.
@@ -24,7 +24,7 @@ All shapes have the same code, tables and checkpoints, so you can change your mi
 _FOOT = """
 ## Read the numbers
 
-Waiting times of the platform (retries, schedules, back-off) are {scale:.2f} of their real length in the lab; starts of
+Waiting times of the platform (retries, schedules, back-off) are multiplied by 1/{factor} in the lab; starts of
 processes, batches and stops are real, on {cores} cores. A cluster on Databricks also takes minutes to start, which no
 figure here contains. [The lab](lab.md) says how each figure is measured. The report with all timelines is
 `docs/lab/report.html`.
@@ -40,8 +40,8 @@ def page(results: Results) -> str:
     parts += ["\n## What each incident does to it\n\n", _legend(), _table(_incidents(results, shapes))]
     if results.claims:
         parts += ["\n## What the articles claim\n\n", _table(_claims(results))]
-    scale = results.machine.time_scale
-    return "".join([*parts, _FOOT.format(scale=scale, cores=results.machine.cores)])
+    factor = round(1 / results.machine.time_scale)
+    return "".join([*parts, _FOOT.format(factor=factor, cores=results.machine.cores)])
 
 
 def write_page(results: Results, file: Path) -> None:
