@@ -202,7 +202,12 @@ _TOOLS: Sequence[Change] = (
         )
     ),
     without_tools("docs/performance.md", ' (`make bench ARGS="--only append"`)'),
-    without_tools("docs/performance.md", '`make bench ARGS="--only P3"`, 20 million', "Measurement P3, 20 million"),
+    *(
+        without_tools("docs/performance.md", f'`make bench ARGS="--only {name}"`', f"Measurement {name}")
+        for name in ("P3", "P5", "P6")
+    ),
+    without_tools("docs/performance.md", '`make bench ARGS="--only P8 --rounds 3"`', "Measurement P8, three rounds"),
+    without_tools("docs/storage.md", '`make bench ARGS="--only layout"`, '),
     without_tools("docs/storage.md", "; `dev/tests/slow/test_lost_file.py`"),
 )
 
