@@ -126,6 +126,10 @@ def test_an_alert_whose_last_event_is_older_is_wrong(fleet: Fleet) -> None:
     )
 
 
+def test_the_windows_of_an_open_alert_grow_without_an_event(fleet: Fleet) -> None:
+    assert compared(fleet, lambda rows: rows["alert_events"][0].update(windows=0)) == Loss()
+
+
 def test_lines_that_no_table_counts_are_unaccounted(fleet: Fleet) -> None:
     found = compared(fleet, lambda rows: rows["ingested_files"][0].update(accepted=6))
     assert found.unaccounted == 1

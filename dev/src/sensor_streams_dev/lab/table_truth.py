@@ -21,9 +21,9 @@ from sensor_streams.table_spec import TableSpec
 # Columns that say when a row was written, not what it holds.
 _NOT_COMPARED = frozenset({"batch_id", "recorded_at"})
 _EVENTS, _ALERTS, _FILES = "alert_events", "alerts", "ingested_files"
-# Fields of an alert that its last event repeats.
+# Fields of an alert that its last event repeats. Its number of windows grows without an event.
 _EPISODE = ("device_id", "rule", "opened_at")
-_STATE = ("state", "peak", "peak_at", "resolved_at", "windows")
+_STATE = ("state", "peak", "peak_at", "resolved_at")
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, pa.Table]
