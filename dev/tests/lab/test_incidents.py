@@ -8,7 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from dabs_lab.lab.faults import block, find_again, hang, let_go, lose, unblock
+from dabs_lab.lab.faults import block, find_again, hanging, lose, unblock
 from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.lab.incidents import INCIDENTS
 from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE
@@ -77,13 +77,12 @@ def test_a_blocked_folder_rejects_each_write_and_is_the_same_afterwards(tmp_path
 def test_a_reader_of_a_file_that_hangs_waits_until_the_file_is_let_go(tmp_path: Path) -> None:
     file = tmp_path / "part.parquet"
     file.write_bytes(b"rows")
-    hang(file)
-    reader = subprocess.Popen(["cat", str(file)], stdout=subprocess.PIPE)
-    try:
+    with hanging(file):
+        reader = subprocess.Popen(["cat", str(file)], stdout=subprocess.PIPE)
         # An open of the pipe without a writer does not return.
         with pytest.raises(subprocess.TimeoutExpired):
             reader.wait(0.5)
-        let_go(file)
+    try:
         assert reader.wait(10) == 0
         assert file.read_bytes() == b"rows"
     finally:

@@ -3,8 +3,8 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,6 +39,16 @@ def unblock(folder: Path) -> None:
     _aside(folder).rename(folder)
 
 
+@contextmanager
+def blocked(folder: Path) -> Iterator[None]:
+    """Block a folder inside the `with` block."""
+    block(folder)
+    try:
+        yield
+    finally:
+        unblock(folder)
+
+
 def lose(path: Path) -> None:
     """Move a file or a folder away. `find_again` restores it."""
     path.rename(_aside(path))
@@ -53,18 +63,18 @@ def find_again(path: Path) -> None:
     _aside(path).rename(path)
 
 
-def hang(file: Path) -> None:
-    """Put a named pipe in place of a file: whatever opens it waits without end. `let_go` restores the file."""
+@contextmanager
+def hanging(file: Path) -> Iterator[None]:
+    """Put a named pipe in place of a file inside the `with` block: a read of it waits until the end of the block."""
     lose(file)
     os.mkfifo(file)
-
-
-def let_go(file: Path) -> None:
-    """End all waits of `hang` and restore the file."""
-    # Without a reader this fails, and nothing waits.
-    with suppress(OSError):
-        os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
-    find_again(file)
+    try:
+        yield
+    finally:
+        # Without a reader this fails, and nothing waits.
+        with suppress(OSError):
+            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+        find_again(file)
 
 
 def _aside(path: Path) -> Path:
@@ -103,32 +113,27 @@ def _client_of(pid: int) -> ClientServer:
     )
 
 
-def fill_heap(pid: int) -> Callable[[], None]:
+@contextmanager
+def full_heap(pid: int) -> Iterator[None]:
     """Fill the heap of the driver that runs a task's process, as a large `collect` of a neighbour does.
 
-    Return a function that releases the memory. Raises MachineError if the heap cannot be filled.
+    The memory is free again after the `with` block. Raises MachineError if the heap cannot be filled.
     """
     client = _client_of(pid)
     held: list[object] = []
-    released = False
-
-    def release() -> None:
-        nonlocal released
-        if not released:
-            released = True
-            held.clear()
-            # Java forgets the objects when Python's references are gone.
-            with suppress(Exception):
-                client.jvm.System.gc()
-                client.close()
-
-    size = 64 * 2**20
-    while size >= 2**20:
-        try:
-            held.append(client.new_array(client.jvm.byte, size))
-        except Exception as error:
-            if "OutOfMemory" not in str(error):
-                release()
-                raise MachineError(f"the heap of the driver of process {pid} cannot be filled: {error}") from None
-            size //= 4
-    return release
+    try:
+        size = 64 * 2**20
+        while size >= 2**20:
+            try:
+                held.append(client.new_array(client.jvm.byte, size))
+            except Exception as error:
+                if "OutOfMemory" not in str(error):
+                    raise MachineError(f"the heap of the driver of process {pid} cannot be filled: {error}") from None
+                size //= 4
+        yield
+    finally:
+        # Java forgets the arrays when Python's references are gone.
+        held.clear()
+        with suppress(Exception):
+            client.jvm.System.gc()
+            client.close()

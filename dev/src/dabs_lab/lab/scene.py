@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import TypeVar
 
 from dabs_lab.errors import DabsLabError
@@ -42,7 +41,6 @@ class Scene:
         self.restarted = False
         self._say = say
         self._pause = threading.Event()
-        self._undo = ExitStack()
 
     @property
     def now(self) -> float:
@@ -141,16 +139,11 @@ class Scene:
             if one.data.get("result") not in ("SUCCESS", "CANCELED")
         ]
 
-    def defer(self, undo: Callable[[], object]) -> None:
-        """Call a function at the end of the cell, whatever happens."""
-        self._undo.callback(undo)
-
     def __enter__(self) -> "Scene":
         self.watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.watch.close()
-        with self._undo:
-            for job in self.jobs:
-                job.stop()
+        for job in self.jobs:
+            job.stop()

@@ -15,6 +15,8 @@ from sensor_streams_dev.lab.stage import LabStage
 # Streams of each task: a fault of a process or a driver aims at all streams of a task.
 FEATURES = tuple(stream.name for stream in STREAMS if stream.task == "feature_extraction")
 INFERENCE = tuple(stream.name for stream in STREAMS if stream.task == "inference")
+# A table that two streams read; both look back to its newest file.
+SOURCE, READERS = "sensor_features", ("device_features", "device_sessions")
 Script = Callable[[Scene], None]
 ALL_RIGHT = "No row is lost, repeated or wrong, and the job shows the failure within two seconds."
 
@@ -46,7 +48,7 @@ def checkpoint(scene: Scene, stream: str) -> Path:
 
 
 def newest_file(scene: Scene, table: str) -> Path:
-    """Return the newest data file of a table."""
+    """Return the newest data file of a table; files of its change data feed do not count."""
     uris = DeltaTable(str(stage_of(scene).tables / table)).file_uris()
     return max((Path(uri.removeprefix("file://")) for uri in uris), key=lambda file: file.stat().st_mtime)
 

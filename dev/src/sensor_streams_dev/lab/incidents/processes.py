@@ -4,7 +4,7 @@ import resource
 
 import psutil
 
-from dabs_lab.lab.faults import fill_heap, kill, terminate
+from dabs_lab.lab.faults import full_heap, kill, terminate
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE, incident, until_bad
 
@@ -30,13 +30,9 @@ def _driver_killed(scene: Scene) -> None:
 def _heap(scene: Scene) -> None:
     process = scene.process_of("device_features")
     scene.fault("a neighbour on the driver that runs device_features fills its heap", *FEATURES)
-    release = fill_heap(process)
-    scene.defer(release)
-    scene.land()
-    try:
+    with full_heap(process):
+        scene.land()
         until_bad(scene, "device_features")
-    finally:
-        release()
     scene.repaired("the neighbour is gone")
 
 

@@ -1,8 +1,10 @@
 """Incidents of single queries."""
 
-from dabs_lab.lab.faults import block, hang, kill, let_go, stop_query, unblock
+from dabs_lab.lab.faults import blocked, hanging, kill, stop_query
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import (
+    READERS,
+    SOURCE,
     checkpoint,
     incident,
     newest_file,
@@ -13,32 +15,25 @@ from sensor_streams_dev.lab.incidents.declare import (
 
 _GROUP = "Queries"
 _STALLED = 60.0
-# Streams that read the table, two of which look back to its newest file.
-_READERS = ("device_features", "device_sessions")
 
 
 def _fails(scene: Scene) -> None:
     offsets = checkpoint(scene, "device_sessions") / "offsets"
     scene.process_of("device_sessions")
     scene.fault("the checkpoint of device_sessions cannot be written", "device_sessions")
-    block(offsets)
-    scene.land()
-    try:
+    with blocked(offsets):
+        scene.land()
         until_bad(scene, "device_sessions")
-    finally:
-        unblock(offsets)
     scene.repaired("the checkpoint can be written again")
 
 
 def _hangs(scene: Scene) -> None:
-    file = newest_file(scene, "sensor_features")
+    file = newest_file(scene, SOURCE)
     scene.process_of("device_features")
-    scene.fault("the storage does not answer for one file of sensor_features", *_READERS)
-    hang(file)
-    scene.defer(lambda: let_go(file) if file.is_fifo() else None)
-    scene.land()
-    until_failed_again(scene, 1, _STALLED + 60)
-    let_go(file)
+    scene.fault(f"the storage does not answer for one file of {SOURCE}", *READERS)
+    with hanging(file):
+        scene.land()
+        until_failed_again(scene, 1, _STALLED + 60)
     scene.repaired("the storage answers again")
 
 

@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -28,29 +29,30 @@ def _lost_checkpoint(scene: Scene) -> None:
 
 def _full(scene: Scene) -> None:
     offsets = checkpoint(scene, "device_features") / "offsets"
-    kept = offsets.with_name("kept-by-the-lab")
-    shutil.copytree(offsets, kept)
     scene.fault("the volume of the checkpoint of device_features is full", "device_features")
-    # Room for the files that are there: each takes a page of memory.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(offsets)], check=True)
-
-    def empty() -> None:
-        if offsets.is_mount():
-            for file in offsets.iterdir():
-                if file.name.isdigit():
-                    shutil.copy2(file, kept)
-            subprocess.run(["umount", "-l", str(offsets)], check=True)
-            shutil.copytree(kept, offsets, dirs_exist_ok=True)
-
-    scene.defer(empty)
-    shutil.copytree(kept, offsets, dirs_exist_ok=True)
-    (offsets / ".full").write_bytes(b"x" * (shutil.disk_usage(offsets).free))
-    scene.land()
-    try:
+    with _full_volume(offsets):
+        scene.land()
         until_failed_again(scene, 1)
-    finally:
-        empty()
     scene.repaired("the volume has space again")
+
+
+@contextmanager
+def _full_volume(folder: Path) -> Iterator[None]:
+    """Mount a full file system over a folder, with the folder's files; afterwards the folder has the new files too."""
+    kept = folder.with_name("kept-by-the-lab")
+    shutil.copytree(folder, kept)
+    # Room for the files that are there: each takes a page of memory.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    try:
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        (folder / ".full").write_bytes(b"x" * shutil.disk_usage(folder).free)
+        yield
+    finally:
+        for file in folder.iterdir():
+            if file.name.isdigit():
+                shutil.copy2(file, kept)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
 
 
 def _cannot_mount(_: Shape) -> str:

@@ -1,7 +1,7 @@
 """Incidents around the job: catalog, backlog, clock, and a neighbour that fails without end."""
 
 from dabs_lab.lab.declarations import Shape
-from dabs_lab.lab.faults import block, kill, unblock
+from dabs_lab.lab.faults import blocked, kill
 from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of, until_failed_again
 
@@ -32,12 +32,9 @@ def _backlog(scene: Scene) -> None:
 def _fails_on(scene: Scene) -> None:
     offsets = checkpoint(scene, "alerts") / "offsets"
     scene.fault(f"the checkpoint of alerts cannot be written, for {_FAILURES} attempts", "alerts")
-    block(offsets)
-    scene.land()
-    try:
+    with blocked(offsets):
+        scene.land()
         until_failed_again(scene, _FAILURES, 400)
-    finally:
-        unblock(offsets)
     scene.repaired("the checkpoint can be written again")
 
 

@@ -10,14 +10,21 @@ from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
 from dabs_lab.lab.declarations import Shape
-from dabs_lab.lab.faults import block, find_again, kill, lose, unblock
+from dabs_lab.lab.faults import blocked, find_again, kill, lose
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import INFERENCE, checkpoint, incident, stage_of
+from sensor_streams_dev.lab.incidents.declare import (
+    INFERENCE,
+    READERS,
+    SOURCE,
+    checkpoint,
+    incident,
+    newest_file,
+    stage_of,
+)
 from sensor_streams_dev.lab.table_truth import row_count
 
 _GROUP = "Tables"
 _MOVED = "anomaly_scores"
-_SOURCE, _READERS = "sensor_features", ("device_features", "device_sessions")
 # A commit by delta-rs excludes other writers; Delta's local log store excludes those of its own JVM only.
 _TWO_WRITERS = (
     "Delta's local log store excludes writers of the same JVM only. The lab waits until no stream writes this table, "
@@ -112,10 +119,10 @@ def _remove_foreign_row(scene: Scene) -> None:
 
 
 def _recreated(scene: Scene) -> None:
-    place = _table(scene, _SOURCE)
+    place = _table(scene, SOURCE)
     old = DeltaTable(str(place))
     rows, partitions = old.to_pyarrow_table(), old.metadata().partition_columns
-    scene.fault(f"somebody drops {_SOURCE} and creates it again with the same rows", _SOURCE, *_READERS)
+    scene.fault(f"somebody drops {SOURCE} and creates it again with the same rows", SOURCE, *READERS)
     lose(place)
     write_deltalake(str(place), rows, partition_by=partitions, configuration={"delta.enableChangeDataFeed": "true"})
     scene.land()
@@ -123,24 +130,21 @@ def _recreated(scene: Scene) -> None:
 
 def _restore_table(scene: Scene) -> None:
     scene.stop()
-    find_again(_table(scene, _SOURCE))
+    find_again(_table(scene, SOURCE))
     scene.repaired("the first table is restored from a copy", by_person=True)
     scene.start()
 
 
 def _log_cut(scene: Scene) -> None:
-    log, reader = _table(scene, _SOURCE) / "_delta_log", checkpoint(scene, _READERS[0]) / "offsets"
+    log, reader = _table(scene, SOURCE) / "_delta_log", checkpoint(scene, READERS[0]) / "offsets"
     # The reader cannot begin a batch while two commits of its source arrive, which it has to read later.
-    block(reader)
-    try:
+    with blocked(reader):
         for _ in range(2):
             before = max(_commits(log))
             scene.land()
-            scene.until(lambda before=before: max(_commits(log)) > before, f"a commit of {_SOURCE}", 180)  # type: ignore[misc]
-        scene.fault(f"old commits of {_SOURCE} are deleted, and {_READERS[0]} has not read them", _READERS[0])
+            scene.until(lambda before=before: max(_commits(log)) > before, f"a commit of {SOURCE}", 180)  # type: ignore[misc]
+        scene.fault(f"old commits of {SOURCE} are deleted, and {READERS[0]} has not read them", READERS[0])
         cut_log(log, _cut(scene))
-    finally:
-        unblock(reader)
 
 
 def cut_log(log: Path, aside: Path) -> None:
@@ -169,29 +173,25 @@ def _cut(scene: Scene) -> Path:
 
 
 def _restore_log(scene: Scene) -> None:
-    restore_log(_table(scene, _SOURCE) / "_delta_log", _cut(scene))
+    restore_log(_table(scene, SOURCE) / "_delta_log", _cut(scene))
     scene.repaired("the commits are restored from a copy", by_person=True)
 
 
 def _schema(scene: Scene) -> None:
-    scene.fault(f"somebody adds a column to {_SOURCE} while streams read and write it", _SOURCE, *_READERS)
-    DeltaTable(str(_table(scene, _SOURCE))).alter.add_columns([Field("note", PrimitiveType("string"))])
+    scene.fault(f"somebody adds a column to {SOURCE} while streams read and write it", SOURCE, *READERS)
+    DeltaTable(str(_table(scene, SOURCE))).alter.add_columns([Field("note", PrimitiveType("string"))])
     scene.land()
 
 
 def _file_lost(scene: Scene) -> None:
-    table = DeltaTable(str(_table(scene, _SOURCE)))
-    # Files of the change data feed are not among these.
-    newest = max(
-        (Path(uri.removeprefix("file://")) for uri in table.file_uris()), key=lambda file: file.stat().st_mtime
-    )
-    scene.fault(f"the newest data file of {_SOURCE} is lost", _SOURCE, *_READERS)
+    newest = newest_file(scene, SOURCE)
+    scene.fault(f"the newest data file of {SOURCE} is lost", SOURCE, *READERS)
     lose(newest)
     scene.land()
 
 
 def _restore_file(scene: Scene) -> None:
-    for aside in _table(scene, _SOURCE).rglob(".lab-*"):
+    for aside in _table(scene, SOURCE).rglob(".lab-*"):
         aside.rename(aside.with_name(aside.name.removeprefix(".lab-")))
     scene.repaired("the file is restored from a copy", by_person=True)
 
