@@ -30,13 +30,13 @@ from tests.plant import Plant, all_names, reading
 def stops(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the times at which the supervisor stopped streams, right after it reported a failure."""
     times: list[float] = []
-    stop = Worker.stop
+    begin_stop = Worker.begin_stop
 
-    def stopped(self: Worker, seconds: float) -> bool:
+    def begun(self: Worker) -> None:
         times.append(time.monotonic())
-        return stop(self, seconds)
+        begin_stop(self)
 
-    monkeypatch.setattr(Worker, "stop", stopped)
+    monkeypatch.setattr(Worker, "begin_stop", begun)
     return times
 
 

@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import ClassVar
@@ -16,7 +15,7 @@ from sensor_streams.error_causes import describe
 from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamFailedError, StreamFailure
 from sensor_streams.incremental.stream import ModelKind
 from sensor_streams.runtime.progress import ProgressTable
-from sensor_streams.runtime.worker import STALLED, Worker
+from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
 
 log = logging.getLogger("sensor_streams.runtime")
@@ -25,14 +24,6 @@ log = logging.getLogger("sensor_streams.runtime")
 POLL_SECONDS = 0.25
 # Seconds for writing the last figures: after a failure, and after success.
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
-# Seconds to stop a query that hangs: it will hardly end, and until then the job counts as running.
-_HANGING = 1.0
-
-
-def _seconds_to_stop(worker: Worker, deadline: float) -> float:
-    seconds = deadline - time.monotonic()
-    hangs = worker.failure is not None and worker.failure.error_class == STALLED
-    return min(seconds, _HANGING) if hangs else seconds
 
 
 class RunInterruptedError(StreamFailedError):
@@ -201,10 +192,10 @@ class Supervisor:
             while any(worker.active and worker.in_batch for worker in running) and time.monotonic() < deadline:
                 waiter.wait(POLL_SECONDS / 2)
         # One after the other they would take seconds, in which the job still counts as running.
-        with ThreadPoolExecutor(max(1, len(running)), "stop") as pool:
-            stopped = pool.map(lambda worker: worker.stop(_seconds_to_stop(worker, deadline)), running)
-        for worker, in_time in zip(running, stopped, strict=True):
-            if not in_time:
+        for worker in running:
+            worker.begin_stop()
+        for worker in running:
+            if not worker.stopped(deadline - time.monotonic()):
                 log.warning("stream %s did not stop in time and is abandoned", worker.stream.name)
         self._observe()
         self.progress.close(_ALL_FIGURES if self._finished() else _LAST_FIGURES)

@@ -25,8 +25,8 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
 
-# Error class of a query that makes no progress.
-STALLED = "STALLED"
+# Error class of a query that makes no progress, and seconds to stop it.
+STALLED, _HANGING = "STALLED", 1.0
 # Attempts at a batch before a conflict with another writer is a failure.
 _TURNS = 4
 
@@ -65,6 +65,7 @@ class Worker:
     _reported: int = -1
     _last_event_time: str = ""
     _app: str = ""
+    _stopping: threading.Thread | None = None
 
     @property
     def folder(self) -> Path:
@@ -111,18 +112,22 @@ class Worker:
         elif self.state == "RUNNING":
             self._stalled()
 
-    def stop(self, seconds: float) -> bool:
-        """Stop the query. Return False when it did not end in time; it is abandoned."""
-        if self.query is None or not self.query.isActive:
-            return True
-        thread = threading.Thread(target=self._stop_query, name=f"stop {self.stream.name}", daemon=True)
-        thread.start()
-        thread.join(max(0.0, seconds))
-        return not thread.is_alive()
+    def begin_stop(self) -> None:
+        """Begin to stop the query, in a thread."""
+        self._stopping = threading.Thread(target=self._stop_query, name=f"stop {self.stream.name}", daemon=True)
+        self._stopping.start()
+
+    def stopped(self, seconds: float) -> bool:
+        """Wait for the end of `begin_stop`. Return False when it did not end in time; the query is abandoned."""
+        assert self._stopping is not None
+        # A query that hangs will hardly end, and until then the job counts as running.
+        hangs = self.failure is not None and self.failure.error_class == STALLED
+        self._stopping.join(max(0.0, min(seconds, _HANGING) if hangs else seconds))
+        return not self._stopping.is_alive()
 
     def _stop_query(self) -> None:
         try:
-            if self.query is not None:
+            if self.query is not None and self.query.isActive:
                 self.query.stop()
         except Exception as error:
             log.warning("stream %s: stopping it failed: %s", self.stream.name, first_line(str(error)))
