@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from dabs_lab.local_spark import local_session
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.incremental.interpreted import INTERPRETED
-from tests.java_options import QUICK
+from sensor_streams_dev.java_options import QUICK
 from tests.rows import FIXTURES, rows
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A MERGE that matches no row, by which streams append, next to a plain append of the same rows (by name).
 
 The rows are those of the first three streams after 250,000 lines, computed before each write. The plain append goes to
-a path; managed tables on Databricks can be written by name only, which asks the catalog in each batch.
+a path; managed tables on Databricks can be written by name only, which queries the catalog in each batch.
 """
 
 import time
@@ -13,6 +13,7 @@ from benchmarks.large_batches import LARGE
 from benchmarks.measurement import Measurement, Ratio, Result
 from benchmarks.simulated_home import FIRST_THREE, FileSets, opened_home, process
 from sensor_streams.incremental.transactions import append
+from sensor_streams.streams import BY_NAME
 
 
 def run(folder: Path, rounds: int) -> Result:
@@ -22,19 +23,18 @@ def run(folder: Path, rounds: int) -> Result:
     process(home, FIRST_THREE)
     ratios = []
     for table in FIRST_THREE:
+        spec = BY_NAME[table].table(home.fleet)
         rows = home.catalog.read(table).localCheckpoint()
         by_merge, plain = str(folder / f"{table}-merge"), str(folder / f"{table}-plain")
         for place in (by_merge, plain):
-            date = [name for name in rows.columns if name.endswith("_date")]
-            rows.limit(0).write.format("delta").partitionBy(*date).save(place)
+            rows.limit(0).write.format("delta").partitionBy(spec.partition or []).save(place)
         target = DeltaTable.forPath(home.spark, by_merge)
-        columns = [(field.name, field.dataType.simpleString()) for field in rows.schema.fields]
         seconds: dict[str, list[float]] = {by_merge: [], plain: []}
         for number in range(rounds + 1):
             for place in (by_merge, plain) if number % 2 else (plain, by_merge):
                 begin = time.monotonic()
                 if place == by_merge:
-                    append(target, rows, columns, None)
+                    append(target, rows, spec.columns, None)
                 else:
                     rows.write.format("delta").mode("append").save(plain)
                 if number:

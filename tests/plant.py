@@ -28,7 +28,7 @@ from sensor_streams.streams import BY_NAME, STREAMS
 from sensor_streams.table_spec import TableIdentity, TableSpec
 from sensor_streams.tables import Catalog
 from sensor_streams.verify import Check, verify
-from tests.java_options import FEW_ROWS
+from sensor_streams_dev.java_options import FEW_ROWS
 from tests.rows import FIXTURES
 
 # Default arrival time of files.

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.java_options import FEW_ROWS
+from sensor_streams_dev.java_options import FEW_ROWS
 from tests.plant import Plant
 from tests.policies.golden import given_with
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from sensor_streams_dev.cli import app
-from tests.java_options import QUICK
+from sensor_streams_dev.java_options import QUICK
 from tests.policies.golden import ROOT, copy_bundle
 
 _COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?sensor-streams\s+(.*?)(?:\s+#.*|\s+//.*)?$", re.MULTILINE)

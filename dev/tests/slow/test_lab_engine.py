@@ -13,7 +13,7 @@ from dabs_lab.lab.faults import kill
 from dabs_lab.lab.results import IncidentText, LaneKind, ShapeText, State, Verdict
 from dabs_lab.lab.scene import Scene
 from dev.tests.runner.bundles import bundle, waits
-from tests.java_options import FEW_ROWS
+from sensor_streams_dev.java_options import FEW_ROWS
 
 pytestmark = pytest.mark.slow
 _SHAPE = Shape(ShapeText(id="one", title="one task", about="One task that waits."), ("small",))

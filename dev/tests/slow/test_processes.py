@@ -14,8 +14,8 @@ from dabs_lab.runner.driver import Driver, environment_of_driver
 from dabs_lab.runner.local_config import ClusterSizes
 from dev.tests.slow.waiting import until
 from sensor_streams.errors import CheckpointInUseError
+from sensor_streams_dev.java_options import FEW_ROWS
 from sensor_streams_dev.simulate import Simulation, simulate
-from tests.java_options import FEW_ROWS
 from tests.plant import ARRIVAL, Plant, all_names, reading
 
 pytestmark = pytest.mark.slow

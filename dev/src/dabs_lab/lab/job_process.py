@@ -59,9 +59,10 @@ class JobProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             # Other output may come between, such as a warning of a library.
-            with suppress(ValueError, TypeError, KeyError):
+            with suppress(ValueError, TypeError):
                 read = json.loads(line)
-                self.events.append(Seen(time.monotonic(), {"event": read["event"], **read}))
+                if "event" in read:
+                    self.events.append(Seen(time.monotonic(), read))
 
     @property
     def alive(self) -> bool:

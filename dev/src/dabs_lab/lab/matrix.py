@@ -54,6 +54,7 @@ def run_matrix(project: Project, plan: Plan, file: Path, time_scale: float, boar
     todo = [one for one in plan.cells() if plan.again or (one[0].id, one[1].id, one[2]) not in made]
     machine = this_machine(time_scale)
     spent: list[float] = []
+    results = _results(project, made, machine, commit)
     for at, (incident, shape, seed) in enumerate(todo):
         left = len(todo) - at
         mean = sum(spent) / len(spent) if spent else None
@@ -64,8 +65,9 @@ def run_matrix(project: Project, plan: Plan, file: Path, time_scale: float, boar
             spent.append(time.monotonic() - begin)
         made[(cell.incident, cell.shape, cell.seed)] = cell
         board.end(cell)
-        write_results(_results(project, made, machine, commit), file)
-    return _results(project, made, machine, commit)
+        results = _results(project, made, machine, commit)
+        write_results(results, file)
+    return results
 
 
 def _results(project: Project, made: Mapping[tuple[str, str, int], Cell], machine: Machine, commit: str) -> Results:

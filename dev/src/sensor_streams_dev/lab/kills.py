@@ -4,22 +4,21 @@ import json
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltalake import DeltaTable
-
 from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import kill
 from dabs_lab.lab.results import State
 from dabs_lab.lab.scene import Scene
 from sensor_streams.errors import MachineError
+from sensor_streams.streams import BY_NAME
 from sensor_streams_dev.lab.soak import small_files
 from sensor_streams_dev.lab.stage import LabStage, prepared
+from sensor_streams_dev.lab.table_truth import counted_lines, read_table
 
 # Longest random wait from a running query to its end, in seconds.
 _LATEST = 5.0
@@ -54,7 +53,6 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
     waiting = small_files(stage, folder / "kill-files", count + 1)
     chance, number = random.Random(seed), Counter[str]()
     streams = [place.name for place in stage.streams]
-    pause = threading.Event()
     with Scene(stage, shape, lambda _: None) as scene:
         scene.start()
         for at, file in enumerate(waiting, 1):
@@ -66,7 +64,7 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
             while found is None:
                 # The process may have ended in between: wait for the next one.
                 scene.until(lambda stream=stream: scene.watch.process_of(stream), f"a process of {stream}", _SECONDS)  # type: ignore[misc]
-                pause.wait(chance.uniform(0, _LATEST))
+                scene.wait(chance.uniform(0, _LATEST))
                 found = scene.watch.process_of(stream)
             what = "drivers" if chance.random() < _DRIVERS else "python"
             kill(found[1] if what == "drivers" else found[0])
@@ -80,8 +78,8 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
 
 
 def _read(stage: LabStage) -> set[str]:
-    rows = DeltaTable(str(stage.tables / "ingested_files")).to_pyarrow_table(columns=["source_file"])
-    return {Path(name).name for name in rows["source_file"].to_pylist()}
+    files = read_table(stage.tables / "ingested_files")
+    return {Path(name).name for name in files["source_file"].to_pylist()}
 
 
 def _at_rest(scene: Scene, read_at: float) -> bool:
@@ -110,14 +108,11 @@ def _at_rest(scene: Scene, read_at: float) -> bool:
 
 
 def _checked(stage: LabStage, shape: str, seed: int, number: Counter[str]) -> Killed:
-    files = DeltaTable(str(stage.tables / "ingested_files")).to_pyarrow_table().to_pylist()
     lines = sum(len(file.read_bytes().splitlines()) for file in stage.landing.iterdir() if file.is_file())
-    counted = sum(int(row[kind] or 0) for row in files for kind in ("accepted", "rejected", "duplicates"))
-    keys = ("device_id", "rule", "opened_at", "number")
-    events = Counter(
-        tuple(row[key] for key in keys)
-        for row in DeltaTable(str(stage.tables / "alert_events")).to_pyarrow_table().to_pylist()
-    )
+    counted = counted_lines(read_table(stage.tables / "ingested_files"))
+    key = BY_NAME["alert_events"].key
+    rows = read_table(stage.tables / "alert_events").to_pylist()
+    events = Counter(tuple(row[name] for name in key) for row in rows)
     return Killed(
         shape=shape,
         seed=seed,

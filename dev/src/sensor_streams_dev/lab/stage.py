@@ -16,8 +16,8 @@ from dabs_lab.lab.declarations import Loss, Shape, StreamPlace
 from dabs_lab.runner.local_config import load_local
 from sensor_streams.errors import MachineError
 from sensor_streams.fleet import load_fleet
-from sensor_streams.incremental.interpreted import INTERPRETED
 from sensor_streams.streams import STREAMS
+from sensor_streams_dev.java_options import FEW_ROWS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
 from sensor_streams_dev.lab.lab_sets import SETS
 from sensor_streams_dev.lab.table_truth import (
@@ -30,10 +30,7 @@ from sensor_streams_dev.lab.table_truth import (
     versions,
 )
 
-# Batches are small, and a cell is short: Java's quick compiler and interpreted queries save more than they cost.
-_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
-_OPTIONS = " ".join([_JAVA, *(f"-D{name}={value}" for name, value in INTERPRETED.items())])
-_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "JAVA_TOOL_OPTIONS": _OPTIONS}
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "JAVA_TOOL_OPTIONS": FEW_ROWS}
 # Seconds until tables are read again, of which one could not be read: reading takes time from the job.
 _TRY_EVERY = 2.0
 

@@ -36,7 +36,7 @@ def specs(fleet: Fleet) -> dict[str, TableSpec]:
 
 def read_tables(folder: Path, fleet: Fleet) -> dict[str, pa.Table]:
     """Return the rows of each table below a folder. Raises DeltaError or OSError for a table that cannot be read."""
-    return {name: _read(folder / name) for name in specs(fleet)}
+    return {name: read_table(folder / name) for name in specs(fleet)}
 
 
 def read_readable(folder: Path, fleet: Fleet, right: Tables) -> dict[str, pa.Table]:
@@ -44,7 +44,7 @@ def read_readable(folder: Path, fleet: Fleet, right: Tables) -> dict[str, pa.Tab
     found = {}
     for name in specs(fleet):
         try:
-            found[name] = _read(folder / name)
+            found[name] = read_table(folder / name)
         except (DeltaError, OSError):
             found[name] = right[name].schema.empty_table()
     return found
@@ -53,12 +53,13 @@ def read_readable(folder: Path, fleet: Fleet, right: Tables) -> dict[str, pa.Tab
 def row_count(folder: Path) -> int:
     """Return the number of rows of a table; 0 for a table that is missing or cannot be read yet."""
     try:
-        return int(_read(folder).num_rows)
+        return int(read_table(folder).num_rows)
     except (DeltaError, OSError):
         return 0
 
 
-def _read(folder: Path) -> pa.Table:
+def read_table(folder: Path) -> pa.Table:
+    """Return the rows of a table. Raises DeltaError or OSError for a table that cannot be read."""
     return DeltaTable(str(folder)).to_pyarrow_table()
 
 
@@ -99,9 +100,8 @@ def compare(found: Tables, right: Tables, fleet: Fleet, more_lines: int = 0) -> 
         if more_lines and "source_file" in found[name].column_names:
             rows = [row for row in rows if row["source_file"] in known]
         counts[name] = _events(rows, found, spec) if name == _EVENTS else _rows(rows, expected, spec)
-    files = list(found[_FILES].to_pylist())
     landed = sum(int(row["lines"] or 0) for row in right[_FILES].to_pylist()) + more_lines
-    counted = sum(int(row[kind] or 0) for row in files for kind in ("accepted", "rejected", "duplicates"))
+    counted = counted_lines(found[_FILES])
     alerts = counts[_ALERTS].total + counts[_EVENTS].total
     return Loss(
         lost=sum(count.lost for count in counts.values()),
@@ -111,6 +111,11 @@ def compare(found: Tables, right: Tables, fleet: Fleet, more_lines: int = 0) -> 
         unaccounted=abs(landed - counted),
         by_table={name: count.total for name, count in counts.items() if count.total},
     )
+
+
+def counted_lines(files: pa.Table) -> int:
+    """Return the lines that `ingested_files` counts as accepted, rejected or duplicate."""
+    return sum(int(row[kind] or 0) for row in files.to_pylist() for kind in ("accepted", "rejected", "duplicates"))
 
 
 def _rows(rows: Sequence[Row], expected: Sequence[Row], spec: TableSpec) -> _Count:
