@@ -28,12 +28,11 @@ _JCMD_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Change:
-    """From this moment (monotonic clock) on, a stream is in a state. process: the Python process that runs it."""
+    """From this moment (monotonic clock) on, a stream is in a state."""
 
     at: float
     stream: str
     state: State
-    process: int = 0
 
 
 @dataclass
@@ -175,7 +174,7 @@ class StreamWatch:
             # A checkpoint that is lost has none; its batches count again from 0.
             if last >= 0:
                 self.commits[place.name].append((now, last))
-        state, process, since = self._true_state(place, now, _latest(begun), last)
+        state, since = self._true_state(place, now, _latest(begun), last)
         before = self._states.get(place.name)
         if state != before:
             if before in (State.WORKING, State.STUCK) and _latest(begun) > last:
@@ -184,10 +183,10 @@ class StreamWatch:
             self._states[place.name] = state
             earliest = self._changed.get(place.name, 0.0)
             self._changed[place.name] = at = max(min(since, now), earliest)
-            self.changes.append(Change(at, place.name, state or State.ENDED, process))
+            self.changes.append(Change(at, place.name, state or State.ENDED))
 
-    def _true_state(self, place: StreamPlace, now: float, begun: int, done: int) -> tuple[State | None, int, float]:
-        """Return the state of a stream, the process that runs it, and since when (monotonic clock)."""
+    def _true_state(self, place: StreamPlace, now: float, begun: int, done: int) -> tuple[State | None, float]:
+        """Return the state of a stream, and since when (monotonic clock)."""
         owners = [one for one in self._known.values() if place.name in one.log.streams or place.name in one.seen]
         alive = [one for one in owners if is_running(one.pid)]
         before = self._states.get(place.name)
@@ -197,22 +196,22 @@ class StreamWatch:
         else:
             gone = State.ENDED if self._bounded and begun == done else State.DEAD
         if not alive:
-            return (gone if owners else None), 0, now
+            return (gone if owners else None), now
         one = alive[-1]
         if _stopped(one.pid) or _stopped(one.driver):
-            return State.STUCK, one.pid, now
+            return State.STUCK, now
         queries = self._queries.get(one.driver, _Queries())
         if place.name in queries.names:
             first = one.seen.setdefault(place.name, now)
             # An attempt that repeats a batch finds its offset file, which is older.
             open_for = min(_age(place.checkpoint / "offsets" / str(begun)), now - first) if begun > done else 0.0
             if open_for > STUCK_SECONDS:
-                return State.STUCK, one.pid, now - open_for
-            return State.WORKING, one.pid, now
+                return State.STUCK, now - open_for
+            return State.WORKING, now
         if place.name not in one.seen:
-            return State.PENDING, one.pid, now
+            return State.PENDING, now
         # The names were looked up after the threads had changed; at the look-up before, the query still ran.
-        return gone, one.pid, max(queries.changed, queries.looked_up[0])
+        return gone, max(queries.changed, queries.looked_up[0])
 
     def _measure(self, jobs: Sequence[JobProcess]) -> None:
         total, count = 0.0, 0

@@ -1,8 +1,6 @@
 """Soak: one process of the single task works on thousands of micro-batches; nothing of it may grow."""
 
 import json
-import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,7 +11,7 @@ from statistics import mean, median
 import psutil
 
 from dabs_lab.lab.job_process import JobProcess
-from dabs_lab.lab.watching import StreamWatch
+from dabs_lab.lab.scene import Scene
 from sensor_streams.errors import MachineError
 from sensor_streams_dev.lab.lab_sets import DEVICES, HISTORY, MEAN_LIFE, ORIGIN
 from sensor_streams_dev.lab.shapes import DEPLOYABLE
@@ -24,7 +22,6 @@ _EVERY = timedelta(minutes=15)
 # The last stream that has a batch for every file.
 _LAST = "device_features"
 _FILE_SECONDS = 120.0
-_LOOK = 0.2
 # Files between two samples.
 _SAMPLE = 5
 # Batches of the median: about those of one sample.
@@ -56,31 +53,26 @@ def soak(folder: Path, batches: int, say: Callable[[str], None]) -> list[Sample]
     # Each file gives at least four batches.
     waiting = small_files(stage, folder / "soak-files", batches // 4 + 1)
     samples: list[Sample] = []
-    pause, begin = threading.Event(), time.monotonic()
-    with JobProcess("single_task", stage.words("single_task"), stage.folder, stage.environment) as job:
-        watch = StreamWatch(lambda: [job], stage.streams, bounded=False)
-        watch.start()
-        try:
-            for number, file in enumerate(waiting, 1):
-                before = watch.commits[_LAST][-1:]
-                file.rename(stage.landing / file.name)
-                deadline = time.monotonic() + _FILE_SECONDS
-                while watch.commits[_LAST][-1:] == before:
-                    pause.wait(_LOOK)
-                    if not job.alive or time.monotonic() > deadline:
-                        raise MachineError(f"file {number} did not pass through the streams: see {stage.folder}")
-                done = sum(map(len, watch.commits.values()))
-                if number % _SAMPLE == 0 or done >= batches:
-                    samples.append(_sample(job, stage, done, time.monotonic() - begin))
-                    one = samples[-1]
-                    say(
-                        f"{done} batches: driver {one.driver_mb:.0f} MB, {one.threads} threads, "
-                        f"{one.batch_seconds:.2f} s a batch"
-                    )
-                if done >= batches:
-                    break
-        finally:
-            watch.close()
+    with Scene(stage, shape, lambda _: None) as scene:
+        scene.start()
+        (job,) = scene.jobs
+        commits = scene.watch.commits
+        for number, file in enumerate(waiting, 1):
+            before = commits[_LAST][-1:]
+            file.rename(stage.landing / file.name)
+            ended = scene.reached(lambda before=before: commits[_LAST][-1:] != before or not job.alive, _FILE_SECONDS)  # type: ignore[misc]
+            if not ended or not job.alive:
+                raise MachineError(f"file {number} did not pass through the streams: see {stage.folder}")
+            done = sum(map(len, commits.values()))
+            if number % _SAMPLE == 0 or done >= batches:
+                samples.append(_sample(job, stage, done, scene.now))
+                one = samples[-1]
+                say(
+                    f"{done} batches: driver {one.driver_mb:.0f} MB, {one.threads} threads, "
+                    f"{one.batch_seconds:.2f} s a batch"
+                )
+            if done >= batches:
+                break
     return samples
 
 
