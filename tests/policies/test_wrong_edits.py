@@ -104,7 +104,7 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
         SHARED,
         "tasks.1.min_retry_interval_millis",
         0,
-        r"shared_cluster: task \w+ sets max_retries: 3 without an interval\. Rule D401: Set `min_retry_",
+        r"shared_cluster: task \w+ sets max_retries: \d+ without an interval\. Rule D401: Set `min_retry_",
     ),
     (
         "retries of a continuous job",
