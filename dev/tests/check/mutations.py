@@ -128,7 +128,7 @@ def mutated_bundle(draw: Draw, bundles: list[Bundle]) -> Bundle:
         try:
             content = yaml.safe_load(files[name])
             values = draw(st.sampled_from((True, True, True, False)))
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
             values = False
         files[name] = _dumped(mutated_value(draw, content)) if values else _mutated_text(draw, files[name])
     return files
