@@ -14,6 +14,7 @@ from sensor_streams.checkpoint.lease import Lease
 from sensor_streams.error_causes import describe
 from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamFailedError, StreamFailure
 from sensor_streams.incremental.stream import ModelKind
+from sensor_streams.runtime.driver_watch import DriverWatch
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
@@ -22,6 +23,8 @@ log = logging.getLogger("sensor_streams.runtime")
 
 # A failure must be reported within two seconds.
 POLL_SECONDS = 0.25
+# Longest wait for an answer of the driver. A long garbage collection takes a minute.
+_SILENT_DRIVER = 300.0
 # Seconds for writing the last figures: after a failure, and after success.
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
@@ -82,15 +85,17 @@ class Supervisor:
         self.model_ready = model_ready
         self.interrupted = False
         self._model_queries: dict[ModelKind, _ModelQuery] = {}
+        self._driver = DriverWatch(min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
 
         Raises StreamFailedError with all failures, the last line naming stream, batch, error class and cause;
         RunInterruptedError when a signal ended an unfinished run; LeaseLostError when another attempt took over.
+        Ends the process when the driver does not answer.
         """
         tick = threading.Event()
-        with self._signals(tick):
+        with self._signals(tick), self._driver:
             self.progress.start()
             try:
                 while not self._finished():
@@ -164,13 +169,18 @@ class Supervisor:
     def _observe(self) -> None:
         for worker in self.workers:
             before = worker.state
-            worker.observe()
+            with self._driver.call():
+                worker.observe()
             if worker.state == "WAITING_FOR_MODEL" != before and worker.stream.model is not None:
                 # No version could score its batch: the registry is queried again after the interval.
                 query = self._model_queries.get(worker.stream.model)
                 if query is not None:
                     query.found, query.at = False, time.monotonic()
                 self._log_waiting(worker)
+
+    def _active(self, worker: Worker) -> bool:
+        with self._driver.call():
+            return worker.active
 
     def _failures(self) -> list[StreamFailure]:
         """Return all failures, the earliest first."""
@@ -183,13 +193,13 @@ class Supervisor:
             log.error("%s", failure)
         self.closing.set()
         deadline = time.monotonic() + self.settings.stop_deadline.total_seconds()
-        running = [worker for worker in self.workers if worker.active]
+        running = [worker for worker in self.workers if self._active(worker)]
         for worker in running:
             worker.stop_requested_at = time.monotonic()
             worker.state = "STOPPING" if worker.state == "RUNNING" else worker.state
         if self.interrupted:
             waiter = threading.Event()
-            while any(worker.active and worker.in_batch for worker in running) and time.monotonic() < deadline:
+            while any(w.in_batch and self._active(w) for w in running) and time.monotonic() < deadline:
                 waiter.wait(POLL_SECONDS / 2)
         # One after the other they would take seconds, in which the job still counts as running.
         for worker in running:
