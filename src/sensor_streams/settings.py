@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     preflight: Literal["refuse", "warn", "off"] = Field(
         "refuse", description="what a task does when the preflight finds that data would be lost"
     )
-    stop_deadline: Duration = Field(timedelta(seconds=10), description="longest time that streams take to stop")
+    stop_deadline: Duration = Field(
+        timedelta(seconds=10), description="longest time that streams take to stop; after a failure at most 1 s"
+    )
     stall_after: Duration = Field(timedelta(minutes=30), description="a batch without progress for this long fails")
     table_deadline: Duration = Field(timedelta(minutes=5), description="how long a reader waits for a table")
     lease_timeout: Duration = Field(

@@ -25,6 +25,9 @@ log = logging.getLogger("sensor_streams.runtime")
 POLL_SECONDS = 0.25
 # Longest wait for an answer of the driver. A long garbage collection takes a minute.
 _SILENT_DRIVER = 300.0
+# Seconds that healthy streams get to stop after a failure: until then the job counts as running. A batch that is cut off
+# is repeated by the next attempt, as after kill -9.
+_AFTER_FAILURE = 1.0
 # Seconds for writing the last figures: after a failure, and after success.
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
 
@@ -189,10 +192,12 @@ class Supervisor:
 
     def _close(self) -> None:
         """Stop the running streams within the deadline, all at once; after a signal, current batches may finish."""
-        for failure in self._failures():
+        failures = self._failures()
+        for failure in failures:
             log.error("%s", failure)
         self.closing.set()
-        deadline = time.monotonic() + self.settings.stop_deadline.total_seconds()
+        seconds = self.settings.stop_deadline.total_seconds()
+        deadline = time.monotonic() + (min(seconds, _AFTER_FAILURE) if failures else seconds)
         running = [worker for worker in self.workers if self._active(worker)]
         for worker in running:
             worker.stop_requested_at = time.monotonic()

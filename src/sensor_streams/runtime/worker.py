@@ -25,8 +25,8 @@ from sensor_streams.tables import Catalog
 
 log = logging.getLogger("sensor_streams.runtime")
 
-# Error class of a query that makes no progress, and seconds to stop it.
-STALLED, _HANGING = "STALLED", 1.0
+# Error class of a query that makes no progress.
+STALLED = "STALLED"
 # Attempts at a batch before a conflict with another writer is a failure.
 _TURNS = 4
 
@@ -120,9 +120,7 @@ class Worker:
     def stopped(self, seconds: float) -> bool:
         """Wait for the end of `begin_stop`. Return False when it did not end in time; the query is abandoned."""
         assert self._stopping is not None
-        # A query that hangs will hardly end, and until then the job counts as running.
-        hangs = self.failure is not None and self.failure.error_class == STALLED
-        self._stopping.join(max(0.0, min(seconds, _HANGING) if hangs else seconds))
+        self._stopping.join(max(0.0, seconds))
         return not self._stopping.is_alive()
 
     def _stop_query(self) -> None:
