@@ -78,7 +78,13 @@ def _finished(scene: Scene, incident: Incident, seed: int, loss: Loss, complete_
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
     known = None if fault is None else knowable_at(lanes, fault)
     broken = broken_promises(
-        figures, loss, incident, known, recovered=complete_at is not None, restarted=scene.restarted
+        figures,
+        loss,
+        incident,
+        known,
+        scene.broken,
+        recovered=complete_at is not None,
+        restarted=scene.restarted,
     )
     return Cell(
         incident=incident.id,

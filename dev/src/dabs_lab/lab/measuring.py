@@ -184,9 +184,16 @@ def _away(lane: Lane) -> list[Bar]:
 
 
 def broken_promises(
-    figures: Figures, loss: Loss, incident: Incident, known: float | None, *, recovered: bool, restarted: bool
+    figures: Figures,
+    loss: Loss,
+    incident: Incident,
+    known: float | None,
+    own: Sequence[str],
+    *,
+    recovered: bool,
+    restarted: bool,
 ) -> list[str]:
-    """Return in words each promise of the deployable shapes that did not hold."""
+    """Return in words each promise of the deployable shapes that did not hold. own: those of the incident alone."""
     tables = ", ".join(f"{table} {rows}" for table, rows in loss.by_table.items())
     where = f" ({tables})" if tables else ""
     found = [
@@ -200,6 +207,7 @@ def broken_promises(
         )
         if count
     ]
+    found += own
     if known is not None and not incident.undetectable:
         if figures.detection_seconds is None:
             found.append("the job never reported it")

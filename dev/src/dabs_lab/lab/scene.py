@@ -39,6 +39,8 @@ class Scene:
         self.person = ""
         # A person had to start the job again, which no incident declares as its repair.
         self.restarted = False
+        # Promises of this incident alone that did not hold, in words.
+        self.broken: list[str] = []
         self._say = say
         self._pause = threading.Event()
 

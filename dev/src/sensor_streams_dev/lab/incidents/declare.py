@@ -54,16 +54,15 @@ def newest_file(scene: Scene, table: str) -> Path:
 
 
 def until_bad(scene: Scene, stream: str, seconds: float = 90) -> None:
-    """Wait until a stream is dead or stuck, or an attempt has failed."""
+    """Let a fault last until a stream is dead or stuck, or an attempt has failed, for at most these seconds."""
     before = len(scene.failed_attempts())
-    scene.until(
+    scene.reached(
         lambda: scene.watch.state(stream) in (State.DEAD, State.STUCK) or len(scene.failed_attempts()) > before,
-        f"the end of {stream}",
         seconds,
     )
 
 
 def until_failed_again(scene: Scene, times: int, seconds: float = 180) -> None:
-    """Wait until a number of further attempts have failed."""
+    """Let a fault last until a number of further attempts have failed, for at most these seconds."""
     before = len(scene.failed_attempts())
-    scene.until(lambda: len(scene.failed_attempts()) >= before + times, f"{times} failed attempts", seconds)
+    scene.reached(lambda: len(scene.failed_attempts()) >= before + times, seconds)

@@ -18,10 +18,11 @@ _STALLED = 60.0
 
 
 def _fails(scene: Scene) -> None:
-    offsets = checkpoint(scene, "device_sessions") / "offsets"
+    # Not `offsets`: the only batch of a bounded run may have begun.
+    commits = checkpoint(scene, "device_sessions") / "commits"
     scene.process_of("device_sessions")
     scene.fault("the checkpoint of device_sessions cannot be written", "device_sessions")
-    with blocked(offsets):
+    with blocked(commits):
         scene.land()
         until_bad(scene, "device_sessions")
     scene.repaired("the checkpoint can be written again")
@@ -81,7 +82,7 @@ INCIDENTS = (
         _GROUP,
         "One query raises an error",
         "The storage rejects one write to the checkpoint of one stream. The seven other streams are healthy.",
-        "a file takes the place of the folder `offsets` until the query has ended",
+        "a file takes the place of the folder `commits` until the query has ended",
         _fails,
         warm=False,
     ),

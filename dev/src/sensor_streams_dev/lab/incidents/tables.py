@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def _point_catalog_to(scene: Scene, location: str) -> None:
 
 
 def _correct_catalog(scene: Scene) -> None:
+    if _written(scene):
+        scene.broken.append("rows were written to the wrong location")
     # The home of the seed has the entry of before.
     entries = json.loads((stage_of(scene).data / "home" / "catalog.json").read_text("utf-8"))
     (location,) = (entry["location"] for name, entry in entries.items() if name.endswith(f".{_MOVED}"))
@@ -54,23 +57,30 @@ def _correct_catalog(scene: Scene) -> None:
     scene.repaired(f"the catalog entry of {_MOVED} points to its data again", by_person=True)
 
 
-def _moved(scene: Scene, place: Path) -> None:
+def _wrong_place(scene: Scene) -> Path:
+    return stage_of(scene).home / "A" / _MOVED
+
+
+def _written(scene: Scene) -> bool:
+    """Return True when the wrong location got rows: then it has files that are newer than the fault."""
+    assert scene.fault_at is not None
+    fault = time.time() - (time.monotonic() - scene.fault_at)
+    return any(file.stat().st_mtime > fault for file in _wrong_place(scene).rglob("*.json"))
+
+
+def _moved(scene: Scene) -> None:
     process = scene.process_of(_MOVED)
     scene.fault(f"the catalog entry of {_MOVED} points to another folder, and its task dies", *INFERENCE)
-    _point_catalog_to(scene, f"file:{place}")
+    _point_catalog_to(scene, f"file:{_wrong_place(scene)}")
     kill(process)
     scene.land()
 
 
-def _nothing_there(scene: Scene) -> None:
-    _moved(scene, stage_of(scene).home / "A" / _MOVED)
-
-
 def _stale_copy(scene: Scene) -> None:
     scene.process_of(_MOVED)
-    place = stage_of(scene).home / "A" / _MOVED
-    shutil.copytree(_table(scene, _MOVED), place)
-    _moved(scene, place)
+    # Times of files are kept.
+    shutil.copytree(_table(scene, _MOVED), _wrong_place(scene))
+    _moved(scene)
 
 
 def _plain_append(scene: Scene) -> None:
@@ -203,7 +213,7 @@ INCIDENTS = (
         "The catalog points to an empty folder",
         "A migration registers a table at A while its data is at B. The task is retried against the wrong location.",
         "another location in the catalog's entry, and kill -9 of the task that writes the table",
-        _nothing_there,
+        _moved,
         "Nothing is written at A, and nothing is lost. Each attempt says what is wrong until a person corrects it.",
         repair=_correct_catalog,
         patience=45,
