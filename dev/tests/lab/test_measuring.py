@@ -201,15 +201,20 @@ def test_attempts_and_runs_of_each_process_of_a_job_are_counted(make_scene: Make
 
 
 def test_a_job_that_a_person_had_to_start_again_broke_a_promise() -> None:
-    found = broken_promises(Figures(), Loss(), _INCIDENT, None, recovered=True, restarted=True)
+    found = broken_promises(Figures(), Loss(), _INCIDENT, None, [], recovered=True, restarted=True)
     assert found == ["a person had to start the job again"]
-    assert broken_promises(Figures(), Loss(), _INCIDENT, None, recovered=True, restarted=False) == []
+    assert broken_promises(Figures(), Loss(), _INCIDENT, None, [], recovered=True, restarted=False) == []
+
+
+def test_a_promise_of_the_incident_alone_is_reported_too() -> None:
+    own = ["rows were written to the wrong location"]
+    assert broken_promises(Figures(), Loss(), _INCIDENT, None, own, recovered=True, restarted=False) == own
 
 
 def test_a_failure_that_the_job_never_shows_is_a_broken_promise_unless_nobody_can_know() -> None:
     undetectable = dataclasses.replace(_INCIDENT, undetectable="no stream fails")
     found = [
-        broken_promises(Figures(), Loss(), one, 3.0, recovered=True, restarted=False)
+        broken_promises(Figures(), Loss(), one, 3.0, [], recovered=True, restarted=False)
         for one in (_INCIDENT, undetectable)
     ]
     assert found == [["the job never reported it"], []]

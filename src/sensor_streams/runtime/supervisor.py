@@ -25,8 +25,8 @@ log = logging.getLogger("sensor_streams.runtime")
 POLL_SECONDS = 0.25
 # Longest wait for an answer of the driver. A long garbage collection takes a minute.
 _SILENT_DRIVER = 300.0
-# Seconds that healthy streams get to stop after a failure: until then the job counts as running. A batch that is cut off
-# is repeated by the next attempt, as after kill -9.
+# Seconds that healthy streams get to stop after a failure: until then the job counts as running. A batch that is cut
+# off is repeated by the next attempt, as after kill -9.
 _AFTER_FAILURE = 1.0
 # Seconds for writing the last figures: after a failure, and after success.
 _LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0

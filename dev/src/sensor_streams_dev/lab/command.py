@@ -140,6 +140,33 @@ def kills_command(
     raise typer.Exit(1 if any(one.uncounted or one.differing or one.repeated for one in found) else 0)
 
 
+@app.command("unprotected")
+def unprotected_command(
+    only: Annotated[list[str] | None, typer.Option(help="incident to run; repeat it for several")] = None,
+    folder: Folder = FOLDER,
+    into: Annotated[Path, typer.Option(help="folder of unprotected.json")] = Path("docs/lab"),
+) -> None:
+    """Test the lab: run incidents without the protection that each is about. It must report the damage.
+
+    Exit code: 0 when it does, 1 when it is blind to one.
+    """
+    from dabs_lab.lab.board import LiveBoard
+    from sensor_streams_dev.lab import unprotected
+    from sensor_streams_dev.lab.incidents import INCIDENTS
+
+    names = [incident for _, incident in unprotected.pairs()]
+    _check("incident with a protection", only or (), names)
+    chosen = [one for one in INCIDENTS if one.id in (only or names)]
+    console = Console(emoji=False, highlight=False)
+    with LiveBoard(console, chosen, [unprotected.SHAPE], steps=False) as board:
+        found = unprotected.run_unprotected(absolute(folder), only or (), into / unprotected.FILE, board)
+    for one in found:
+        console.print(f"{one.incident:24} {'; '.join(one.reported) or one.note or 'nothing reported'}", soft_wrap=True)
+    blind = list(unprotected.blind(found))
+    console.print(f"{len(found) - len(blind)} of {len(found)} reported", soft_wrap=True)
+    raise typer.Exit(1 if blind else 0)
+
+
 @app.command("list")
 def list_all() -> None:
     """List the incidents and the shapes."""

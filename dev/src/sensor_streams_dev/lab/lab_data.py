@@ -16,7 +16,7 @@ from sensor_streams.failures import load_failures
 from sensor_streams.fleet import load_fleet
 from sensor_streams.runtime.task import run_task
 from sensor_streams_dev.lab.lab_bundle import project_folder
-from sensor_streams_dev.lab.lab_sets import DEVICES, FILES_PER_SET, HISTORY, MEAN_LIFE, ORIGIN, SET, SETS
+from sensor_streams_dev.lab.lab_sets import DEVICES, FILES_PER_SET, HISTORY, MEAN_LIFE, ORIGIN, SET, SETS, parameters
 from sensor_streams_dev.lab.table_truth import read_tables
 from sensor_streams_dev.local_home import LocalHome
 from sensor_streams_dev.simulate import Simulation, simulate
@@ -60,7 +60,7 @@ def make(folder: Path, home: Path, seed: int, sets: int = SETS) -> None:
         truth.mkdir(parents=True)
         for name, rows in read_tables(home / "tables", fleet).items():
             feather.write_feather(rows, str(truth / f"{name}.feather"))
-    (folder / "data.json").write_text(json.dumps({"lines": lines}), "utf-8")
+    (folder / "data.json").write_text(json.dumps({"lines": lines, "parameters": parameters(sets)}), "utf-8")
     shutil.rmtree(home)
 
 

@@ -10,3 +10,15 @@ FILES_PER_SET = 6
 DEVICES = 4
 # Short lives, so that alerts open and close in every set.
 MEAN_LIFE = timedelta(days=1.5)
+
+
+def parameters(sets: int) -> dict[str, str]:
+    """Return what the data of a seed were made with; data made with something else are made again."""
+    return {
+        "origin": str(ORIGIN),
+        "history": str(HISTORY),
+        "sets": f"{sets} of {SET}",
+        "files": str(FILES_PER_SET),
+        "devices": str(DEVICES),
+        "life": str(MEAN_LIFE),
+    }

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from deltalake.exceptions import DeltaError
 
@@ -16,10 +17,11 @@ from dabs_lab.lab.declarations import Loss, Shape, StreamPlace
 from dabs_lab.runner.local_config import load_local
 from sensor_streams.errors import MachineError
 from sensor_streams.fleet import load_fleet
+from sensor_streams.json_files import read_json
 from sensor_streams.streams import STREAMS
 from sensor_streams_dev.java_options import FEW_ROWS
 from sensor_streams_dev.lab.lab_bundle import RESOLVED
-from sensor_streams_dev.lab.lab_sets import SETS
+from sensor_streams_dev.lab.lab_sets import SETS, parameters
 from sensor_streams_dev.lab.table_truth import (
     Tables,
     compare,
@@ -30,19 +32,23 @@ from sensor_streams_dev.lab.table_truth import (
     versions,
 )
 
-_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "JAVA_TOOL_OPTIONS": FEW_ROWS}
+JAVA = "JAVA_TOOL_OPTIONS"
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", JAVA: FEW_ROWS}
 # Seconds until tables are read again, of which one could not be read: reading takes time from the job.
 _TRY_EVERY = 2.0
 
 
 class LabStage:
-    """See `dabs_lab.lab.declarations.Stage`."""
+    """See `dabs_lab.lab.declarations.Stage`. more: variables of the jobs' processes."""
 
-    def __init__(self, data: Path, home: Path, shape: Shape, seed: int) -> None:
+    def __init__(
+        self, data: Path, home: Path, shape: Shape, seed: int, more: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(data / "home", home, symlinks=True)
         self.data, self.home, self.shape, self._seed = data, home, shape, seed
         self.folder = home / "project"
+        self._environment = {**ENVIRONMENT, **more}
         self.fleet = load_fleet(str(self.folder / "sensors.yml"))
         volumes = load_local(self.folder / "local.yml").volumes
         self.landing, self.checkpoints, self.tables = volumes["landing"], volumes["checkpoints"], home / "tables"
@@ -63,7 +69,7 @@ class LabStage:
     @property
     def environment(self) -> Mapping[str, str]:
         """Environment of the jobs' processes."""
-        return _ENVIRONMENT
+        return self._environment
 
     @property
     def streams(self) -> Sequence[StreamPlace]:
@@ -127,12 +133,12 @@ class LabStage:
 
 
 def prepared(folder: Path, home: Path, seed: int, sets: int = SETS) -> Path:
-    """Return the folder with the data of a seed; makes them in a process of their own if they are not there.
+    """Return the folder with the data of a seed; makes them in a process of their own unless they are there.
 
     Raises MachineError, naming the log, if that fails.
     """
     data = folder / f"seed-{seed}"
-    if (data / "data.json").exists():
+    if (read_json(data / "data.json") or {}).get("parameters") == parameters(sets):
         return data
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"seed-{seed}.log"
