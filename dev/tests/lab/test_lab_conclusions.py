@@ -22,6 +22,7 @@ from sensor_streams_dev.lab.claims import CLAIMS, with_claims
 from sensor_streams_dev.lab.incidents import INCIDENTS
 from sensor_streams_dev.lab.shapes import SHAPES
 from sensor_streams_dev.lab.soak import Sample, growth
+from sensor_streams_dev.lab.unprotected import Unprotected
 
 _MACHINE = Machine(cores=2, memory_gb=8, system="Linux", versions={}, load=0, time_scale=1 / 30)
 
@@ -98,6 +99,13 @@ def test_the_page_shows_the_worst_seed_that_was_shown() -> None:
         cell("query-fails", "single_task", Verdict.HELD, 3, recovery_seconds=20),
     ]
     assert "| t | held, –, 20 | – | – |" in page(results(*cells))
+
+
+def test_the_page_says_what_the_lab_reports_without_each_protection() -> None:
+    one = results(cell("backlog", "single_task"))
+    found = Unprotected("backlog", "late-rows", "A row counts.", "It is dropped.", "broken", ["3 rows lost"])
+    assert "| A row counts. | It is dropped. | backlog | 3 rows lost |" in page(one, [found])
+    assert "What each protection saves" not in page(one)
 
 
 @pytest.mark.parametrize(("threads", "factor"), [([5, 10, 10, 20], 2.0), ([9], 1.0)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from dabs_lab.lab.results import Cell, LaneKind, Results, ShapeText, State, Verdict
+from sensor_streams_dev.lab.unprotected import Unprotected
 
 _HEAD = """# Choose a job shape
 
@@ -29,24 +30,30 @@ processes, batches and stops are real, on {cores} cores. A cluster on Databricks
 figure here contains. [The lab](lab.md) says how each figure is measured. The report with all timelines is
 `docs/lab/report.html`.
 """
+_UNPROTECTED = (
+    "`sensor-streams lab unprotected` takes a protection away from the processes of `single_task`, and runs the "
+    "incident that it is about. The lab must report the damage; otherwise its zeros would prove nothing.\n\n"
+)
 # A cell that was shown with one seed says more than one that was not shown with another.
 _WORST = (Verdict.NOT_SHOWN, Verdict.HELD, Verdict.BROKEN)
 
 
-def page(results: Results) -> str:
-    """Return the page. results: of all incidents in the deployable shapes."""
+def page(results: Results, unprotected: Sequence[Unprotected] = ()) -> str:
+    """Return the page. results: of all incidents in the deployable shapes; unprotected: of the lab's test of itself."""
     shapes = [shape for shape in results.shapes if shape.deployable]
     parts = [_HEAD, "\n## What each shape costs\n\n", _table(_costs(results, shapes))]
     parts += ["\n## What each incident does to it\n\n", _legend(), _table(_incidents(results, shapes))]
     if results.claims:
         parts += ["\n## What the articles claim\n\n", _table(_claims(results))]
+    if unprotected:
+        parts += ["\n## What each protection saves\n\n", _UNPROTECTED, _table(_protections(unprotected))]
     factor = round(1 / results.machine.time_scale)
     return "".join([*parts, _FOOT.format(factor=factor, cores=results.machine.cores)])
 
 
-def write_page(results: Results, file: Path) -> None:
+def write_page(results: Results, unprotected: Sequence[Unprotected], file: Path) -> None:
     """Write the page."""
-    file.write_text(page(results), "utf-8")
+    file.write_text(page(results, unprotected), "utf-8")
 
 
 def _costs(results: Results, shapes: Sequence[ShapeText]) -> Iterator[Sequence[str]]:
@@ -140,6 +147,12 @@ def _claims(results: Results) -> Iterator[Sequence[str]]:
     for claim in results.claims:
         evidence = "; ".join(f"{one.incident} in `{one.shape}`: {one.figure}" for one in claim.evidence)
         yield [claim.claim, claim.verdict.value, evidence or "–"]
+
+
+def _protections(found: Sequence[Unprotected]) -> Iterator[Sequence[str]]:
+    yield ["protection", "without it", "incident", "the lab reports"]
+    for one in found:
+        yield [one.about, one.instead, one.incident, "; ".join(one.reported) or "nothing"]
 
 
 def _table(rows: Iterator[Sequence[str]]) -> str:

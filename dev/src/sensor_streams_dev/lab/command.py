@@ -74,10 +74,11 @@ def docs(
     from dabs_lab.lab.results import read_results
     from sensor_streams_dev.lab.choosing import write_page
     from sensor_streams_dev.lab.claims import with_claims
+    from sensor_streams_dev.lab.unprotected import FILE, read_unprotected
 
     found = with_claims(read_results(results))
     write_report(found, results.with_name("report.html"))
-    write_page(found, results.parents[1] / "choosing-a-shape.md")
+    write_page(found, read_unprotected(results.with_name(FILE)), results.parents[1] / "choosing-a-shape.md")
 
 
 @app.command()
