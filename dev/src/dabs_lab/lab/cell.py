@@ -14,7 +14,9 @@ from dabs_lab.lab.scene import Scene
 
 # Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts
 # the job again; and after that.
-_FIRST, _REPAIRED, _LAST = 240.0, 100.0, 240.0
+_FIRST, _REPAIRED, _LAST = 240.0, 150.0, 240.0
+# A bounded shape waits for its next run, and that run takes a while: so much more until a person acts.
+_NEXT_RUN = 90.0
 
 
 def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
@@ -32,7 +34,7 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             if incident.warm:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
-            recovered = scene.reached(stage.complete, incident.patience)
+            recovered = scene.reached(stage.complete, incident.patience + (_NEXT_RUN if shape.bounded else 0.0))
             if not recovered and incident.repair is not None:
                 incident.repair(scene)
                 recovered = scene.reached(stage.complete, _REPAIRED)
