@@ -19,7 +19,7 @@ from dabs_lab.lab.measuring import (
     lanes_of,
     silent_seconds,
 )
-from dabs_lab.lab.results import Figures, IncidentText, ShapeText, State
+from dabs_lab.lab.results import Figures, IncidentText, LaneKind, ShapeText, State
 from dabs_lab.lab.scene import Scene
 from dabs_lab.lab.watching import Change
 
@@ -119,6 +119,9 @@ def test_streams_and_notifications_of_another_job_are_not_mixed_up(make_scene: M
     # The notification of the other job does not mention this stream.
     happens(scene, two, 60, "notification", kind="on_failure", emails=["me@example.org"])
     assert silence(scene) == pytest.approx(40)
+    true = {lane.title: lane for lane in lanes_of(scene, _END) if lane.kind == LaneKind.TRUE}
+    assert [bar.state for bar in true["job one"].bars] == [State.WORKING, State.DEAD]
+    assert [bar.state for bar in true["job two"].bars] == [State.WORKING]
 
 
 def test_a_job_without_streams_has_no_silence_and_no_detection(make_scene: MakeScene) -> None:

@@ -36,7 +36,14 @@ def lanes_of(scene: Scene, end: float) -> list[Lane]:
         reported.append(reported_lane(events, scene.started, end, f"job {key}" if several else "job"))
         tasks += task_lanes(events, scene.started, end)
     streams = stream_lanes(scene.watch.changes, scene.started, end)
-    return [*reported, true_lane(streams, end), *tasks, *streams]
+    if not several:
+        return [*reported, true_lane(streams, end), *tasks, *streams]
+    # Each job has a lane of what is true of its own streams, with the same title.
+    true = [
+        true_lane([one for one in streams if scene.watch.owners.get(one.title) == key], end, lane.title)
+        for key, lane in zip(scene.shape.jobs, reported, strict=True)
+    ]
+    return [*reported, *true, *tasks, *streams]
 
 
 def figures_of(

@@ -66,8 +66,8 @@ def stream_lanes(changes: Sequence[Change], started: float, end: float) -> list[
     ]
 
 
-def true_lane(streams: Sequence[Lane], end: float) -> Lane:
-    """Return the worst state of all streams at each moment."""
+def true_lane(streams: Sequence[Lane], end: float, title: str = "streams") -> Lane:
+    """Return the worst state of some streams at each moment."""
     moments = sorted({bar.begin for lane in streams for bar in lane.bars} | {0.0})
     steps: list[tuple[float, State | None, str]] = []
     for moment in moments:
@@ -78,7 +78,7 @@ def true_lane(streams: Sequence[Lane], end: float) -> Lane:
         label = (states[worst] if several == 1 else f"{several} streams") if bad and worst is not None else ""
         if not steps or steps[-1][1:] != (worst, label):
             steps.append((moment, worst, label))
-    return Lane(kind=LaneKind.TRUE, title="streams", bars=bars(steps, end))
+    return Lane(kind=LaneKind.TRUE, title=title, bars=bars(steps, end))
 
 
 def state_at(lane: Lane, moment: float) -> State | None:
