@@ -81,6 +81,11 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".lab-{path.name}")
 
 
+_ANSWER_SECONDS = 60
+# Sizes of the arrays that fill a heap. With smaller ones the driver would only collect garbage, and nothing would fail.
+_LARGE, _SMALL = 64 * 2**20, 16 * 2**20
+
+
 def stop_query(pid: int, name: str) -> None:
     """Stop a streaming query of a task's process, as a person can from the Spark UI or another notebook.
 
@@ -108,6 +113,8 @@ def _client_of(pid: int) -> ClientServer:
             port=int(environment["PYSPARK_GATEWAY_PORT"]),
             auth_token=environment["PYSPARK_GATEWAY_SECRET"],
             auto_convert=True,
+            # A driver with a full heap may not answer.
+            read_timeout=_ANSWER_SECONDS,
         ),
         python_parameters=PythonParameters(port=0, eager_load=False),
     )
@@ -122,14 +129,14 @@ def full_heap(pid: int) -> Iterator[None]:
     client = _client_of(pid)
     held: list[object] = []
     try:
-        size = 64 * 2**20
-        while size >= 2**20:
+        size = _LARGE
+        while size >= _SMALL:
             try:
                 held.append(client.new_array(client.jvm.byte, size))
             except Exception as error:
                 if "OutOfMemory" not in str(error):
                     raise MachineError(f"the heap of the driver of process {pid} cannot be filled: {error}") from None
-                size //= 4
+                size //= 2
         yield
     finally:
         # Java forgets the arrays when Python's references are gone.
