@@ -34,7 +34,8 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             if incident.warm:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
-            recovered = scene.reached(stage.complete, incident.patience + (_NEXT_RUN if shape.bounded else 0.0))
+            waits = shape.bounded and not incident.needs_repair
+            recovered = scene.reached(stage.complete, incident.patience + (_NEXT_RUN if waits else 0.0))
             if not recovered and incident.repair is not None:
                 incident.repair(scene)
                 recovered = scene.reached(stage.complete, _REPAIRED)

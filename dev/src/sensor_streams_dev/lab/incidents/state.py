@@ -190,7 +190,8 @@ INCIDENTS = (
         _no_model,
         "Scores wait and say why, all other streams go on; after the model is back, nothing is lost.",
         repair=_restore_model,
-        patience=45,
+        patience=25,
+        needs_repair=True,
         warm=False,
     ),
     incident(

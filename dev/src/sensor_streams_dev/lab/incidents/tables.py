@@ -216,7 +216,8 @@ INCIDENTS = (
         _moved,
         "Nothing is written at A, and nothing is lost. Each attempt says what is wrong until a person corrects it.",
         repair=_correct_catalog,
-        patience=45,
+        patience=25,
+        needs_repair=True,
         warm=False,
     ),
     incident(
@@ -228,7 +229,8 @@ INCIDENTS = (
         _stale_copy,
         "Nothing is written to the copy, and nothing is lost. Each attempt says what is wrong.",
         repair=_correct_catalog,
-        patience=45,
+        patience=25,
+        needs_repair=True,
         warm=False,
     ),
     incident(
@@ -255,7 +257,8 @@ INCIDENTS = (
         "The rows of the streams stay right. `verify` and preflight report the foreign row; a person deletes it.",
         note=_TWO_WRITERS,
         repair=_remove_foreign_row,
-        patience=40,
+        patience=25,
+        needs_repair=True,
         undetectable="A foreign row breaks no stream. Preflight reports the foreign commit at the next start.",
     ),
     incident(
@@ -267,7 +270,8 @@ INCIDENTS = (
         _recreated,
         "Readers fail with the reason instead of reading the other table; a person restores the first one.",
         repair=_restore_table,
-        patience=40,
+        patience=25,
+        needs_repair=True,
     ),
     incident(
         "source-log-cut",
@@ -278,7 +282,8 @@ INCIDENTS = (
         _log_cut,
         "The reader fails with the reason; after the commits are restored, nothing is lost.",
         repair=_restore_log,
-        patience=45,
+        patience=25,
+        needs_repair=True,
     ),
     incident(
         "schema-changed",
@@ -298,6 +303,7 @@ INCIDENTS = (
         _file_lost,
         "The task fails and names the file; after it is restored, nothing is lost.",
         repair=_restore_file,
-        patience=45,
+        patience=25,
+        needs_repair=True,
     ),
 )
