@@ -43,7 +43,7 @@ class Incident:
     text: IncidentText
     script: "Callable[[Scene], None]"
     repair: "Callable[[Scene], None] | None" = None
-    patience: float = 60.0
+    patience: float = 120.0
     needs_repair: bool = False
     warm: bool = True
     not_shown: Callable[[Shape], str] = lambda _: ""

@@ -94,7 +94,6 @@ INCIDENTS = (
         "A neighbour on the same driver collects a large table. Queries on it fail with OutOfMemoryError.",
         "arrays that fill the heap, through the session of a task, until a stream is dead",
         _heap,
-        patience=90,
     ),
     incident(
         "python-memory",
@@ -104,7 +103,6 @@ INCIDENTS = (
         "the limit of the address space is set to its present size (prlimit)",
         _python_memory,
         "No row is lost or wrong. A process that needs no more memory may go on.",
-        patience=60,
         warm=False,
     ),
     incident(

@@ -94,7 +94,6 @@ INCIDENTS = (
         "a named pipe in place of the newest data file of `sensor_features`, until an attempt has failed",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
-        patience=90,
         # A stream counts as stuck from the begin of the batch that is open for too long.
         known_after=_STALLED,
         warm=False,
@@ -106,7 +105,6 @@ INCIDENTS = (
         "A person stops a query from the Spark UI, or code calls `stop`. Spark reports no error for it.",
         "`StreamingQuery.stop` from another process, through the session of the task",
         _ends,
-        patience=60,
         warm=False,
     ),
     incident(

@@ -140,7 +140,6 @@ INCIDENTS = (
         "kill -9 of the task, and the folder of the checkpoint is deleted",
         _lost_checkpoint,
         "The stream reads everything again, and no row is lost, repeated or wrong.",
-        patience=120,
         warm=False,
     ),
     incident(
@@ -203,7 +202,6 @@ INCIDENTS = (
         _broken_champion,
         "Rows are scored with the version before, or wait; a broken version scores nothing.",
         repair=_move_alias_back,
-        patience=60,
         warm=False,
     ),
 )

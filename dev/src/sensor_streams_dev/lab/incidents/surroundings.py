@@ -52,7 +52,6 @@ INCIDENTS = (
         _no_catalog,
         "Running batches go on, because they do not ask the catalog. The retry waits or fails, then all is complete.",
         note="The local catalog is a file: this is an outage of that file, not of a real catalog.",
-        patience=120,
     ),
     incident(
         "backlog",
@@ -61,7 +60,6 @@ INCIDENTS = (
         "A gateway was offline for a day and delivers all its files together.",
         "four sets of files, a day of readings, in the same second",
         _backlog,
-        patience=120,
         warm=False,
     ),
     incident(
@@ -81,6 +79,5 @@ INCIDENTS = (
         "a file takes the place of the folder `offsets` of `alerts` until six attempts have failed",
         _fails_on,
         "Nothing is lost. Streams of other tasks are as fast as before where the shape isolates them.",
-        patience=120,
     ),
 )

@@ -242,7 +242,6 @@ INCIDENTS = (
         _plain_append,
         "Nothing can hold here: the rows are missing where readers look. The deployable shapes refuse such a location.",
         note="The stream is started with the location, as `toTable` does after it has looked up the name.",
-        patience=90,
         warm=False,
         not_shown=_appends_plainly,
         undetectable="The append succeeds, at the wrong location: no process can know.",
@@ -292,7 +291,6 @@ INCIDENTS = (
         "Somebody adds a column to a table that streams read and write. The running queries know the old schema.",
         "ALTER TABLE ADD COLUMNS by delta-rs",
         _schema,
-        patience=90,
     ),
     incident(
         "file-lost",
