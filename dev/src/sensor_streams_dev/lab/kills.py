@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dabs_lab.lab.declarations import Shape
@@ -42,6 +42,11 @@ class Killed:
     events: int
     repeated: int
 
+    @property
+    def right(self) -> bool:
+        """True when nothing is lost, wrong or repeated."""
+        return not (self.uncounted or self.differing or self.repeated)
+
 
 def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str], None]) -> Killed:
     """Kill processes of a running job at random moments, then let it finish, and check everything.
@@ -75,6 +80,14 @@ def kills(folder: Path, shape: Shape, count: int, seed: int, say: Callable[[str]
         read_at = time.monotonic()
         scene.until(lambda: _at_rest(scene, read_at), "the end of all batches", 2 * _SECONDS)
     return _checked(stage, shape.id, seed, number)
+
+
+def add_kills(found: Killed, file: Path) -> None:
+    """Add a result to a file; it replaces that of the same shape and seed."""
+    known = [Killed(**one) for one in json.loads(file.read_text("utf-8"))] if file.exists() else []
+    others = [one for one in known if (one.shape, one.seed) != (found.shape, found.seed)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([asdict(one) for one in [*others, found]], indent=1), "utf-8")
 
 
 def _read(stage: LabStage) -> set[str]:
