@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sensor_streams.checkpoint.lease import Lease, this_process
 from sensor_streams.checkpoint.settings_record import Change, Records
 from sensor_streams.errors import ConfigurationError, ModelError
 from sensor_streams.fleet import Fleet
-from sensor_streams.incremental.commit_signature import of_rebuild
+from sensor_streams.incremental.commit_signature import of_rebuild, of_whole_rebuild
 from sensor_streams.incremental.stream import Batch, Handles, ModelKind, Stream, TimeRange
 from sensor_streams.incremental.transactions import Writes
 from sensor_streams.inference.registry import LoadedModel
@@ -21,6 +21,8 @@ from sensor_streams.tables import Catalog
 
 # Streams that read tables, the events of alerts included.
 COMPUTED = tuple(stream.name for stream in STREAMS if stream.sources)
+# Property of a table: when all of its rows were compared.
+_REBUILT_AT = "sensor_streams.rebuilt_at"
 
 
 @contextmanager
@@ -55,6 +57,7 @@ def rebuild(
 ) -> Writes:
     """Recompute the table of stream `name` between two times (UTC; None = no limit); write only the differences.
 
+    Without limits, the table is known to be right afterwards, whatever other programs wrote into it before.
     The caller holds the stream's lease, because a table has one writer at a time. Streams that read the table get
     the changes in their next batches. Raises ConfigurationError for a stream that is not computed from tables or an
     empty range, TableError for a missing table: only its stream creates it.
@@ -68,7 +71,16 @@ def _rebuild(catalog: Catalog, fleet: Fleet, stream: Stream, model: LoadedModel 
         catalog.identify(source)
     batch = Batch(stream, fleet, Handles.of_stream(catalog, stream, fleet), model=model)
     with of_rebuild(stream.name).on(catalog.spark):
-        return stream.scope.rebuild(batch, span)
+        writes = stream.scope.rebuild(batch, span)
+    if span == TimeRange():
+        # From this commit on, the preflight no longer reports what other programs wrote before. It is written also when
+        # no row differs, for example after a person has deleted foreign rows.
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with of_whole_rebuild(stream.name).on(catalog.spark):
+            catalog.spark.sql(
+                f"ALTER TABLE {catalog.full_name(stream.name)} SET TBLPROPERTIES ('{_REBUILT_AT}' = '{now}')"
+            )
+    return writes
 
 
 @dataclass

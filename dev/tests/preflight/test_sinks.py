@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dev.tests.preflight.broken import Copy, by_id
+from sensor_streams.incremental.transactions import Writes
 from sensor_streams.preflight.facts import TableFacts
+from sensor_streams.rebuild import rebuild
 from tests.plant import Plant
 
 pytestmark = [pytest.mark.xdist_group("preflight"), pytest.mark.slow]
@@ -25,6 +28,23 @@ def test_a_second_writer_is_found_also_after_maintenance(copy: Copy) -> None:
     found = copy.only("sink.second-writer")
     assert "WRITE" in found.found
     assert "another program" in found.found
+
+
+def test_a_rebuild_of_the_whole_table_settles_what_another_program_wrote(copy: Copy) -> None:
+    copy.sql("INSERT INTO {0} SELECT * FROM {0} LIMIT 1", "sensor_features")
+    assert "`sensor-streams rebuild sensor_features`" in copy.only("sink.second-writer").remedy
+    now = datetime.now(UTC)
+    rebuild(copy.catalog, copy.plant.fleet, "sensor_features", now, now + timedelta(days=1))
+    assert copy.found() == {"sink.second-writer": {"sensor_features"}}
+    rebuild(copy.catalog, copy.plant.fleet, "sensor_features")
+    assert copy.found() == {}
+    # A rebuild that finds nothing to repair settles it too, but not what comes later.
+    copy.sql("DELETE FROM {} WHERE sensor = 'power'", "sensor_features")
+    rebuild(copy.catalog, copy.plant.fleet, "sensor_features")
+    assert rebuild(copy.catalog, copy.plant.fleet, "sensor_features") == Writes()
+    assert copy.found() == {}
+    copy.sql("INSERT INTO {0} SELECT * FROM {0} LIMIT 1", "sensor_features")
+    assert copy.found() == {"sink.second-writer": {"sensor_features"}}
 
 
 def test_a_second_writer_is_found_if_no_commit_of_the_stream_is_left_in_the_history(copy: Copy) -> None:

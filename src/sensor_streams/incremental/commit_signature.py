@@ -49,5 +49,10 @@ def of_rebuild(stream: str) -> Signature:
     return Signature(f"rebuild:{stream}")
 
 
+def of_whole_rebuild(stream: str) -> Signature:
+    """Return the signature of the last commit of a rebuild that has compared all rows of a stream's table."""
+    return Signature(f"whole-rebuild:{stream}")
+
+
 # Signature of an erasure.
 ERASE = Signature("erase")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sensor_streams.incremental.commit_signature import ERASE, of_rebuild
+from sensor_streams.incremental.commit_signature import ERASE, of_rebuild, of_whole_rebuild
 from sensor_streams.preflight.checks.queries import (
     FEED,
     WRITES,
@@ -45,7 +45,7 @@ def commits(facts: Facts) -> Iterator[Finding]:
             # The transactions of this checkpoint have app ids with this prefix, see `runtime.worker`.
             app_prefix = f"{checkpoint.query}:{stream.name}:"
             yield from _ahead(subject, stream.name, app_prefix, checkpoint, table)
-            yield from _other_commits(subject, stream.name, app_prefix, table)
+            yield from _other_commits(subject, stream, app_prefix, table)
 
 
 def _ahead(
@@ -65,8 +65,9 @@ def _ahead(
         yield finding("sink.transaction-ahead", subject, found, expected, remedy, command)
 
 
-def _other_commits(subject: str, stream: str, app_prefix: str, table: TableFacts) -> Iterator[Finding]:
+def _other_commits(subject: str, writer: ExpectedStream, app_prefix: str, table: TableFacts) -> Iterator[Finding]:
     """Find commits of other writers since this stream's last commit."""
+    stream = writer.name
     foreign: list[Commit] = []
     for commit in _since_last_own(table, stream, app_prefix):
         if commit.operation == "RESTORE":
@@ -87,20 +88,25 @@ def _other_commits(subject: str, stream: str, app_prefix: str, table: TableFacts
         more = f", and {len(foreign) - 1} more" if foreign[1:] else ""
         found = f"{commit_text(foreign[0])}{more}: written by {_writer(foreign[0])}"
         expected = f"stream {stream} as the only writer of this table"
-        remedy = "find and stop the other writer, then see with `sensor-streams verify` what it changed"
+        remedy = "find and stop the other writer; `sensor-streams verify` shows what it changed"
+        if writer.sources:
+            remedy += f", `sensor-streams rebuild {stream}` repairs it and settles this finding"
         command = f"DESCRIBE HISTORY {sql_name(subject)}"
         yield finding("sink.second-writer", subject, found, expected, remedy, command)
 
 
 def _since_last_own(table: TableFacts, stream: str, app_prefix: str) -> list[Commit]:
-    """Return the commits after the stream's last commit, newest first.
+    """Return the commits after the stream's last commit and after the last rebuild of its whole table, newest first.
 
     Its last commit with this checkpoint, else with an earlier one. If the history has no commit of the stream: no
     commits if the history is complete, because the stream has not written yet; else all commits.
     """
     last = [c.version for c in table.history if c.app is not None and c.app.startswith(app_prefix)]
     earlier = [c.version for c in table.history if c.app is not None and c.app.split(":")[1:2] == [stream]]
-    since = max(last or earlier, default=table.version if table.history[-1].version == 0 else -1)
+    # A rebuild of the whole table has settled what other programs wrote before it.
+    rebuilt = [c.version for c in table.history if c.app == of_whole_rebuild(stream).writer]
+    own = [*(last or earlier), *rebuilt]
+    since = max(own, default=table.version if table.history[-1].version == 0 else -1)
     return [commit for commit in table.history if commit.version > since]
 
 

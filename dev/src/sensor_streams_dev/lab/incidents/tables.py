@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from deltalake.schema import PrimitiveType
 from dabs_lab.lab.declarations import Shape
 from dabs_lab.lab.faults import blocked, find_again, kill, lose
 from dabs_lab.lab.scene import Scene
+from sensor_streams.errors import MachineError
 from sensor_streams_dev.lab.incidents.declare import (
     INFERENCE,
     READERS,
@@ -123,9 +126,15 @@ def _second_writer(scene: Scene) -> None:
     scene.land()
 
 
-def _remove_foreign_row(scene: Scene) -> None:
-    DeltaTable(str(_table(scene, "alerts"))).delete("device_id = 'foreign'")
-    scene.repaired("the foreign row is deleted", by_person=True)
+def _rebuild_alerts(scene: Scene) -> None:
+    stage = stage_of(scene)
+    scene.stop()
+    command = [sys.executable, "-m", "sensor_streams_dev.cli", "rebuild", "alerts", "--home", str(stage.home)]
+    ended = subprocess.run(command, cwd=stage.folder, capture_output=True, text=True, timeout=300, check=False)
+    if ended.returncode:
+        raise MachineError(f"rebuild failed: {ended.stderr[-500:]}")
+    scene.repaired("the job is stopped, and `sensor-streams rebuild alerts` removes the row", by_person=True)
+    scene.start()
 
 
 def _recreated(scene: Scene) -> None:
@@ -253,9 +262,9 @@ INCIDENTS = (
         "A colleague's program appends a row to `alerts`. No stream fails, and the table is wrong.",
         "one row, appended by delta-rs",
         _second_writer,
-        "The rows of the streams stay right. `verify` and preflight report the foreign row; a person deletes it.",
+        "The rows of the streams stay right. `verify` and preflight report the row; a person rebuilds the table.",
         note=_TWO_WRITERS,
-        repair=_remove_foreign_row,
+        repair=_rebuild_alerts,
         patience=25,
         needs_repair=True,
         undetectable="A foreign row breaks no stream. Preflight reports the foreign commit at the next start.",
