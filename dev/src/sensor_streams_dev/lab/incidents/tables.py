@@ -13,14 +13,14 @@ from deltalake import DeltaTable, Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
 from dabs_lab.lab.declarations import Shape
-from dabs_lab.lab.faults import blocked, find_again, kill, lose
+from dabs_lab.lab.faults import find_again, kill, lose
 from dabs_lab.lab.scene import Scene
 from sensor_streams.errors import MachineError
 from sensor_streams_dev.lab.incidents.declare import (
+    FEATURES,
     INFERENCE,
     READERS,
     SOURCE,
-    checkpoint,
     incident,
     newest_file,
     stage_of,
@@ -161,15 +161,18 @@ def _restore_table(scene: Scene) -> None:
 
 
 def _log_cut(scene: Scene) -> None:
-    log, reader = _table(scene, SOURCE) / "_delta_log", checkpoint(scene, READERS[0]) / "offsets"
-    # The reader cannot begin a batch while two commits of its source arrive, which it has to read later.
-    with blocked(reader):
-        for _ in range(2):
-            before = max(_commits(log))
-            scene.land()
-            scene.until(lambda before=before: max(_commits(log)) > before, f"a commit of {SOURCE}", 180)  # type: ignore[misc]
-        scene.fault(f"old commits of {SOURCE} are deleted, and {READERS[0]} has not read them", READERS[0])
-        cut_log(log, _cut(scene))
+    table = _table(scene, SOURCE)
+    log = table / "_delta_log"
+    before = max(_commits(log))
+    scene.land()
+    driver = scene.driver_of(SOURCE)
+    scene.until(lambda: max(_commits(log)) > before, f"a commit of {SOURCE}")
+    # Its readers need seconds for this commit, so none of them has committed a batch with it.
+    scene.fault(f"the driver dies, and commits of {SOURCE} are deleted that {READERS[0]} has not processed", *FEATURES)
+    kill(driver)
+    # The newest commit stays, so another one has to follow the one that the readers need.
+    DeltaTable(str(table)).alter.set_table_properties({"lab.clean_up": "1"}, raise_if_not_exists=False)
+    cut_log(log, _cut(scene))
 
 
 def cut_log(log: Path, aside: Path) -> None:
@@ -293,7 +296,7 @@ INCIDENTS = (
         _GROUP,
         "The log of a source is cut",
         "A clean-up removes commits that a reader has not read yet. Spark must not skip them in silence.",
-        "two commits that `device_features` could not read, a checkpoint of the log, and all older commits moved away",
+        "kill -9 of the driver after a commit that no reader has processed, and all commits but the newest moved away",
         _log_cut,
         "The reader fails with the reason; after the commits are restored, nothing is lost.",
         repair=_restore_log,
