@@ -14,7 +14,7 @@ from sensor_streams.checkpoint.lease import Lease
 from sensor_streams.error_causes import describe
 from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamFailedError, StreamFailure
 from sensor_streams.incremental.stream import ModelKind
-from sensor_streams.runtime.driver_watch import DriverWatch
+from sensor_streams.runtime.process_watch import ProcessWatch
 from sensor_streams.runtime.progress import ProgressTable
 from sensor_streams.runtime.worker import Worker
 from sensor_streams.settings import Settings
@@ -88,17 +88,17 @@ class Supervisor:
         self.model_ready = model_ready
         self.interrupted = False
         self._model_queries: dict[ModelKind, _ModelQuery] = {}
-        self._driver = DriverWatch(min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
+        self._watch = ProcessWatch(min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
 
         Raises StreamFailedError with all failures, the last line naming stream, batch, error class and cause;
         RunInterruptedError when a signal ended an unfinished run; LeaseLostError when another attempt took over.
-        Ends the process when the driver does not answer.
+        Ends the process when the driver does not answer, or when there is no more memory.
         """
         tick = threading.Event()
-        with self._signals(tick), self._driver:
+        with self._signals(tick), self._watch:
             self.progress.start()
             try:
                 while not self._finished():
@@ -172,7 +172,7 @@ class Supervisor:
     def _observe(self) -> None:
         for worker in self.workers:
             before = worker.state
-            with self._driver.call():
+            with self._watch.call():
                 worker.observe()
             if worker.state == "WAITING_FOR_MODEL" != before and worker.stream.model is not None:
                 # No version could score its batch: the registry is queried again after the interval.
@@ -182,7 +182,7 @@ class Supervisor:
                 self._log_waiting(worker)
 
     def _active(self, worker: Worker) -> bool:
-        with self._driver.call():
+        with self._watch.call():
             return worker.active
 
     def _failures(self) -> list[StreamFailure]:

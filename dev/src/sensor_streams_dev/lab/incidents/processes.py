@@ -102,7 +102,7 @@ INCIDENTS = (
         "The Python process of a task reaches its limit of memory. Its next allocation fails.",
         "the limit of the address space is set to its present size (prlimit)",
         _python_memory,
-        "No row is lost or wrong. A process that needs no more memory may go on.",
+        "No row is lost or wrong, and the process ends instead of waiting for threads that never begin.",
         warm=False,
     ),
     incident(
