@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
 from py4j.java_gateway import JavaObject
+from py4j.protocol import Py4JError
 
 from dabs_lab.errors import MachineError
 from dabs_lab.runner.driver import SESSION
@@ -81,9 +82,9 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".lab-{path.name}")
 
 
-_ANSWER_SECONDS = 60
-# Sizes of the arrays that fill a heap. With smaller ones the driver would only collect garbage, and nothing would fail.
-_LARGE, _SMALL = 64 * 2**20, 16 * 2**20
+_ANSWER_SECONDS = 20
+# Bytes of an array that fills a heap, and what stays free.
+_BLOCK, _LEFT = 8 * 2**20, 40 * 2**20
 
 
 def stop_query(pid: int, name: str) -> None:
@@ -124,19 +125,16 @@ def _client_of(pid: int) -> ClientServer:
 def full_heap(pid: int) -> Iterator[None]:
     """Fill the heap of the driver that runs a task's process, as a large `collect` of a neighbour does.
 
-    The memory is free again after the `with` block. Raises MachineError if the heap cannot be filled.
+    A little stays free: a call that gets no memory would never return. The memory is free again after the `with` block.
     """
     client = _client_of(pid)
     held: list[object] = []
     try:
-        size = _LARGE
-        while size >= _SMALL:
-            try:
-                held.append(client.new_array(client.jvm.byte, size))
-            except Exception as error:
-                if "OutOfMemory" not in str(error):
-                    raise MachineError(f"the heap of the driver of process {pid} cannot be filled: {error}") from None
-                size //= 2
+        runtime = client.jvm.Runtime.getRuntime()
+        client.jvm.System.gc()
+        with suppress(Py4JError, OSError):
+            while runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory() > _LEFT:
+                held.append(client.new_array(client.jvm.byte, _BLOCK))
         yield
     finally:
         # Java forgets the arrays when Python's references are gone.
