@@ -16,7 +16,7 @@ from sensor_streams.errors import INTERRUPTED, ModelError, NoModelError, StreamF
 from sensor_streams.incremental.stream import ModelKind
 from sensor_streams.runtime.process_watch import ProcessWatch
 from sensor_streams.runtime.progress import ProgressTable
-from sensor_streams.runtime.worker import Worker
+from sensor_streams.runtime.worker import STALLED, Worker
 from sensor_streams.settings import Settings
 
 log = logging.getLogger("sensor_streams.runtime")
@@ -28,8 +28,8 @@ _SILENT_DRIVER = 300.0
 # Seconds that healthy streams get to stop after a failure: until then the job counts as running. A batch that is cut
 # off is repeated by the next attempt, as after kill -9.
 _AFTER_FAILURE = 1.0
-# Seconds for writing the last figures: after a failure, and after success.
-_LAST_FIGURES, _ALL_FIGURES = 10.0, 120.0
+# Seconds for writing the last figures: after a failure, after a stall, and after success.
+_LAST_FIGURES, _FIGURES_OF_A_STALL, _ALL_FIGURES = 10.0, 0.5, 120.0
 
 
 class RunInterruptedError(StreamFailedError):
@@ -213,7 +213,11 @@ class Supervisor:
             if not worker.stopped(deadline - time.monotonic()):
                 log.warning("stream %s did not stop in time and is abandoned", worker.stream.name)
         self._observe()
-        self.progress.close(_ALL_FIGURES if self._finished() else _LAST_FIGURES)
+        if any(failure.error_class == STALLED for failure in failures):
+            # What hangs may hold all cores of the driver, so that no figures can be written.
+            self.progress.close(_FIGURES_OF_A_STALL)
+        else:
+            self.progress.close(_ALL_FIGURES if self._finished() else _LAST_FIGURES)
 
     def _report(self) -> None:
         failures = self._failures()
