@@ -23,8 +23,8 @@ log = logging.getLogger("sensor_streams.runtime")
 
 # A failure must be reported within two seconds.
 POLL_SECONDS = 0.25
-# Longest wait for an answer of the driver. A long garbage collection takes a minute.
-_SILENT_DRIVER = 300.0
+# Longest wait for an answer of the driver, and what it has at least: a busy one needs seconds for a call.
+_SILENT_DRIVER, _BUSY_DRIVER = 300.0, 60.0
 # Seconds that healthy streams get to stop after a failure: until then the job counts as running. A batch that is cut
 # off is repeated by the next attempt, as after kill -9.
 _AFTER_FAILURE = 1.0
@@ -88,7 +88,7 @@ class Supervisor:
         self.model_ready = model_ready
         self.interrupted = False
         self._model_queries: dict[ModelKind, _ModelQuery] = {}
-        self._watch = ProcessWatch(min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
+        self._watch = ProcessWatch(max(_BUSY_DRIVER, min(settings.stall_after.total_seconds(), _SILENT_DRIVER)))
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
