@@ -70,5 +70,5 @@ def test_without_supervision_the_lab_reports_a_dead_query_in_a_running_job(folde
     assert cell.verdict == Verdict.BROKEN
     assert "the job never reported it" in cell.broken
     assert cell.figures.silent_seconds > 20
-    assert cell.figures.notifications == ()
+    assert not cell.figures.notifications
     assert "the job is started again" in cell.figures.person
