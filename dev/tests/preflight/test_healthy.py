@@ -76,8 +76,9 @@ def test_maintenance_is_not_a_second_writer(original: Plant, tmp_path: Path) -> 
     assert rebuild(copy.catalog, other, "sensor_features").total
     facts = copy.facts()
     features = next(t for p, t in facts.tables.items() if str(tmp_path) in p and isinstance(t, TableFacts))
-    assert [c.operation for c in features.history[:2]] == ["MERGE", "ADD COLUMNS"]
-    assert features.history[0].app == "rebuild:sensor_features"
+    # The last commit says that the whole table was compared.
+    assert [c.operation for c in features.history[:3]] == ["SET TBLPROPERTIES", "MERGE", "ADD COLUMNS"]
+    assert [c.app for c in features.history[:2]] == ["whole-rebuild:sensor_features", "rebuild:sensor_features"]
     assert by_id(facts) == {}
 
 
