@@ -26,6 +26,7 @@ LEFT_OUT: Sequence[str] = (
     "dev/tests/changes.py",
     "dev/tests/test_changes.py",
     ".github/workflows/template.yml",
+    "docs/lab/",
     "docs/new-project.md",
     "docs/tutorial.md",
     "docs/why.md",

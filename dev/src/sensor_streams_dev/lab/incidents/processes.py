@@ -112,6 +112,8 @@ INCIDENTS = (
         "A redeploy or a maintenance ends the task while it works on a batch. It gets a few seconds to end.",
         "SIGTERM to the Python process, within a batch",
         _terminated,
+        # Batches may finish within `stop_deadline`, and until then the other streams have ended.
+        known_after=10.0,
         warm=False,
     ),
     incident(
