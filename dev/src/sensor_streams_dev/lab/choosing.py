@@ -31,8 +31,9 @@ figure here contains. [The lab](lab.md) says how each figure is measured. The re
 `docs/lab/report.html`.
 """
 _UNPROTECTED = (
-    "`sensor-streams lab unprotected` takes a protection away from the processes of `single_task`, and runs the "
-    "incident that it is about. The lab must report the damage; otherwise its zeros would prove nothing.\n\n"
+    "`sensor-streams lab unprotected` takes a protection away from the processes of `single_task`, "
+    "and runs the incident that it is about. The lab must report the damage; "
+    "otherwise its zeros would prove nothing.\n\n"
 )
 # A cell that was shown with one seed says more than one that was not shown with another.
 _WORST = (Verdict.NOT_SHOWN, Verdict.HELD, Verdict.BROKEN)
