@@ -15,8 +15,9 @@ from dabs_lab.lab.scene import Scene
 # Seconds until the first input is in all tables; until the tables are complete after a repair, before somebody starts
 # the job again; and after that.
 _FIRST, _REPAIRED, _LAST = 240.0, 150.0, 240.0
-# A bounded shape waits for its next run, and that run takes a while: so much more until a person acts.
-_NEXT_RUN = 90.0
+# Seconds until a person acts: when only a person can help, and otherwise. A bounded shape waits for its next run, and
+# that run takes a while.
+_NEEDED, _BY_ITSELF, _NEXT_RUN = 25.0, 120.0, 90.0
 
 
 def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
@@ -34,8 +35,7 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             if incident.warm:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
-            waits = shape.bounded and not incident.needs_repair
-            recovered = scene.reached(stage.complete, incident.patience + (_NEXT_RUN if waits else 0.0))
+            recovered = scene.reached(stage.complete, _until_a_person_acts(incident, shape))
             if not recovered and incident.repair is not None:
                 incident.repair(scene)
                 recovered = scene.reached(stage.complete, _REPAIRED)
@@ -56,6 +56,12 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             note = f"the lab did not get there: {kind}{error}"
             return _unfinished(scene, incident, seed, note)
         return _finished(scene, incident, seed, loss, complete_at, end)
+
+
+def _until_a_person_acts(incident: Incident, shape: Shape) -> float:
+    if incident.needs_repair:
+        return _NEEDED
+    return _BY_ITSELF + _NEXT_RUN if shape.bounded else _BY_ITSELF
 
 
 @contextmanager

@@ -32,18 +32,17 @@ class Shape:
 class Incident:
     """An incident: what goes wrong, from outside where the real cause is outside.
 
-    script: lands input, injects the fault, and marks both. repair: what a person does, if the job does not recover by
-    itself within `patience` seconds. needs_repair: it never does, so nobody waits for the next run. warm: the script
-    begins when the first input is in all tables; otherwise at the start of the job, so that the fault hits the first
-    batches. not_shown: returns a reason for shapes in which this machine cannot show it. known_after: seconds from the
-    first dead or stuck moment of a stream until the process can know of it. undetectable: why no process can know of
-    the fault; then detection is not a promise.
+    script: lands input, injects the fault, and marks both. repair: what a person does if the job does not recover by
+    itself. needs_repair: it never does, so the person acts soon. warm: the script begins when the first input is in all
+    tables; otherwise at the start of the job, so that the fault hits the first batches. not_shown: returns a reason for
+    shapes in which this machine cannot show it. known_after: seconds from the first dead or stuck moment of a stream
+    until the process can know of it. undetectable: why no process can know of the fault; then detection is not a
+    promise.
     """
 
     text: IncidentText
     script: "Callable[[Scene], None]"
     repair: "Callable[[Scene], None] | None" = None
-    patience: float = 120.0
     needs_repair: bool = False
     warm: bool = True
     not_shown: Callable[[Shape], str] = lambda _: ""

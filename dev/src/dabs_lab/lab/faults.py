@@ -15,6 +15,11 @@ from py4j.protocol import Py4JError
 from dabs_lab.errors import MachineError
 from dabs_lab.runner.driver import SESSION
 
+# Longest wait for an answer of a driver.
+_ANSWER_SECONDS = 20
+# Bytes of an array that fills a heap, and what stays free.
+_BLOCK, _LEFT = 8 * 2**20, 40 * 2**20
+
 
 def kill(pid: int) -> None:
     """End a process with SIGKILL; it cannot clean up."""
@@ -80,11 +85,6 @@ def hanging(file: Path) -> Iterator[None]:
 
 def _aside(path: Path) -> Path:
     return path.with_name(f".lab-{path.name}")
-
-
-_ANSWER_SECONDS = 20
-# Bytes of an array that fills a heap, and what stays free.
-_BLOCK, _LEFT = 8 * 2**20, 40 * 2**20
 
 
 def stop_query(pid: int, name: str) -> None:

@@ -116,7 +116,6 @@ INCIDENTS = (
         _cannot_start,
         "Nothing is lost. The task fails with the cause until a person removes the file.",
         repair=_remove_half_file,
-        patience=25,
         needs_repair=True,
         warm=False,
     ),

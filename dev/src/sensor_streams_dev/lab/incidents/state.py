@@ -189,7 +189,6 @@ INCIDENTS = (
         _no_model,
         "Scores wait and say why, all other streams go on; after the model is back, nothing is lost.",
         repair=_restore_model,
-        patience=25,
         needs_repair=True,
         warm=False,
     ),
