@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -140,8 +138,7 @@ def _checked(stage: LabStage, shape: str, seed: int, number: Counter[str]) -> Ki
 
 
 def _verify(stage: LabStage) -> int:
-    command = [sys.executable, "-m", "sensor_streams_dev.cli", "verify", "--json", "--home", str(stage.home)]
-    ended = subprocess.run(command, cwd=stage.folder, capture_output=True, text=True, timeout=600, check=False)
+    ended = stage.command("verify", "--json")
     try:
         return int(json.loads(ended.stdout)["differing"])
     except (ValueError, KeyError, TypeError):

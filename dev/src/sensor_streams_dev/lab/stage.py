@@ -80,6 +80,11 @@ class LabStage:
         """Return the words of `dabs-lab run` for a job, which follows its trigger."""
         return ["dabs_lab.cli", "run", job, "--json", "--live", "--bundle-json", RESOLVED]
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of sensor-streams on this home, as a person would; return its output."""
+        command = [sys.executable, "-m", "sensor_streams_dev.cli", *words, "--home", str(self.home)]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False)
+
     def land(self) -> int:
         """Let the next set arrive: its files are copied aside and renamed into the folder, with their times."""
         self.landed += 1

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,9 +125,7 @@ def _second_writer(scene: Scene) -> None:
 
 
 def _rebuild(scene: Scene, stream: str) -> None:
-    stage = stage_of(scene)
-    command = [sys.executable, "-m", "sensor_streams_dev.cli", "rebuild", stream, "--home", str(stage.home)]
-    ended = subprocess.run(command, cwd=stage.folder, capture_output=True, text=True, timeout=300, check=False)
+    ended = stage_of(scene).command("rebuild", stream)
     if ended.returncode:
         raise MachineError(f"rebuild failed: {ended.stderr[-500:]}")
 
