@@ -142,10 +142,15 @@ def silent_seconds(scene: Scene, lanes: Sequence[Lane], end: float) -> float:
 
 
 def notifications(scene: Scene, jobs: Sequence[JobProcess]) -> list[Notification]:
-    """Return the notifications that the platform would send for jobs: when, by which setting, to whom."""
+    """Return the notifications that the platform would send for jobs: when, by which setting, to whom.
+
+    Without those of a run that a person has stopped: they report to a person what a person did.
+    """
     found = []
     for job in jobs:
         for one in job.find("notification"):
+            if job.stopped_at is not None and one.at >= job.stopped_at:
+                continue
             level = "task" if one.data.get("task") else "job"
             emails, webhooks = list(one.data.get("emails") or ()), list(one.data.get("webhooks") or ())
             kinds = " and ".join(
