@@ -13,16 +13,16 @@ _GROUP = "Processes"
 
 def _python_killed(scene: Scene) -> None:
     scene.land()
-    scene.until_batch("device_features", "anomaly_scores")
     process = scene.process_of("anomaly_scores")
+    scene.until_batch("device_features", "anomaly_scores")
     scene.fault("kill -9 of the Python process that runs anomaly_scores", *INFERENCE)
     kill(process)
 
 
 def _driver_killed(scene: Scene) -> None:
     scene.land()
-    scene.until_batch("sensor_features", "device_features")
     driver = scene.driver_of("device_features")
+    scene.until_batch("sensor_features", "device_features")
     scene.fault("kill -9 of the driver that runs device_features", *FEATURES)
     kill(driver)
 
@@ -46,8 +46,8 @@ def _python_memory(scene: Scene) -> None:
 
 def _terminated(scene: Scene) -> None:
     scene.land()
-    scene.until_batch("readings", "sensor_features", "device_features")
     process = scene.process_of("device_features")
+    scene.until_batch("readings", "sensor_features", "device_features")
     scene.fault("SIGTERM to the Python process that runs device_features, within a batch", *FEATURES)
     terminate(process)
 
