@@ -146,6 +146,18 @@ def test_a_person_who_stops_the_job_has_not_detected_the_fault_for_it(make_scene
     assert detection(scene, lanes_of(scene, _END), at) == pytest.approx(2)
 
 
+def test_streams_that_a_person_has_stopped_are_not_silently_dead(make_scene: MakeScene) -> None:
+    scene = make_scene("job")
+    (job,) = scene.jobs
+    happens(scene, job, 0, "run", run=1, state="RUNNING")
+    becomes(scene, "a", (1, State.WORKING), (10, State.DEAD), (60, State.WORKING))
+    becomes(scene, "b", (1, State.WORKING), (34, State.DEAD), (60, State.WORKING))
+    # The stop takes a while, in which stream b ends; afterwards the person starts the job again.
+    job.stopped_at = scene.started + 30
+    happens(scene, job, 50, "run", run=2, state="RUNNING")
+    assert silence(scene) == pytest.approx(20)
+
+
 def test_detection_counts_from_the_moment_at_which_the_process_can_know(make_scene: MakeScene) -> None:
     scene = make_scene("job")
     (job,) = scene.jobs

@@ -1,5 +1,6 @@
 """Measurements of a cell, from its events and from what was true."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dabs_lab.lab.declarations import Incident, Loss
@@ -127,18 +128,34 @@ def silent_seconds(scene: Scene, lanes: Sequence[Lane], end: float) -> float:
             continue
         key = lane.title.removeprefix("job ") if several else scene.shape.jobs[0]
         own = [one for one in lanes if one.kind == LaneKind.STREAM and scene.watch.owners.get(one.title, key) == key]
-        sent = [note.at for note in notifications(scene, [job for job in scene.jobs if job.job == key])]
+        jobs = [job for job in scene.jobs if job.job == key]
+        # Spans of moments at which somebody learns of everything that has gone wrong until the end of the span.
+        known = [(note.at, note.at + _SAME_MOMENT) for note in notifications(scene, jobs)] + _stops(scene, jobs)
 
-        def silent(moment: float, lane: Lane = lane, own: Sequence[Lane] = own, sent: Sequence[float] = sent) -> bool:
+        def silent(
+            moment: float,
+            lane: Lane = lane,
+            own: Sequence[Lane] = own,
+            known: Sequence[tuple[float, float]] = known,
+        ) -> bool:
             if state_at(lane, moment) != State.RUNNING:
                 return False
             bad = [bar for one in own for bar in one.bars if bar.state in _BAD and bar.begin <= moment < bar.end]
-            # A notification counts for everything that was wrong when it was sent.
-            return any(not any(bar.begin - _SAME_MOMENT <= at <= moment for at in sent) for bar in bad)
+            return any(not any(at <= moment and bar.begin <= until for at, until in known) for bar in bad)
 
         # A notification ends the silence within a bar.
-        total += seconds_where([lane, *own], end, silent, sent)
+        total += seconds_where([lane, *own], end, silent, [at for at, _ in known])
     return total
+
+
+def _stops(scene: Scene, jobs: Sequence[JobProcess]) -> list[tuple[float, float]]:
+    """Return when a person stopped each job, and when the job began again: a person knows what a stop ends."""
+    begins = [job.events[0].at - scene.started if job.events else math.inf for job in jobs[1:]]
+    return [
+        (job.stopped_at - scene.started, begin)
+        for job, begin in zip(jobs, [*begins, math.inf], strict=True)
+        if job.stopped_at is not None
+    ]
 
 
 def notifications(scene: Scene, jobs: Sequence[JobProcess]) -> list[Notification]:
