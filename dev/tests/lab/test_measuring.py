@@ -158,6 +158,18 @@ def test_streams_that_a_person_has_stopped_are_not_silently_dead(make_scene: Mak
     assert silence(scene) == pytest.approx(20)
 
 
+def test_a_scene_is_quiet_when_nothing_has_changed_for_a_while(make_scene: MakeScene) -> None:
+    scene = make_scene("job")
+    (job,) = scene.jobs
+    assert not scene.quiet(40)
+    becomes(scene, "a", (-50, State.WORKING))
+    assert scene.quiet(40)
+    happens(scene, job, -10, "attempt", attempt=1, state="RUNNING")
+    assert not scene.quiet(40)
+    scene.watch.commits["b"].append((scene.started - 5, 1))
+    assert not scene.quiet(8)
+
+
 def test_detection_counts_from_the_moment_at_which_the_process_can_know(make_scene: MakeScene) -> None:
     scene = make_scene("job")
     (job,) = scene.jobs

@@ -18,6 +18,8 @@ _FIRST, _REPAIRED, _LAST = 240.0, 150.0, 240.0
 # Seconds until a person acts: when only a person can help, and otherwise. A bounded shape waits for its next run, and
 # that run takes a while.
 _NEEDED, _BY_ITSELF, _NEXT_RUN = 25.0, 120.0, 90.0
+# Seconds without any change after which nothing more will happen; the first batch of a cold JVM takes up to 20 s.
+_QUIET = 40.0
 
 
 def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
@@ -35,13 +37,13 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             if incident.warm:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
-            recovered = scene.reached(stage.complete, _until_a_person_acts(incident, shape))
+            recovered = _completed(scene, _until_a_person_acts(incident, shape), ends_early=incident.hurried)
             if not recovered and incident.repair is not None:
                 incident.repair(scene)
-                recovered = scene.reached(stage.complete, _REPAIRED)
+                recovered = _completed(scene, _REPAIRED, ends_early=incident.hurried)
             if not recovered:
                 scene.restart()
-                recovered = scene.reached(stage.complete, _LAST)
+                recovered = _completed(scene, _LAST, ends_early=not shape.bounded)
             complete_at = scene.now if recovered else None
             if recovered:
                 scene.mark(MarkKind.RECOVERED, "all tables are complete")
@@ -56,6 +58,12 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             note = f"the lab did not get there: {kind}{error}"
             return _unfinished(scene, incident, seed, note)
         return _finished(scene, incident, seed, loss, complete_at, end)
+
+
+def _completed(scene: Scene, seconds: float, *, ends_early: bool) -> bool:
+    """Wait until all tables are complete; return False if they are not in time. ends_early: when all is quiet."""
+    scene.reached(lambda: scene.stage.complete() or (ends_early and scene.quiet(_QUIET)), seconds)
+    return scene.stage.complete()
 
 
 def _until_a_person_acts(incident: Incident, shape: Shape) -> float:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from dabs_lab.errors import DabsLabError
 from dabs_lab.lab.declarations import Shape, Stage
 from dabs_lab.lab.job_process import JobProcess
-from dabs_lab.lab.results import Mark, MarkKind
+from dabs_lab.lab.results import Mark, MarkKind, State
 from dabs_lab.lab.watching import StreamWatch
 
 # Seconds between two looks at a condition.
@@ -97,6 +97,17 @@ class Scene:
                 break
             self._pause.wait(_EVERY)
         return found
+
+    def quiet(self, seconds: float) -> bool:
+        """Return True if no stream and no job has changed for these seconds, and no stream works on a batch."""
+        streams = [place.name for place in self.stage.streams]
+        working = [name for name in streams if self.watch.state(name) == State.WORKING]
+        if any(self.watch.open_batch(name) is not None for name in working):
+            return False
+        moments = [change.at for change in list(self.watch.changes)]
+        moments += [at for name in streams for at, _ in self.watch.commits[name][-1:]]
+        moments += [one.at for job in self.jobs for one in job.events[-1:]]
+        return time.monotonic() - max(moments, default=self.started) > seconds
 
     def wait(self, seconds: float) -> None:
         """Let time pass, for a fault that lasts or comes at a given moment; not to wait for a state."""

@@ -60,7 +60,7 @@ def run_unprotected(folder: Path, only: Sequence[str], file: Path, board: Board)
 
 def _incident(project: LabProject, name: str, protection: Protection) -> Incident:
     found = next(one for one in project.incidents if one.id == name)
-    return found if protection.repaired else replace(found, repair=None)
+    return replace(found, hurried=True, repair=found.repair if protection.repaired else None)
 
 
 def read_unprotected(file: Path) -> list[Unprotected]:
