@@ -134,7 +134,8 @@ def full_heap(pid: int) -> Iterator[None]:
         client.jvm.System.gc()
         with suppress(Py4JError, OSError):
             while runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory() > _LEFT:
-                held.append(client.new_array(client.jvm.byte, _BLOCK))
+                # Not bytes: Py4J sends those to Python, and Java would keep none.
+                held.append(client.new_array(client.jvm.long, _BLOCK // 8))
         yield
     finally:
         # Java forgets the arrays when Python's references are gone.
