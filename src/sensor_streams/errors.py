@@ -73,6 +73,10 @@ class UnusableModelError(ModelError):
     """One version of a model cannot be loaded or applied; the message says why."""
 
 
+class UnavailableModelError(UnusableModelError):
+    """The files of a model version cannot be fetched now; it may be possible later."""
+
+
 class NoModelError(ModelError):
     """No version of a model can score: its stream waits and keeps its input."""
 

@@ -15,6 +15,7 @@ from mlflow.types.schema import ColSpec, Schema
 from pyspark.sql import functions as F
 from sklearn.base import BaseEstimator
 
+from sensor_streams.errors import NoModelError
 from sensor_streams.incremental.stream import Batch, Outcome
 from sensor_streams.incremental.transactions import append
 from sensor_streams.inference.champions import FILE, Champion, score_with_champion
@@ -278,6 +279,26 @@ def test_without_a_usable_version_the_stream_waits_with_the_reason_and_keeps_its
     assert ready.version("anomaly_scores") == before
     assert ready.count("anomaly_scores") == ready.count("device_features")
     assert ready.differing("anomaly_scores") == []
+
+
+def test_a_version_whose_files_come_back_scores_again_in_the_same_process(ready: Plant) -> None:
+    older, newer = register(ready, Custom(score)).version, register(ready, Custom(score)).version
+    champion = Champion(ready.spark, ready.registry, "anomaly", interval=0, scored=lambda: [older])
+    files, elsewhere = ready.folder / "models" / "own", ready.folder / "models" / "elsewhere"
+    files.rename(elsewhere)
+    for _ in range(2):
+        with pytest.raises(NoModelError, match=rf"version {newer} is not used \(it cannot be downloaded"):
+            champion.exists()
+    elsewhere.rename(files)
+    assert champion.current().version == newer
+    assert champion.refusal is None
+    # While the files of a new champion are away, a version before it scores.
+    newest = register(ready, Custom(score)).version
+    folder = max(files.rglob("MLmodel"), key=lambda file: file.stat().st_mtime_ns).parent
+    aside = folder.rename(folder.with_name("aside"))
+    assert [champion.current().version for _ in range(2)] == [older, older]
+    aside.rename(folder)
+    assert champion.current().version == newest
 
 
 def test_no_row_is_lost_by_a_version_that_fails_later_or_has_no_result(ready: Plant) -> None:

@@ -14,7 +14,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sensor_streams.error_causes import fault_of_model, worker_crashed
-from sensor_streams.errors import ModelError, NoModelError, UnusableModelError
+from sensor_streams.errors import ModelError, NoModelError, UnavailableModelError, UnusableModelError
 from sensor_streams.fleet import Fleet
 from sensor_streams.incremental.stream import Inputs, ModelKind, Outcome, Stream
 from sensor_streams.inference.registry import LoadedModel, Registry
@@ -71,6 +71,8 @@ class Champion:
     _loaded_for: str | None = None
     _good: list[LoadedModel] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
+    # Those among them whose files could not be fetched: they are tried again after the interval.
+    _unavailable: set[str] = field(default_factory=set)
     _checked: float = field(default=float("-inf"))
     _record: Record | None = None
 
@@ -100,7 +102,8 @@ class Champion:
         if self._version is None:
             raise NoModelError(f"no {self.kind} model has the alias champion: run `sensor-streams train`")
         if self._loaded is None or self._loaded_for != self._version:
-            self._loaded, self._loaded_for = self._usable(self._version), self._version
+            self._loaded = self._usable(self._version)
+            self._loaded_for = None if self._version in self._unavailable else self._version
         return self._loaded
 
     def refuse(self, model: LoadedModel, reason: str) -> None:
@@ -130,6 +133,9 @@ class Champion:
 
     def _usable(self, version: str) -> LoadedModel:
         """Load the version, or the latest usable one instead. Raises NoModelError."""
+        for missed in self._unavailable:
+            self._refused.pop(missed, None)
+        self._unavailable.clear()
         if version not in self._refused:
             try:
                 loaded = self._load(version)
@@ -137,6 +143,8 @@ class Champion:
                 self._refuse(version, str(error))
             else:
                 log.info("%s model: version %s", self.kind, version)
+                if self.refusal == self._refusal(version, self._known().reason):
+                    self.refusal = None
                 return replace(loaded, before=self._before(version))
         for other in self._candidates(version):
             try:
@@ -171,13 +179,20 @@ class Champion:
 
     def _load(self, version: str) -> LoadedModel:
         known = next((good for good in self._good if good.version == version), None)
-        return known or self.registry.load(self.spark, self.kind, version)
+        try:
+            return known or self.registry.load(self.spark, self.kind, version)
+        except UnavailableModelError:
+            self._unavailable.add(version)
+            raise
 
     def _refuse(self, version: str, reason: str) -> None:
         self._refused[version] = reason
-        self.refusal = f"{self.registry.name(self.kind)} version {version}: {reason}"
+        self.refusal = self._refusal(version, reason)
         log.warning("model %s version %s is not used: %s", self.registry.name(self.kind), version, reason)
         self._keep(replace(self._known(), refused=version, reason=reason))
+
+    def _refusal(self, version: str, reason: str) -> str:
+        return f"{self.registry.name(self.kind)} version {version}: {reason}"
 
     def _not_used(self, version: str) -> str:
         return f"model {self.registry.name(self.kind)} version {version} is not used ({self._refused[version]})"

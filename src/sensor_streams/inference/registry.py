@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from pyspark import Broadcast, SparkFiles
 from pyspark.sql import SparkSession
 
-from sensor_streams.errors import ModelError, UnusableModelError
+from sensor_streams.errors import ModelError, UnavailableModelError, UnusableModelError
 
 ALIAS = "champion"
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -160,7 +160,10 @@ class Registry:
         return ModelVersion(self.name(kind), str(found.version))
 
     def load(self, spark: SparkSession, kind: str, version: str) -> LoadedModel:
-        """Download a version's files and broadcast them to the workers. Raises UnusableModelError when that fails."""
+        """Download a version's files and broadcast them to the workers.
+
+        Raises UnavailableModelError when the download fails, UnusableModelError when the model cannot score.
+        """
         silence_mlflow()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
@@ -169,9 +172,10 @@ class Registry:
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=f"models:/{self.name(kind)}/{version}", dst_path=folder
                 )
+                # Some stores return an empty folder for files that are gone.
                 info = mlflow.models.Model.load(path)
             except Exception as error:
-                raise UnusableModelError(f"it cannot be downloaded: {error_summary(error)}") from None
+                raise UnavailableModelError(f"it cannot be downloaded: {error_summary(error)}") from None
             inputs = info.get_input_schema()
             if inputs is None or not inputs.has_input_names():
                 what = "no signature" if inputs is None else "a signature that does not name its inputs"

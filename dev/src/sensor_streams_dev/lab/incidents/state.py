@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,7 +115,11 @@ def _broken_champion(scene: Scene) -> None:
 
 
 def _anomaly_model(scene: Scene) -> tuple[MlflowClient, str]:
-    client = MlflowClient(registry_uri=f"sqlite:///{stage_of(scene).home / 'models' / 'mlflow.db'}")
+    folder = stage_of(scene).home / "models"
+    # MLflow keeps a connection to each address, and each cell has another file at the same one.
+    link = folder / f"lab-{time.monotonic_ns()}.db"
+    link.symlink_to("mlflow.db")
+    client = MlflowClient(registry_uri=f"sqlite:///{link}")
     (model,) = (one.name for one in client.search_registered_models() if "anomaly" in one.name)
     return client, model
 
