@@ -20,15 +20,17 @@ Answer these questions in order; the first yes decides.
 2. Must inference stay up while features fail, or need the two different clusters? Take **cluster_per_task**.
 3. Otherwise take **single_task**: one cluster, one process, the shortest way from a file to an alert.
 
-All shapes have the same code, tables and checkpoints, so you can change your mind: [Shapes](shapes.md) says how.
+All shapes have the same code, tables and checkpoints, so you can change your mind. [Shapes](shapes.md) says what each
+is on Databricks, and how to change to another one.
 """
 _FOOT = """
 ## Read the numbers
 
 Waiting times of the platform (retries, schedules, back-off) are multiplied by 1/{factor} in the lab; starts of
 processes, batches and stops are real, on {cores} cores. A cluster on Databricks also takes minutes to start, which no
-figure here contains. [The lab](lab.md) says how each figure is measured. The report with all timelines is
-`docs/lab/report.html`.
+figure here contains. [The lab](lab.md) says how each figure is measured.
+
+The report with all timelines is one file, `docs/lab/report.html`.
 """
 _UNPROTECTED = (
     "`sensor-streams lab unprotected` takes a protection away from the processes of `single_task`, "

@@ -39,9 +39,13 @@ _MEASURED_ELSEWHERE = (
     "# How fast the template is\n\nThe figures were measured in the template, which contains the benchmarks.\n"
 )
 
+_ELSEWHERE = "The figures were measured in the template. Yours are in `.local/lab/results.json` after `make lab`."
+
 _ABOUT_THE_TEMPLATE: Sequence[Change] = (
     LastLine("README.md", 'Made from the template {{"sensor-streams"}}.'),
     Block("README.md", "## Start your own project", "## Whose file is it?"),
+    Block("README.md", "[![The report of the lab", "The deployment is"),
+    Edit("docs/choosing-a-shape.md", "The report with all timelines is one file, `docs/lab/report.html`.", _ELSEWHERE),
     Block("AGENTS.md", "- The template of new projects", "- Plain English"),
     Block("docs/architecture.md", "**`new_project/`**", "**`preflight/`** runs the checks from a developer"),
     Block("docs/ci.md", "| `template.yml`"),
