@@ -141,9 +141,9 @@ def test_a_person_who_stops_the_job_has_not_detected_the_fault_for_it(make_scene
     at = fault(scene, 9)
     job.stopped_at = scene.started + 70
     happens(scene, job, 71, "run", run=1, state="TERMINATED", result="CANCELED")
-    assert detection(scene, lanes_of(scene, _END), at) is None
+    assert detection(scene, lanes_of(scene, _END), at, _INCIDENT) is None
     happens(scene, job, 12, "attempt", attempt=1, state="TERMINATED", result="FAILED")
-    assert detection(scene, lanes_of(scene, _END), at) == pytest.approx(2)
+    assert detection(scene, lanes_of(scene, _END), at, _INCIDENT) == pytest.approx(2)
 
 
 def test_streams_that_a_person_has_stopped_are_not_silently_dead(make_scene: MakeScene) -> None:
@@ -173,18 +173,24 @@ def test_a_scene_is_quiet_when_nothing_has_changed_for_a_while(make_scene: MakeS
 def test_detection_counts_from_the_moment_at_which_the_process_can_know(make_scene: MakeScene) -> None:
     scene = make_scene("job")
     (job,) = scene.jobs
-    becomes(scene, "a", (1, State.WORKING), (10, State.STUCK))
+    becomes(scene, "a", (1, State.WORKING), (10, State.STUCK), (75, State.DEAD))
     at = fault(scene, 12)
-    happens(scene, job, 75, "attempt", attempt=1, state="TERMINATED", result="FAILED")
-    assert detection(scene, lanes_of(scene, _END), at, known_after=60) == pytest.approx(3)
+    happens(scene, job, 73, "attempt", attempt=1, state="TERMINATED", result="FAILED")
+    slow = dataclasses.replace(_INCIDENT, stuck_after=60)
+    assert detection(scene, lanes_of(scene, _END), at, slow) == pytest.approx(3)
+    # The stream has ended before it had been stuck for so long: its end is the first thing to know.
+    slower = dataclasses.replace(_INCIDENT, stuck_after=70)
+    assert knowable_at(lanes_of(scene, _END), at, slower) == pytest.approx(75)
+    ends_in_order = dataclasses.replace(_INCIDENT, stuck_after=70, known_after=10)
+    assert knowable_at(lanes_of(scene, _END), at, ends_in_order) == pytest.approx(85)
 
 
 def test_a_stream_that_was_dead_before_the_fault_did_not_die_of_it(make_scene: MakeScene) -> None:
     scene = make_scene("job")
     becomes(scene, "a", (1, State.WORKING), (10, State.DEAD), (20, State.PENDING), (25, State.WORKING))
-    assert knowable_at(lanes_of(scene, _END), 15) is None
+    assert knowable_at(lanes_of(scene, _END), 15, _INCIDENT) is None
     becomes(scene, "a", (30, State.DEAD))
-    assert knowable_at(lanes_of(scene, _END), 15) == pytest.approx(30)
+    assert knowable_at(lanes_of(scene, _END), 15, _INCIDENT) == pytest.approx(30)
 
 
 def test_starts_are_no_collateral_damage_and_restarts_are(make_scene: MakeScene) -> None:

@@ -17,7 +17,7 @@ from sensor_streams.runtime.process_watch import ProcessWatch
 
 logging.basicConfig()
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-with ProcessWatch(3) as watch:
+with ProcessWatch(%s) as watch:
     print(spark._jvm.ProcessHandle.current().pid(), flush=True)
     while True:
         with watch.call():
@@ -52,15 +52,29 @@ def task(text: str, errors: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
 
 
 @pytest.mark.slow
-def test_a_task_ends_with_an_error_when_its_driver_does_not_answer(tmp_path: Path) -> None:
-    with task(_FROZEN_DRIVER, tmp_path / "errors") as (process, line):
+@pytest.mark.parametrize(
+    ("watch", "says"),
+    [
+        ("3", "ERROR:sensor_streams.runtime:the driver has not answered for 3 s: the task ends"),
+        (
+            "300, lambda: 'a is stuck'",
+            "a is stuck, and the driver has not answered for 1 s: the task ends",
+        ),
+    ],
+    ids=["too long", "stuck"],
+)
+def test_a_task_ends_with_an_error_when_its_driver_does_not_answer(watch: str, says: str, tmp_path: Path) -> None:
+    with task(_FROZEN_DRIVER % watch, tmp_path / "errors") as (process, line):
         driver = int(line)
         try:
+            # A healthy driver answers, whatever the streams do.
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(4)
             os.kill(driver, signal.SIGSTOP)
             assert process.wait(60) == 1
         finally:
             os.kill(driver, signal.SIGKILL)
-    assert "the driver has not answered for 3 s: the task ends" in (tmp_path / "errors").read_text("utf-8")
+    assert says in (tmp_path / "errors").read_text("utf-8")
 
 
 def test_a_task_ends_with_an_error_when_it_gets_no_more_memory(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 log = logging.getLogger("sensor_streams.runtime")
 
 # Seconds between two looks; a failure must be reported within two.
-_EVERY = 1.0
+_EVERY = 0.5
+# Seconds after which a call waits for the driver; a healthy one answers at once.
+_SLOW = 1.0
 # Bytes that a process must be able to get. With less, a new thread may end before it has begun, and Python waits for it
 # without end: in the supervisor, or in the server that starts a batch.
 _SPARE = 64 * 2**20
@@ -20,11 +22,12 @@ class ProcessWatch:
     """Ends this process with an error when its driver does not answer, or when it gets no more memory.
 
     A JVM without memory answers no call. The supervisor then waits in that call, and could report nothing.
-    limit: longest time of a call, in seconds. Use it as a context.
+    limit: longest time of a call, in seconds. stalled: returns what makes no progress, for which no call has to be
+    made; then the process does not wait for the limit. Use it as a context.
     """
 
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
+    def __init__(self, limit: float, stalled: Callable[[], str] = str) -> None:
+        self._limit, self._stalled = limit, stalled
         self._since: float | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="process watch", daemon=True)
@@ -41,10 +44,12 @@ class ProcessWatch:
     def _watch(self) -> None:
         while not self._closing.wait(_EVERY):
             since = self._since
-            if since is not None and time.monotonic() - since > self._limit:
+            waited = 0.0 if since is None else time.monotonic() - since
+            stalled = self._stalled() if waited > _SLOW else ""
+            if stalled or waited > self._limit:
                 _end(
-                    f"the driver has not answered for {self._limit:.0f} s: the task ends. Look for OutOfMemoryError or "
-                    "long garbage collections in the log of the driver"
+                    f"{stalled + ', and ' if stalled else ''}the driver has not answered for {waited:.0f} s: the task "
+                    "ends. Look for OutOfMemoryError or long garbage collections in the log of the driver"
                 )
             try:
                 # The pages are not touched, so this takes no memory.

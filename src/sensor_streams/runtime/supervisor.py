@@ -88,7 +88,8 @@ class Supervisor:
         self.model_ready = model_ready
         self.interrupted = False
         self._model_queries: dict[ModelKind, _ModelQuery] = {}
-        self._watch = ProcessWatch(max(_BUSY_DRIVER, min(settings.stall_after.total_seconds(), _SILENT_DRIVER)))
+        longest_call = max(_BUSY_DRIVER, min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
+        self._watch = ProcessWatch(longest_call, self._stalled)
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
@@ -180,6 +181,11 @@ class Supervisor:
                 if query is not None:
                     query.found, query.at = False, time.monotonic()
                 self._log_waiting(worker)
+
+    def _stalled(self) -> str:
+        """Return the streams whose batch takes too long, without a call of the driver; empty without any."""
+        names = [one.stream.name for one in self.workers if one.state == "RUNNING" and one.in_batch and one.overdue]
+        return f"stream {', '.join(names)}: no progress in its batch for too long" if names else ""
 
     def _active(self, worker: Worker) -> bool:
         with self._watch.call():

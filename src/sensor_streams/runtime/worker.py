@@ -261,15 +261,23 @@ class Worker:
             cause = "the query ended without an error, in a continuous run"
             self.failure = StreamFailure(self.stream.name, self.batch, "SILENT_END", cause)
 
-    def _stalled(self) -> None:
-        """Fail a query without progress for too long while a trigger is active or input waits."""
+    @property
+    def overdue(self) -> bool:
+        """True when the query has made no progress for too long, although it may have had nothing to do."""
+        return time.monotonic() - self.last_progress_at > self._longest_batch
+
+    @property
+    def _longest_batch(self) -> float:
         # No progress is expected between two triggers.
         interval = 0.0 if self.settings.interval is None else self.settings.interval.total_seconds()
-        limit = max(self.settings.stall_after.total_seconds(), 2 * interval)
-        if self.query is None or time.monotonic() - self.last_progress_at < limit:
+        return max(self.settings.stall_after.total_seconds(), 2 * interval)
+
+    def _stalled(self) -> None:
+        """Fail a query without progress for too long while a trigger is active or input waits."""
+        if self.query is None or not self.overdue:
             return
         status = self.query.status
         if status["isTriggerActive"] or status["isDataAvailable"]:
             self.state = "FAILED"
-            cause = f"no progress for {limit:.0f} s while input waits ({status['message']})"
+            cause = f"no progress for {self._longest_batch:.0f} s while input waits ({status['message']})"
             self.failure = StreamFailure(self.stream.name, self.batch, STALLED, cause)

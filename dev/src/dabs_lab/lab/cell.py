@@ -93,7 +93,7 @@ def _finished(scene: Scene, incident: Incident, seed: int, loss: Loss, complete_
     lanes = lanes_of(scene, end)
     figures = figures_of(scene, incident, lanes, loss, complete_at, end)
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
-    known = None if fault is None else knowable_at(lanes, fault)
+    known = None if fault is None else knowable_at(lanes, fault, incident)
     broken = broken_promises(
         figures,
         loss,

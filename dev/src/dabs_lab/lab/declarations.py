@@ -36,8 +36,9 @@ class Incident:
     itself. needs_repair: it never does, so the person acts soon. warm: the script begins when the first input is in all
     tables; otherwise at the start of the job, so that the fault hits the first batches. not_shown: returns a reason for
     shapes in which this machine cannot show it. known_after: seconds from the first dead or stuck moment of a stream
-    until the process can know of it. undetectable: why no process can know of the fault; then detection is not a
-    promise. hurried: a wait for the recovery ends when nothing happens any more, so silence is not measured in full.
+    until the process can know of it. stuck_after: seconds that a batch may take, if only a longer batch shows that a
+    stream is stuck. undetectable: why no process can know of the fault; then detection is not a promise. hurried: a
+    wait for the recovery ends when nothing happens any more, so silence is not measured in full.
     """
 
     text: IncidentText
@@ -47,6 +48,7 @@ class Incident:
     warm: bool = True
     not_shown: Callable[[Shape], str] = lambda _: ""
     known_after: float = 0.0
+    stuck_after: float = 0.0
     undetectable: str = ""
     hurried: bool = False
 

@@ -53,7 +53,7 @@ def figures_of(
     """Return the measurements of a cell. complete_at: seconds at which all tables were complete after the fault."""
     fault = None if scene.fault_at is None else scene.fault_at - scene.started
     return Figures(
-        detection_seconds=None if fault is None else detection(scene, lanes, fault, incident.known_after),
+        detection_seconds=None if fault is None else detection(scene, lanes, fault, incident),
         silent_seconds=round(silent_seconds(scene, lanes, end), 2),
         rows_lost=loss.lost,
         rows_duplicated=loss.duplicated,
@@ -86,24 +86,25 @@ def _count(scene: Scene, kind: str, end: float) -> int:
     )
 
 
-def knowable_at(lanes: Sequence[Lane], fault: float) -> float | None:
-    """Return when the first stream was dead or stuck after the fault, in seconds; None if all went on.
+def knowable_at(lanes: Sequence[Lane], fault: float, incident: Incident) -> float | None:
+    """Return when the process could know that a stream is dead or stuck, in seconds; None if all went on.
 
     A stream that was dead before did not die of the fault; a stuck one is in a batch that may have begun before it.
     """
-    begins = [
-        bar.begin
-        for lane in lanes
-        if lane.kind == LaneKind.STREAM
-        for bar in lane.bars
-        if (bar.state == State.DEAD and bar.begin >= fault) or (bar.state == State.STUCK and bar.end > fault)
+    bars = [bar for lane in lanes if lane.kind == LaneKind.STREAM for bar in lane.bars]
+    dead = [bar.begin for bar in bars if bar.state == State.DEAD and bar.begin >= fault]
+    # A batch that ends in the time that it may take is not stuck.
+    stuck = [
+        bar.begin + incident.stuck_after
+        for bar in bars
+        if bar.state == State.STUCK and bar.end > max(fault, bar.begin + incident.stuck_after)
     ]
-    return max(min(begins), fault) if begins else None
+    return max(min([*dead, *stuck]), fault) + incident.known_after if dead or stuck else None
 
 
-def detection(scene: Scene, lanes: Sequence[Lane], fault: float, known_after: float = 0.0) -> float | None:
+def detection(scene: Scene, lanes: Sequence[Lane], fault: float, incident: Incident) -> float | None:
     """Return the seconds from the moment that the process can know to the first failure that the job shows."""
-    known = knowable_at(lanes, fault)
+    known = knowable_at(lanes, fault, incident)
     if known is None:
         return None
     shown = [
@@ -116,7 +117,7 @@ def detection(scene: Scene, lanes: Sequence[Lane], fault: float, known_after: fl
         and (job.stopped_at is None or one.at < job.stopped_at)
         and (one.data.get("result") in _FAILED or one.data.get("state") in ("LOST", "WAITING"))
     ]
-    return round(max(0.0, min(shown) - known - known_after), 2) if shown else None
+    return round(max(0.0, min(shown) - known), 2) if shown else None
 
 
 def silent_seconds(scene: Scene, lanes: Sequence[Lane], end: float) -> float:

@@ -6,7 +6,13 @@ import psutil
 
 from dabs_lab.lab.faults import full_heap, kill, terminate
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE, incident, until_bad
+from sensor_streams_dev.lab.incidents.declare import (
+    FEATURES,
+    INFERENCE,
+    STALLED_SECONDS,
+    incident,
+    until_failed_again,
+)
 
 _GROUP = "Processes"
 
@@ -28,11 +34,13 @@ def _driver_killed(scene: Scene) -> None:
 
 
 def _heap(scene: Scene) -> None:
+    # A bounded shape has a process only while there is input.
+    scene.land()
     process = scene.process_of("device_features")
     scene.fault("a neighbour on the driver that runs device_features fills its heap", *FEATURES)
     with full_heap(process):
         scene.land()
-        until_bad(scene, "device_features")
+        until_failed_again(scene, 1)
     scene.repaired("the neighbour is gone")
 
 
@@ -92,8 +100,10 @@ INCIDENTS = (
         _GROUP,
         "The driver runs out of heap",
         "A neighbour on the same driver collects a large table. Queries on it fail with OutOfMemoryError.",
-        "arrays that fill the heap, through the session of a task, until a stream is dead",
+        "arrays that fill the heap, through the session of a task, until an attempt has failed",
         _heap,
+        # A heap that is nearly full slows a batch down. After `stall_after` (30 minutes, here 60 s) that is a failure.
+        stuck_after=STALLED_SECONDS,
     ),
     incident(
         "python-memory",

@@ -5,6 +5,7 @@ from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import (
     READERS,
     SOURCE,
+    STALLED_SECONDS,
     checkpoint,
     incident,
     newest_file,
@@ -14,7 +15,6 @@ from sensor_streams_dev.lab.incidents.declare import (
 )
 
 _GROUP = "Queries"
-_STALLED = 60.0
 
 
 def _fails(scene: Scene) -> None:
@@ -34,7 +34,7 @@ def _hangs(scene: Scene) -> None:
     scene.fault(f"the storage does not answer for one file of {SOURCE}", *READERS)
     with hanging(file):
         scene.land()
-        until_failed_again(scene, 1, _STALLED + 60)
+        until_failed_again(scene, 1, STALLED_SECONDS + 60)
     scene.repaired("the storage answers again")
 
 
@@ -94,8 +94,7 @@ INCIDENTS = (
         "a named pipe in place of the newest data file of `sensor_features`, until an attempt has failed",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
-        # A stream counts as stuck from the begin of the batch that is open for too long.
-        known_after=_STALLED,
+        stuck_after=STALLED_SECONDS,
         warm=False,
     ),
     incident(
