@@ -22,12 +22,12 @@ class ProcessWatch:
     """Ends this process with an error when its driver does not answer, or when it gets no more memory.
 
     A JVM without memory answers no call. The supervisor then waits in that call, and could report nothing.
-    limit: longest time of a call, in seconds. stalled: returns what makes no progress, for which no call has to be
-    made; then the process does not wait for the limit. Use it as a context.
+    limit: longest time of a call, in seconds. trouble: returns what has failed or is stuck, without a call of the
+    driver; then the process does not wait for the limit. Use it as a context.
     """
 
-    def __init__(self, limit: float, stalled: Callable[[], str] = str) -> None:
-        self._limit, self._stalled = limit, stalled
+    def __init__(self, limit: float, trouble: Callable[[], str] = str) -> None:
+        self._limit, self._trouble = limit, trouble
         self._since: float | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="process watch", daemon=True)
@@ -45,10 +45,10 @@ class ProcessWatch:
         while not self._closing.wait(_EVERY):
             since = self._since
             waited = 0.0 if since is None else time.monotonic() - since
-            stalled = self._stalled() if waited > _SLOW else ""
-            if stalled or waited > self._limit:
+            trouble = self._trouble() if waited > _SLOW else ""
+            if trouble or waited > self._limit:
                 _end(
-                    f"{stalled + ', and ' if stalled else ''}the driver has not answered for {waited:.0f} s: the task "
+                    f"{trouble + ', and ' if trouble else ''}the driver has not answered for {waited:.0f} s: the task "
                     "ends. Look for OutOfMemoryError or long garbage collections in the log of the driver"
                 )
             try:

@@ -89,7 +89,7 @@ class Supervisor:
         self.interrupted = False
         self._model_queries: dict[ModelKind, _ModelQuery] = {}
         longest_call = max(_BUSY_DRIVER, min(settings.stall_after.total_seconds(), _SILENT_DRIVER))
-        self._watch = ProcessWatch(longest_call, self._stalled)
+        self._watch = ProcessWatch(longest_call, self._trouble)
 
     def run(self) -> None:
         """Run until all streams are done (available-now) or until one fails or a signal comes.
@@ -182,10 +182,12 @@ class Supervisor:
                     query.found, query.at = False, time.monotonic()
                 self._log_waiting(worker)
 
-    def _stalled(self) -> str:
-        """Return the streams whose batch takes too long, without a call of the driver; empty without any."""
-        names = [one.stream.name for one in self.workers if one.state == "RUNNING" and one.in_batch and one.overdue]
-        return f"stream {', '.join(names)}: no progress in its batch for too long" if names else ""
+    def _trouble(self) -> str:
+        """Return the streams whose batch failed or takes too long, without a call of the driver; empty without any."""
+        running = [one for one in self.workers if one.state == "RUNNING"]
+        found = [f"stream {one.stream.name}: {one.failure.cause}" for one in running if one.failure is not None]
+        found += [f"stream {one.stream.name} is stuck in a batch" for one in running if one.in_batch and one.overdue]
+        return "; ".join(found)
 
     def _active(self, worker: Worker) -> bool:
         with self._watch.call():
