@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from dabs_lab.local_spark import local_session
 from sensor_streams.fleet import Fleet, load_fleet
 from sensor_streams.incremental.interpreted import INTERPRETED
+from sensor_streams.runtime import process_watch
 from sensor_streams_dev.java_options import QUICK
 from tests.rows import FIXTURES, rows
 
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     slow = {unit(item) for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: unit(item) not in slow)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_watch() -> None:
+    """Let no slow answer of a busy machine end the process of the tests, in which supervisors run too."""
+    process_watch.SLOW = 60.0
 
 
 @pytest.fixture(scope="session")

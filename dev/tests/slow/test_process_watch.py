@@ -58,7 +58,7 @@ def task(text: str, errors: Path) -> Iterator[tuple[subprocess.Popen[bytes], str
         ("3", "ERROR:sensor_streams.runtime:the driver has not answered for 3 s: the task ends"),
         (
             "300, lambda: 'a is stuck'",
-            "a is stuck, and the driver has not answered for 1 s: the task ends",
+            "a is stuck, and the driver has not answered for 2 s: the task ends",
         ),
     ],
     ids=["too long", "stuck"],

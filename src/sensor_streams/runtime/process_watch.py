@@ -11,8 +11,8 @@ log = logging.getLogger("sensor_streams.runtime")
 
 # Seconds between two looks; a failure must be reported within two.
 _EVERY = 0.5
-# Seconds after which a call waits for the driver; a healthy one answers at once.
-_SLOW = 1.0
+# Seconds after which the driver of a call counts as busy; a healthy one answers at once.
+SLOW = 1.5
 # Bytes that a process must be able to get. With less, a new thread may end before it has begun, and Python waits for it
 # without end: in the supervisor, or in the server that starts a batch.
 _SPARE = 64 * 2**20
@@ -45,7 +45,7 @@ class ProcessWatch:
         while not self._closing.wait(_EVERY):
             since = self._since
             waited = 0.0 if since is None else time.monotonic() - since
-            trouble = self._trouble() if waited > _SLOW else ""
+            trouble = self._trouble() if waited > SLOW else ""
             if trouble or waited > self._limit:
                 _end(
                     f"{trouble + ', and ' if trouble else ''}the driver has not answered for {waited:.0f} s: the task "

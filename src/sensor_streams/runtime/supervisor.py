@@ -185,7 +185,7 @@ class Supervisor:
     def _trouble(self) -> str:
         """Return the streams whose batch failed or takes too long, without a call of the driver; empty without any."""
         running = [one for one in self.workers if one.state == "RUNNING"]
-        found = [f"stream {one.stream.name}: {one.failure.cause}" for one in running if one.failure is not None]
+        found = [str(one.failure) for one in running if one.failure is not None]
         found += [f"stream {one.stream.name} is stuck in a batch" for one in running if one.in_batch and one.overdue]
         return "; ".join(found)
 
