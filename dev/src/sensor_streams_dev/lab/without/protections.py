@@ -123,13 +123,26 @@ def _rows_without_model_are_skipped(module: ModuleType) -> None:
     module.Champion._candidates = lambda champion, version: iter(())
 
 
+_NO_SUPERVISION = _replaced("Supervisor._failures", lambda supervisor: [])
+_NO_PREFLIGHT = _replaced("refuse_on_findings", _nothing)
+
 PROTECTIONS = (
     Protection(
         "supervision",
         "The supervisor ends the task when a stream fails.",
         "A failed stream is ignored, and the others go on.",
-        ("query-fails", "query-ends", "query-cannot-start", "volume-full", "fails-for-ever", "schema-changed"),
-        {"sensor_streams.runtime.supervisor": _replaced("Supervisor._failures", lambda supervisor: [])},
+        ("query-fails", "query-ends", "volume-full", "fails-for-ever", "schema-changed"),
+        {"sensor_streams.runtime.supervisor": _NO_SUPERVISION},
+    ),
+    Protection(
+        "start",
+        "A task refuses a checkpoint that it cannot use, and ends when a stream cannot start.",
+        "It starts the streams that it can, and goes on.",
+        ("query-cannot-start",),
+        {
+            "sensor_streams.runtime.supervisor": _NO_SUPERVISION,
+            "sensor_streams.preflight.task_gate": _NO_PREFLIGHT,
+        },
     ),
     Protection(
         "stall-watch",
@@ -152,7 +165,7 @@ PROTECTIONS = (
         ("location-nothing-there", "location-stale-copy"),
         {
             "sensor_streams.checkpoint.binding": _replaced("Binding.check", _nothing),
-            "sensor_streams.preflight.task_gate": _replaced("refuse_on_findings", _nothing),
+            "sensor_streams.preflight.task_gate": _NO_PREFLIGHT,
         },
     ),
     Protection(
