@@ -67,7 +67,8 @@ def _completed(scene: Scene, seconds: float, *, ends_early: bool) -> bool:
 
 
 def _until_a_person_acts(incident: Incident, shape: Shape) -> float:
-    if incident.needs_repair:
+    # Without a protection nobody knows at once that a repair is needed, and damage takes longer than that.
+    if incident.needs_repair and not incident.hurried:
         return _NEEDED
     return _BY_ITSELF + _NEXT_RUN if shape.bounded else _BY_ITSELF
 
