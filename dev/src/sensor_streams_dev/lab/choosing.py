@@ -1,5 +1,6 @@
 """Write `docs/choosing-a-shape.md` from the results of the lab."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -155,7 +156,9 @@ def _claims(results: Results) -> Iterator[Sequence[str]]:
 def _protections(found: Sequence[Unprotected]) -> Iterator[Sequence[str]]:
     yield ["protection", "without it", "incident", "the lab reports"]
     for one in found:
-        yield [one.about, one.instead, one.incident, "; ".join(one.reported) or "nothing"]
+        # Without the rows of each table.
+        reported = [re.sub(r" \([^)]*\)", "", what) for what in one.reported]
+        yield [one.about, one.instead, one.incident, "; ".join(reported) or "nothing"]
 
 
 def _table(rows: Iterator[Sequence[str]]) -> str:
