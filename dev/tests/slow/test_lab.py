@@ -70,6 +70,6 @@ def test_without_supervision_the_lab_reports_a_dead_query_in_a_running_job(folde
     cell = run(folder, "query-fails", "single_task", supervision)
     assert cell.verdict == Verdict.BROKEN
     assert "the job never reported it" in cell.broken
-    assert cell.figures.silent_seconds > 20
+    # The batch whose commit failed had written its rows: if no other input followed it, the tables are complete.
+    assert cell.figures.silent_seconds > _LOADED_SECONDS
     assert not cell.figures.notifications
-    assert "the job is started again" in cell.figures.person
