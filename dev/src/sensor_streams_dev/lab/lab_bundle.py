@@ -18,8 +18,8 @@ TIME_SCALE = 1 / 30
 RESOLVED = "resolved.json"
 # The trigger of continuous streams in the lab.
 TRIGGER = "1 s"
-# A batch without progress for this long fails; 30 minutes by default.
-STALL_AFTER = "60 s"
+# A batch without progress for so many seconds fails; 30 minutes by default, scaled like the platform's waits.
+STALL_AFTER = 60
 _FOLDERS, _FILES = ("resources", "cluster"), ("databricks.yml", "policies.yml", "sensors.yml")
 _TARGET = "dev"
 
@@ -53,5 +53,5 @@ def _resolved(folder: Path) -> Mapping[str, Any]:
     bundle = load_bundle(folder, _TARGET, variables={"trigger": TRIGGER}, environment=environment, user="you@localhost")
     scaled = scaled_bundle(cast(Mapping[str, Any], bundle.tree.plain()), TIME_SCALE)
     for job in scaled["resources"]["jobs"].values():
-        job["parameters"] = [*(job.get("parameters") or ()), {"name": "stall_after", "default": STALL_AFTER}]
+        job["parameters"] = [*(job.get("parameters") or ()), {"name": "stall_after", "default": f"{STALL_AFTER} s"}]
     return scaled

@@ -17,8 +17,6 @@ FEATURES = tuple(stream.name for stream in STREAMS if stream.task == "feature_ex
 INFERENCE = tuple(stream.name for stream in STREAMS if stream.task == "inference")
 # A table that two streams read; both look back to its newest file.
 SOURCE, READERS = "sensor_features", ("device_features", "device_sessions")
-# `stall_after` in the lab: its 30 minutes, scaled like the waiting times of the platform.
-STALLED_SECONDS = 60.0
 Script = Callable[[Scene], None]
 ALL_RIGHT = "No row is lost, repeated or wrong, and the job shows the failure within two seconds."
 

@@ -6,13 +6,8 @@ import psutil
 
 from dabs_lab.lab.faults import full_heap, kill, terminate
 from dabs_lab.lab.scene import Scene
-from sensor_streams_dev.lab.incidents.declare import (
-    FEATURES,
-    INFERENCE,
-    STALLED_SECONDS,
-    incident,
-    until_failed_again,
-)
+from sensor_streams_dev.lab.incidents.declare import FEATURES, INFERENCE, incident, until_failed_again
+from sensor_streams_dev.lab.lab_bundle import STALL_AFTER
 
 _GROUP = "Processes"
 
@@ -103,7 +98,7 @@ INCIDENTS = (
         "arrays that fill the heap, through the session of a task, until an attempt has failed",
         _heap,
         # A heap that is nearly full slows a batch down. After `stall_after` (30 minutes, here 60 s) that is a failure.
-        stuck_after=STALLED_SECONDS,
+        stuck_after=STALL_AFTER,
     ),
     incident(
         "python-memory",

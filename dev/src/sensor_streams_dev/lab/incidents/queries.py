@@ -5,7 +5,6 @@ from dabs_lab.lab.scene import Scene
 from sensor_streams_dev.lab.incidents.declare import (
     READERS,
     SOURCE,
-    STALLED_SECONDS,
     checkpoint,
     incident,
     newest_file,
@@ -13,6 +12,7 @@ from sensor_streams_dev.lab.incidents.declare import (
     until_bad,
     until_failed_again,
 )
+from sensor_streams_dev.lab.lab_bundle import STALL_AFTER
 
 _GROUP = "Queries"
 
@@ -34,7 +34,7 @@ def _hangs(scene: Scene) -> None:
     scene.fault(f"the storage does not answer for one file of {SOURCE}", *READERS)
     with hanging(file):
         scene.land()
-        until_failed_again(scene, 1, STALLED_SECONDS + 60)
+        until_failed_again(scene, 1, STALL_AFTER + 60)
     scene.repaired("the storage answers again")
 
 
@@ -94,7 +94,7 @@ INCIDENTS = (
         "a named pipe in place of the newest data file of `sensor_features`, until an attempt has failed",
         _hangs,
         "No row is lost or wrong. After `stall_after` without progress (30 minutes, here 60 s) the task fails.",
-        stuck_after=STALLED_SECONDS,
+        stuck_after=STALL_AFTER,
         warm=False,
     ),
     incident(
