@@ -1,6 +1,5 @@
 """Cells of the incident lab: a supervised job loses nothing, and without supervision the lab reports the silence."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def run(folder: Path, incident: str, shape: str, without: Protection | None = No
     (one,) = (one for one in project.incidents if one.id == incident)
     (form,) = (form for form in project.shapes if form.id == shape)
     steps: list[str] = []
-    cell = run_cell(project, replace(one, hurried=without is not None), form, 1, steps.append)
+    cell = run_cell(project, one, form, 1, steps.append, until_quiet=without is not None)
     assert cell.verdict != Verdict.NOT_SHOWN, f"{cell.note}; {steps}"
     return cell
 

@@ -22,10 +22,19 @@ _NEEDED, _BY_ITSELF, _NEXT_RUN = 25.0, 120.0, 90.0
 _QUIET = 40.0
 
 
-def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say: Callable[[str], None]) -> Cell:
+def run_cell(
+    project: Project,
+    incident: Incident,
+    shape: Shape,
+    seed: int,
+    say: Callable[[str], None],
+    *,
+    until_quiet: bool = False,
+) -> Cell:
     """Run the jobs of a shape, inject the fault, wait for the recovery, compare all tables; return the result.
 
-    A cell that could not be run to its end shows nothing; its note says why.
+    A cell that could not be run to its end shows nothing; its note says why. until_quiet: each wait for the recovery
+    ends when nothing happens any more, and nobody repairs before; so silence is not measured in full.
     """
     if why := incident.not_shown(shape):
         return Cell(incident=incident.id, shape=shape.id, seed=seed, verdict=Verdict.NOT_SHOWN, note=why, seconds=0)
@@ -37,13 +46,13 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
             if incident.warm:
                 scene.until(stage.complete, "the first input in all tables", _FIRST)
             incident.script(scene)
-            recovered = _completed(scene, _until_a_person_acts(incident, shape), ends_early=incident.hurried)
+            recovered = _completed(scene, _until_a_person_acts(incident, shape, until_quiet), until_quiet)
             if not recovered and incident.repair is not None:
                 incident.repair(scene)
-                recovered = _completed(scene, _REPAIRED, ends_early=incident.hurried)
+                recovered = _completed(scene, _REPAIRED, until_quiet)
             if not recovered:
                 scene.restart()
-                recovered = _completed(scene, _LAST, ends_early=not shape.bounded)
+                recovered = _completed(scene, _LAST, until_quiet=not shape.bounded)
             complete_at = scene.now if recovered else None
             if recovered:
                 scene.mark(MarkKind.RECOVERED, "all tables are complete")
@@ -60,15 +69,15 @@ def run_cell(project: Project, incident: Incident, shape: Shape, seed: int, say:
         return _finished(scene, incident, seed, loss, complete_at, end)
 
 
-def _completed(scene: Scene, seconds: float, *, ends_early: bool) -> bool:
-    """Wait until all tables are complete; return False if they are not in time. ends_early: when all is quiet."""
-    scene.reached(lambda: scene.stage.complete() or (ends_early and scene.quiet(_QUIET)), seconds)
+def _completed(scene: Scene, seconds: float, until_quiet: bool) -> bool:
+    """Wait until all tables are complete; return False if they are not in time, or when all is quiet."""
+    scene.reached(lambda: scene.stage.complete() or (until_quiet and scene.quiet(_QUIET)), seconds)
     return scene.stage.complete()
 
 
-def _until_a_person_acts(incident: Incident, shape: Shape) -> float:
-    # Without a protection nobody knows at once that a repair is needed, and damage takes longer than that.
-    if incident.needs_repair and not incident.hurried:
+def _until_a_person_acts(incident: Incident, shape: Shape, until_quiet: bool) -> float:
+    # An early repair would prevent the damage that a cell without a protection must show.
+    if incident.needs_repair and not until_quiet:
         return _NEEDED
     return _BY_ITSELF + _NEXT_RUN if shape.bounded else _BY_ITSELF
 

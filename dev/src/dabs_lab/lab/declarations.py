@@ -37,8 +37,7 @@ class Incident:
     tables; otherwise at the start of the job, so that the fault hits the first batches. not_shown: returns a reason for
     shapes in which this machine cannot show it. known_after: seconds from the first dead or stuck moment of a stream
     until the process can know of it. stuck_after: seconds that a batch may take, if only a longer batch shows that a
-    stream is stuck. undetectable: why no process can know of the fault; then detection is not a promise. hurried: a
-    wait for the recovery ends when nothing happens any more, so silence is not measured in full.
+    stream is stuck. undetectable: why no process can know of the fault; then detection is not a promise.
     """
 
     text: IncidentText
@@ -50,7 +49,6 @@ class Incident:
     known_after: float = 0.0
     stuck_after: float = 0.0
     undetectable: str = ""
-    hurried: bool = False
 
     @property
     def id(self) -> str:

@@ -47,7 +47,7 @@ def run_unprotected(folder: Path, only: Sequence[str], file: Path, board: Board)
         project = LabProject(folder, without=protection)
         incident = _incident(project, name, protection)
         board.begin(incident, SHAPE, 1, len(todo) - at, None)
-        cell = run_cell(project, incident, SHAPE, 1, board.step)
+        cell = run_cell(project, incident, SHAPE, 1, board.step, until_quiet=True)
         board.end(cell)
         made[name] = Unprotected(
             name, protection.id, protection.about, protection.instead, cell.verdict.value, cell.broken, cell.note
@@ -60,7 +60,7 @@ def run_unprotected(folder: Path, only: Sequence[str], file: Path, board: Board)
 
 def _incident(project: LabProject, name: str, protection: Protection) -> Incident:
     found = next(one for one in project.incidents if one.id == name)
-    return replace(found, hurried=True, repair=found.repair if protection.repaired else None)
+    return found if protection.repaired else replace(found, repair=None)
 
 
 def read_unprotected(file: Path) -> list[Unprotected]:
