@@ -149,7 +149,7 @@ PROTECTIONS = (
         "A batch without progress for too long is a failure.",
         "The task waits for the batch without end.",
         ("query-hangs",),
-        {"sensor_streams.runtime.worker": _replaced("Worker._stalled", _nothing)},
+        {"sensor_streams.runtime.worker": _replaced("Worker.overdue", False)},
     ),
     Protection(
         "rejections",
